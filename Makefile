@@ -1,0 +1,69 @@
+# Everything a developer types. `make` alone lists the targets; each of them sets up what it needs.
+.DEFAULT_GOAL := help
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+# The first interpreter that is new enough; PYTHON=... on the command line decides otherwise.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$name && exit; done; echo python3)
+# uv from the PATH where there is one, else the one that bootstraps the environment.
+UV     ?= $(shell command -v uv || echo $(BIN)/uv)
+UV_VERSION := >=0.13,<0.14
+
+.PHONY: help
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(STAMP)  ## start an embedded S3 store, take an inventory of it, ask it a question
+	$(BIN)/stocktake demo
+
+.PHONY: test
+test: $(STAMP)  ## run the tests and show the coverage
+	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+
+.PHONY: check
+check: $(STAMP)  ## formatting, lint, types and floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(STAMP)  ## format the code and mend what can be mended by itself
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(STAMP)  ## measure what the hot path costs in CPU time
+	$(BIN)/python benchmarks/hot_path.py $(ARGS)
+
+.PHONY: docs
+docs: $(STAMP)  ## renew the tables in docs/ that are generated from the code
+	$(BIN)/python docs/generate.py
+
+.PHONY: lock
+lock: $(STAMP)  ## renew requirements.lock from pyproject.toml
+	$(BIN)/uv pip compile --quiet --no-config --upgrade --universal --all-extras --group dev --generate-hashes \
+		--no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+
+.PHONY: clean
+clean:  ## remove the environment and everything that was generated
+	rm -rf $(VENV) dist build htmlcov stocktake-demo .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "stocktake needs Python 3.11 or newer; found: $$($(PYTHON) --version 2>&1 || echo none)" >&2; \
+		echo "hint: install one and name it: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
+	@if command -v uv >/dev/null; then $(PYTHON) -m venv --without-pip $(VENV); \
+	else $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "hint: on Debian and Ubuntu, python3 -m venv needs the package python3-venv" >&2; exit 1; }; fi
+
+# Once, and again when the lock or the project's own description changes.
+$(STAMP): requirements.lock pyproject.toml | $(BIN)/python
+	@command -v $(UV) >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv$(UV_VERSION)'
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,59 @@
+"""The application: its commands, its version, and what happens when it ends.
+
+`stocktake --help` must answer at once, so only Typer and the standard library are imported here and
+in the modules that declare commands; what a command needs, it imports when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from stocktake.cli import demonstrate, read, run
+from stocktake.cli.panels import PanelCommand
+
+app = typer.Typer(
+    name="stocktake",
+    help="S3 Inventory for every S3-compatible store.",
+    epilog="`stocktake COMMAND --help` shows a command's options and examples.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(cls=PanelCommand, epilog=run.EXAMPLES)(run.run)
+app.command(cls=PanelCommand, epilog=read.SHOW_EXAMPLES)(read.show)
+app.command(cls=PanelCommand, epilog=read.QUERY_EXAMPLES)(read.query)
+app.command(cls=PanelCommand, epilog=read.VERIFY_EXAMPLES)(read.verify)
+app.command(cls=PanelCommand, epilog=read.DDL_EXAMPLES)(read.ddl)
+app.command(cls=PanelCommand, epilog=demonstrate.EXAMPLES)(demonstrate.demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from stocktake import __version__
+
+        typer.echo(f"stocktake {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _stocktake(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; never returns."""
+    try:
+        app(prog_name="stocktake")
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python would complain once more when it flushes.
+        sys.stdout = open("/dev/null", "w")  # noqa: PTH123, SIM115
+        raise SystemExit(141) from None

@@ -1,0 +1,99 @@
+"""The options that several commands share, declared once."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stocktake.cli.panels import OUTPUT, STORE
+
+EndpointUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="The store's endpoint, such as http://127.0.0.1:8100. Default: as in the AWS CLI.",
+        rich_help_panel=STORE,
+    ),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="A profile of ~/.aws.", rich_help_panel=STORE),
+]
+Region = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The region to sign for.", rich_help_panel=STORE),
+]
+AddressingStyle = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|path|virtual",
+        help="Where the bucket stands in a request: in the path or in the host name.",
+        rich_help_panel=STORE,
+    ),
+]
+NoSignRequest = Annotated[
+    bool,
+    typer.Option("--no-sign-request", help="Ask anonymously.", rich_help_panel=STORE),
+]
+RequestPayer = Annotated[
+    bool,
+    typer.Option(
+        "--request-payer",
+        help="Pay for the requests oneself, not the owner.",
+        rich_help_panel=STORE,
+    ),
+]
+CaBundle = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Certificates to trust, as a PEM file.", rich_help_panel=STORE
+    ),
+]
+NoVerifySsl = Annotated[
+    bool,
+    typer.Option(
+        "--no-verify-ssl", help="Do not check the store's certificate.", rich_help_panel=STORE
+    ),
+]
+
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print exactly one JSON object on stdout; words go to stderr.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        help="Say more; -vv shows tracebacks too.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+ReportAddress = Annotated[
+    str,
+    typer.Argument(
+        metavar="REPORT",
+        help="A manifest.json, a report folder or a configuration folder (then its newest report):"
+        " s3://bucket/key, file:///folder or a path.",
+        show_default=False,
+    ),
+]
+
+
+def speak_up(verbose: int) -> None:
+    """Let stocktake's own log speak on stderr. Libraries stay silent: theirs may quote requests."""
+    if verbose == 0:
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    own = logging.getLogger("stocktake")
+    own.handlers = [handler]
+    own.setLevel(logging.INFO if verbose == 1 else logging.DEBUG)

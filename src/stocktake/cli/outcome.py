@@ -1,0 +1,85 @@
+"""How a command fails: one `error:` line and its `hint:`, never a traceback nobody asked for."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+
+@contextmanager
+def failures_told(*, as_json: bool, verbose: int) -> Iterator[None]:
+    """Turn what goes wrong inside into words on stderr and an exit code.
+
+    With `as_json` the failure is also the one JSON object on stdout:
+    `{"error": {"kind", "message", "hint"}}`.
+
+    Raises:
+        typer.Exit: something went wrong and was told.
+        BrokenPipeError: nobody reads our output any more; that is no failure of ours.
+    """
+    # The tree of errors imports nothing.
+    from stocktake.model.errors import InventoryError
+
+    try:
+        yield
+    except (typer.Exit, typer.Abort, typer.TyperException, KeyboardInterrupt):
+        raise
+    except InventoryError as error:
+        _tell(type(error).__name__, error.message, error.hint, as_json=as_json)
+        _trace(verbose)
+        raise typer.Exit(error.exit_code) from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.EPIPE:
+            raise BrokenPipeError(errno.EPIPE, "the reader has gone") from error
+        message = f"internal error: {type(error).__name__}: {error}"
+        hint = "this should not happen; run it again with -vv and report what it prints"
+        _tell("InternalError", message, hint, as_json=as_json)
+        _trace(verbose)
+        raise typer.Exit(1) from error
+
+
+def visible(text: str) -> str:
+    r"""`text` fit for a terminal: control characters, which could command it, become `\xNN`."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() or character == "\n"
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def say(text: str) -> None:
+    """Words for whoever watches, on stderr; data goes to stdout."""
+    typer.echo(visible(text), err=True)
+
+
+def print_json(document: object) -> None:
+    """The one JSON object of a command, on stdout."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=not _utf8()))
+
+
+def _utf8() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def _tell(kind: str, message: str, hint: str, *, as_json: bool) -> None:
+    say(f"error: {message}")
+    if hint:
+        say(f"hint: {hint}")
+    if as_json:
+        print_json({"error": {"kind": kind, "message": message, "hint": hint}})
+
+
+def _trace(verbose: int) -> None:
+    from stocktake.service.settings import read_settings
+
+    if verbose >= 2 or read_settings().debug:  # noqa: PLR2004
+        say(traceback.format_exc())

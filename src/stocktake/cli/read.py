@@ -1,0 +1,208 @@
+"""The commands that read reports: `show`, `query`, `verify`, `ddl`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stocktake.cli import options as opt
+from stocktake.cli.outcome import failures_told, print_json
+from stocktake.cli.panels import OUTPUT
+
+if TYPE_CHECKING:
+    from stocktake.model.store import Store
+
+SHOW_EXAMPLES = """\
+stocktake show ./reports/photos/stocktake
+stocktake show s3://audit/inventory/photos/daily/2026-11-22T01-00Z --json
+"""
+QUERY_EXAMPLES = """\
+stocktake query REPORT "SELECT * FROM inventory_report WHERE encryption_status = 'NOT-SSE'"
+stocktake query REPORT "SELECT storage_class, count(*), sum(size) FROM inventory_report \\
+    GROUP BY ALL" --format csv --output classes.csv
+"""
+VERIFY_EXAMPLES = """\
+stocktake verify s3://audit/inventory/photos/daily
+"""
+DDL_EXAMPLES = """\
+stocktake ddl s3://audit/inventory/photos/daily --engine athena
+"""
+_STORE_WORDS = (
+    "endpoint_url",
+    "profile",
+    "region",
+    "addressing_style",
+    "no_sign_request",
+    "request_payer",
+    "ca_bundle",
+    "no_verify_ssl",
+)
+
+
+def show(
+    report: opt.ReportAddress,
+    *,
+    endpoint_url: opt.EndpointUrl = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    addressing_style: opt.AddressingStyle = None,
+    no_sign_request: opt.NoSignRequest = False,
+    request_payer: opt.RequestPayer = False,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
+    json: opt.Json = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Say what a report is and what is in it, in a few lines."""
+    asked = locals()
+    with failures_told(as_json=json, verbose=verbose):
+        opt.speak_up(verbose)
+        from stocktake.cli.reports import summary_lines
+        from stocktake.service.commands import show as summarize
+
+        summary = summarize(report, store=_store(asked))
+        if json:
+            print_json(summary.to_json())
+        else:
+            typer.echo("\n".join(summary_lines(summary)))
+
+
+def query(
+    report: opt.ReportAddress,
+    sql: Annotated[
+        str,
+        typer.Argument(
+            metavar="SQL",
+            help="One SELECT over the view `inventory_report`, in DuckDB's dialect.",
+            show_default=False,
+        ),
+    ],
+    *,
+    format: Annotated[  # noqa: A002 - the option's name
+        str,
+        typer.Option(metavar="table|csv|jsonl|parquet", rich_help_panel=OUTPUT),
+    ] = "table",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write there instead of stdout; it appears when it is whole.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    endpoint_url: opt.EndpointUrl = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    addressing_style: opt.AddressingStyle = None,
+    no_sign_request: opt.NoSignRequest = False,
+    request_payer: opt.RequestPayer = False,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Ask a report a question in SQL.
+
+    The columns are those of the report, in snake_case and typed, whatever its format.
+    """
+    asked = locals()
+    with failures_told(as_json=False, verbose=verbose):
+        opt.speak_up(verbose)
+        from stocktake.cli.sinks import opened_sink
+        from stocktake.service.commands import query as answer
+
+        with opened_sink(output, binary=format.lower() == "parquet") as sink:
+            answer(report, sql, output=format, sink=sink, store=_store(asked))
+
+
+def verify(
+    report: opt.ReportAddress,
+    *,
+    endpoint_url: opt.EndpointUrl = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    addressing_style: opt.AddressingStyle = None,
+    no_sign_request: opt.NoSignRequest = False,
+    request_payer: opt.RequestPayer = False,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
+    json: opt.Json = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Check every file of a report; exit 1 if one is wrong.
+
+    Checksums, sizes, schemas and the symlink against the manifest; and where stocktake.json claims
+    them, row counts, key order, key ranges and that they tile the key space.
+    """
+    asked = locals()
+    with failures_told(as_json=json, verbose=verbose):
+        opt.speak_up(verbose)
+        from stocktake.cli.reports import verification_lines
+        from stocktake.service.commands import verify as check
+
+        verification = check(report, store=_store(asked))
+        if json:
+            print_json(verification.to_json())
+        else:
+            typer.echo("\n".join(verification_lines(verification)))
+        if not verification.sound:
+            raise typer.Exit(1)
+
+
+def ddl(
+    report: opt.ReportAddress,
+    *,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="athena|hive|spark|trino|duckdb|clickhouse",
+            help="The engine that shall read the report.",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
+    ],
+    table: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The table's name. Default: inventory_report.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Athena: find the partitions by MSCK REPAIR TABLE, not by projection.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    endpoint_url: opt.EndpointUrl = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    addressing_style: opt.AddressingStyle = None,
+    no_sign_request: opt.NoSignRequest = False,
+    request_payer: opt.RequestPayer = False,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
+    json: opt.Json = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Print the statement that makes a report a table."""
+    asked = locals()
+    with failures_told(as_json=json, verbose=verbose):
+        opt.speak_up(verbose)
+        from stocktake.service.commands import ddl as statement
+
+        text = statement(report, engine=engine, store=_store(asked), table=table, repair=repair)
+        if json:
+            print_json({"engine": engine, "statement": text})
+        else:
+            typer.echo(text)
+
+
+def _store(asked: dict[str, Any]) -> Store:
+    from stocktake.service.options import make_store
+
+    return make_store(**{name: asked[name] for name in _STORE_WORDS})

@@ -1,0 +1,129 @@
+"""`stocktake run`: take an inventory now."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from stocktake.cli import options as opt
+from stocktake.cli import run_options as its
+from stocktake.cli.outcome import failures_told, print_json, say
+from stocktake.cli.signals import Stopping, stopping_on_signals
+
+if TYPE_CHECKING:
+    from stocktake.cli.progress import Display
+    from stocktake.model.runs import InventoryResult, InventoryRun
+
+EXAMPLES = """\
+stocktake run s3://photos ./reports
+stocktake run s3://photos/2026/ s3://audit/inventory --fields all --versions All
+stocktake run s3://photos --configuration inventory.json --endpoint-url http://rgw:8000
+"""
+TICK_S = 0.2  # between two looks at signals and at what the display should say
+_FACE_WORDS = ("source", "destination", "json", "quiet", "verbose")
+
+
+def run(
+    source: its.Source,
+    destination: its.Destination = None,
+    *,
+    id: its.Id = None,  # noqa: A002 - the option's name
+    format: its.Format = None,  # noqa: A002 - the option's name
+    fields: its.Fields = None,
+    versions: its.Versions = None,
+    encryption: its.Encryption = None,
+    configuration: its.Configuration = None,
+    destination_bucket: its.DestinationBucket = None,
+    owner_full_control: its.OwnerFullControl = False,
+    strict: its.Strict = False,
+    endpoint_url: opt.EndpointUrl = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    addressing_style: opt.AddressingStyle = None,
+    no_sign_request: opt.NoSignRequest = False,
+    request_payer: opt.RequestPayer = False,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
+    destination_endpoint_url: its.DestinationEndpointUrl = None,
+    destination_profile: its.DestinationName = None,
+    destination_region: its.DestinationName = None,
+    destination_addressing_style: its.DestinationAddressingStyle = None,
+    destination_no_sign_request: its.DestinationNoSignRequest = False,
+    destination_request_payer: its.DestinationRequestPayer = False,
+    destination_ca_bundle: its.DestinationCaBundle = None,
+    destination_no_verify_ssl: its.DestinationNoVerifySsl = False,
+    concurrency: its.Concurrency = None,
+    processes: its.Processes = None,
+    spool_folder: its.SpoolFolder = None,
+    json: opt.Json = False,
+    quiet: its.Quiet = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Take an inventory of SOURCE now, into DESTINATION.
+
+    Exit code 0 means that the report is published: its manifest.checksum is written last.
+    """
+    asked = locals()  # every option, by the name that the use case knows it by
+    with failures_told(as_json=json, verbose=verbose):
+        opt.speak_up(verbose)
+        keywords = {name: value for name, value in asked.items() if name not in _FACE_WORDS}
+        _run(source, destination, keywords, as_json=json, quiet=quiet)
+
+
+def _run(
+    source: str, destination: str | None, keywords: dict[str, Any], *, as_json: bool, quiet: bool
+) -> None:
+    from stocktake.service.commands import plan
+    from stocktake.service.options import make_options
+    from stocktake.service.planning import notes
+
+    inventory_run = plan(make_options(source, destination, **keywords))
+    for note in notes(inventory_run):
+        say(f"note: {note}")
+    result = _watched(inventory_run, quiet=quiet)
+    for warning in result.warnings:
+        say(f"warning: {warning}")
+    _print_result(result, as_json=as_json)
+
+
+def _watched(inventory_run: InventoryRun, *, quiet: bool) -> InventoryResult:
+    """Take the inventory in a thread, so that this one is free for signals and the display."""
+    from stocktake.cli.progress import choose_display
+    from stocktake.model.errors import StoppedError
+    from stocktake.service.commands import run_inventory
+
+    with (
+        stopping_on_signals() as stopping,
+        choose_display(inventory_run, quiet=quiet) as display,
+        ThreadPoolExecutor(max_workers=1, thread_name_prefix="run") as pool,
+    ):
+        work = pool.submit(
+            run_inventory, inventory_run, on_progress=display.take, stop=stopping.event
+        )
+        while not wait([work], timeout=TICK_S).done:
+            _look(stopping, display)
+        try:
+            return work.result()
+        except StoppedError as error:
+            number = stopping.signal_number
+            if number is None:
+                raise
+            raise StoppedError(error.message, hint=error.hint, signal_number=number) from error
+
+
+def _look(stopping: Stopping, display: Display) -> None:
+    if stopping.first_look():
+        display.say("stopping; once more to leave at once")
+    display.draw()
+
+
+def _print_result(result: InventoryResult, *, as_json: bool) -> None:
+    from stocktake.cli.summary import result_document, result_lines
+
+    if as_json:
+        print_json(result_document(result))
+        return
+    for line in result_lines(result):
+        typer.echo(line)

@@ -1,0 +1,140 @@
+"""The options that only `stocktake run` has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stocktake.cli.panels import DESTINATION, OUTPUT, PACE, REPORT
+
+Source = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="s3://bucket[/prefix]", show_default=False)
+]
+Destination = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="DESTINATION",
+        help="s3://bucket[/prefix], file:///folder or a path. A --configuration may name it.",
+        show_default=False,
+    ),
+]
+Id = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID",
+        help="The inventory's name, a folder in the destination. Default: stocktake.",
+        rich_help_panel=REPORT,
+    ),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(metavar="CSV|ORC|Parquet", help="Default: Parquet.", rich_help_panel=REPORT),
+]
+Fields = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FIELD,...",
+        help="AWS's OptionalFields, stocktake's extensions, or a set: `default` is what a plain LIST"
+        " yields, `free` also what LIST's options yield, `all` all of AWS's.",
+        rich_help_panel=REPORT,
+    ),
+]
+Versions = Annotated[
+    str | None,
+    typer.Option(metavar="Current|All", help="Default: Current.", rich_help_panel=REPORT),
+]
+Encryption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SSE-S3|SSE-KMS=KEY",
+        help="How the report itself is encrypted. Confirmed on the first file.",
+        rich_help_panel=REPORT,
+    ),
+]
+Configuration = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="An InventoryConfiguration as `aws s3api` takes it, JSON or XML. It decides id,"
+        " destination, format, fields, prefix and versions.",
+        rich_help_panel=REPORT,
+    ),
+]
+DestinationBucket = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The bucket that a local folder stands for in the manifest. Default: its own name.",
+        rich_help_panel=REPORT,
+    ),
+]
+OwnerFullControl = Annotated[
+    bool,
+    typer.Option(
+        "--owner-full-control",
+        help="Give the destination bucket's owner full control over the report's files.",
+        rich_help_panel=REPORT,
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Publish nothing if anything was refused, failed, vanished, changed or unknowable.",
+        rich_help_panel=REPORT,
+    ),
+]
+DestinationEndpointUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="One option of this group makes the destination another store, which this group alone"
+        " describes. What they mean stands above.",
+        rich_help_panel=DESTINATION,
+    ),
+]
+DestinationName = Annotated[str | None, typer.Option(metavar="NAME", rich_help_panel=DESTINATION)]
+DestinationAddressingStyle = Annotated[
+    str | None, typer.Option(metavar="auto|path|virtual", rich_help_panel=DESTINATION)
+]
+DestinationNoSignRequest = Annotated[
+    bool, typer.Option("--destination-no-sign-request", rich_help_panel=DESTINATION)
+]
+DestinationRequestPayer = Annotated[
+    bool, typer.Option("--destination-request-payer", rich_help_panel=DESTINATION)
+]
+DestinationCaBundle = Annotated[
+    Path | None, typer.Option(metavar="FILE", rich_help_panel=DESTINATION)
+]
+DestinationNoVerifySsl = Annotated[
+    bool, typer.Option("--destination-no-verify-ssl", rich_help_panel=DESTINATION)
+]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Requests in flight, over all processes. Default: 64.",
+        rich_help_panel=PACE,
+    ),
+]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Processes that list and write. Default: one for each core.",
+        rich_help_panel=PACE,
+    ),
+]
+SpoolFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Local room for rows under way. Default: the system's temporary folder.",
+        rich_help_panel=PACE,
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Show no progress.", rich_help_panel=OUTPUT)
+]

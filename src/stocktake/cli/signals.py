@@ -1,0 +1,47 @@
+"""Ctrl-C and SIGTERM ask a run to stop cleanly; asked twice, the process leaves at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Event
+from types import FrameType
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(slots=True)
+class Stopping:
+    """Whether, and by which signal, the run was asked to stop."""
+
+    event: Event = field(default_factory=Event)
+    signal_number: int | None = None
+    _looked: bool = False
+
+    def ask(self, signal_number: int, _frame: FrameType | None) -> None:
+        """Take a signal in."""
+        if self.event.is_set():
+            os._exit(128 + signal_number)
+        self.signal_number = signal_number
+        self.event.set()
+
+    def first_look(self) -> bool:
+        """Whether it was asked since nobody looked; True once."""
+        first = self.event.is_set() and not self._looked
+        self._looked = self._looked or first
+        return first
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[Stopping]:
+    """Take the signals in while the block runs; afterwards they mean what they meant before."""
+    stopping = Stopping()
+    before = {number: signal.signal(number, stopping.ask) for number in STOP_SIGNALS}
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

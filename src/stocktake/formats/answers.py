@@ -1,0 +1,33 @@
+"""The rows a query yields, as CSV or Parquet. Nothing here knows reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import BinaryIO
+
+import pyarrow as pa
+from pyarrow import csv, parquet
+
+
+def write_csv(batches: Iterable[pa.RecordBatch], schema: pa.Schema, sink: BinaryIO) -> int:
+    """Write the rows with a header; returns how many.
+
+    Every text is quoted and a null is nothing at all, so that the two differ.
+    """
+    rows = 0
+    options = csv.WriteOptions(include_header=True, quoting_style="needed")
+    with csv.CSVWriter(sink, schema, write_options=options) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+            rows += batch.num_rows
+    return rows
+
+
+def write_parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema, sink: BinaryIO) -> int:
+    """Write the rows, a row group for each batch; returns how many."""
+    rows = 0
+    with parquet.ParquetWriter(sink, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+            rows += batch.num_rows
+    return rows

@@ -1,0 +1,76 @@
+"""From the columns a data file has to those of a report: the same names, order and types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+
+from stocktake.model.errors import DataFileError
+from stocktake.model.fields import FLAG, MOMENT, NUMBER, TEXT, Field, report_schema
+
+_compute: Any = pyarrow.compute  # its stubs know too few of the types it takes
+
+READ_ROWS_MAX = 65_536  # rows of a batch when reading
+
+
+def check_columns(found: pa.Schema, fields: Sequence[Field]) -> None:
+    """Check that a file has exactly the columns of the report, in its order, of fitting types.
+
+    Raises:
+        DataFileError: it has not; the message names the first column that differs.
+    """
+    for number, (column, field) in enumerate(zip_longest(found, fields), 1):
+        if field is None or column is None:
+            raise DataFileError(f"it has {len(found)} columns, the report has {len(fields)}")
+        if column.name != field.column:
+            raise DataFileError(
+                f"column {number} is `{column.name}`, the report has `{field.column}` there"
+            )
+        if not _ACCEPTED[field.type](column.type):
+            raise DataFileError(f"column `{column.name}` is {column.type}, expected {field.type}")
+
+
+def conform(batch: pa.RecordBatch, fields: Sequence[Field]) -> pa.RecordBatch:
+    """`batch` with the columns `fields`, picked by name, each in its Arrow type.
+
+    A moment without a zone is UTC, as in genuine ORC files.
+
+    Raises:
+        DataFileError: a value is null where none may be.
+    """
+    columns = [_CONVERTED[field.type](batch.column(field.column)) for field in fields]
+    for field, column in zip(fields, columns, strict=True):
+        if not field.nullable and column.null_count:
+            raise DataFileError(f"a row has no {field.column}")
+    return pa.RecordBatch.from_arrays(columns, schema=report_schema(fields))
+
+
+def _moment(column: Any) -> Any:
+    if column.type == MOMENT:
+        return column
+    # ORC gives nanoseconds, genuine values are whole milliseconds at the finest.
+    milliseconds = column.cast(pa.timestamp("ms", tz=column.type.tz), safe=False)
+    if column.type.tz:
+        return milliseconds.cast(MOMENT)
+    return _compute.assume_timezone(milliseconds, "UTC")
+
+
+_TEXT_TYPES = frozenset({pa.string(), pa.large_string(), pa.string_view()})
+
+
+_ACCEPTED: dict[pa.DataType, Callable[[pa.DataType], bool]] = {
+    TEXT: _TEXT_TYPES.__contains__,
+    FLAG: pa.types.is_boolean,
+    NUMBER: pa.types.is_integer,
+    MOMENT: pa.types.is_timestamp,
+}
+_CONVERTED: dict[pa.DataType, Callable[[Any], Any]] = {
+    TEXT: lambda column: column.cast(TEXT),
+    FLAG: lambda column: column,
+    NUMBER: lambda column: column.cast(NUMBER),
+    MOMENT: _moment,
+}

@@ -1,0 +1,277 @@
+"""A batch of objects in, what HEAD says of each out; and what a HEAD that was not answered with 200 means.
+
+A HEAD answer has no body, so its status alone says little. What it hides, a one-byte GET tells (`Call.PROOF`):
+
+    400   SSE-C only once the store has said so; an expired token refreshes (in the transport) and the HEAD repeats
+    403   refused, unless the credentials were the reason; with checksums asked for, asked once more without
+    404   vanished since it was listed, unless the store knows the null version only without its name
+    else  failed
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stocktake.inventory.calls import CallPlan
+from stocktake.model.errors import CredentialsError, StoreError
+from stocktake.model.fields import Source
+from stocktake.model.runs import Counters, InventoryRun, Problem
+from stocktake.store.failures import failure
+from stocktake.store.heads import head_request, proof_request, read_heads
+from stocktake.store.requests import Answer, Request
+from stocktake.store.transport import Transport
+
+# How stores say that an object needs the customer's key: AWS InvalidRequest, Ceph InvalidArgument; both name the thing.
+_SSE_C_CODES = {"InvalidRequest", "InvalidArgument", "MissingSecurityHeader"}
+_SSE_C_TEXT = re.compile(r"server[ -]side encryption|customer.provided|sse-c", re.IGNORECASE)
+
+_OK, _BAD, _FORBIDDEN, _MISSING = 200, 400, 403, 404
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """One row an object: `batch` in HEADS_SCHEMA, and whether the object was overwritten since it was listed."""
+
+    batch: pa.RecordBatch
+    changed: pa.Array
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """One object that is asked about; `version` as it stands on the wire, None where none is named."""
+
+    key: str
+    version: str | None
+    checksum: bool
+
+
+class _Round:
+    """One batch under way: its subjects, the latest answer to each, and what the refusals turned out to mean."""
+
+    def __init__(
+        self, run: InventoryRun, subjects: Sequence[_Subject], transport: Transport
+    ) -> None:
+        self._run = run
+        self._transport = transport
+        self.subjects = list(subjects)
+        self.answers: list[Answer] = transport.exchange(
+            [self._head(subject) for subject in subjects]
+        )
+        self.sse_c: set[int] = set()
+
+    def _head(self, subject: _Subject) -> Request:
+        return head_request(
+            self._run.bucket,
+            subject.key,
+            subject.version,
+            checksum=subject.checksum,
+            request_payer=self._run.source.request_payer,
+        )
+
+    def with_status(self, status: int) -> list[int]:
+        return [
+            row
+            for row, answer in enumerate(self.answers)
+            if answer.status == status and answer.error is None
+        ]
+
+    def repeat(
+        self, rows: Iterable[int], change: Callable[[_Subject], _Subject] = lambda same: same
+    ) -> None:
+        """Ask again about `rows`, each subject changed by `change`; the new answers count."""
+        chosen = list(rows)
+        if not chosen:
+            return
+        for row in chosen:
+            self.subjects[row] = change(self.subjects[row])
+        for row, answer in zip(
+            chosen,
+            self._transport.exchange([self._head(self.subjects[r]) for r in chosen]),
+            strict=True,
+        ):
+            self.answers[row] = answer
+
+    def prove(self, rows: Sequence[int]) -> list[Answer]:
+        """The one-byte GET about each of `rows`; its error code says what the HEAD could not."""
+        payer = self._run.source.request_payer
+        requests = [
+            proof_request(
+                self._run.bucket,
+                self.subjects[r].key,
+                self.subjects[r].version,
+                request_payer=payer,
+            )
+            for r in rows
+        ]
+        return self._transport.exchange(requests)
+
+
+def fetch_heads(
+    run: InventoryRun,
+    plan: CallPlan,
+    listed: pa.RecordBatch,
+    transport: Transport,
+    counters: Counters,
+) -> Heads:
+    """What HEAD says of each row of `listed` (LISTED_SCHEMA without delete markers), in its order.
+
+    Counts the problems `refused`, `failed`, `vanished`, `changed`, and `unknowable.<field>` for what an SSE-C object
+    hides.
+
+    Raises:
+        CredentialsError: the store no longer accepts who asks, whatever the object.
+    """
+    subjects = _subjects(run, plan, listed)
+    asked = _Round(run, subjects, transport)
+    asked.repeat(
+        (row for row in asked.with_status(_FORBIDDEN) if asked.subjects[row].checksum),
+        lambda subject: _Subject(subject.key, subject.version, checksum=False),
+    )
+    _settle_forbidden(asked, counters)
+    _settle_bad(asked, counters)
+    asked.repeat(
+        (row for row in asked.with_status(_MISSING) if asked.subjects[row].version == "null"),
+        lambda subject: _Subject(subject.key, None, checksum=subject.checksum),
+    )
+    batch = read_heads(asked.answers)
+    changed = _changed(listed, batch)
+    if plan.checksums and (
+        lacking := [r for r in _true_rows(changed) if not asked.subjects[r].checksum]
+    ):
+        # The row is to be HEAD's alone, so HEAD must tell the checksums that listing had told.
+        asked.repeat(lacking, lambda subject: _Subject(subject.key, subject.version, checksum=True))
+        batch = read_heads(asked.answers)
+    _count(run, asked, changed, counters)
+    return Heads(_with_sse_c(batch, asked.sse_c), changed)
+
+
+def _subjects(run: InventoryRun, plan: CallPlan, listed: pa.RecordBatch) -> list[_Subject]:
+    keys = listed.column("key").to_pylist()
+    if run.configuration.all_versions:
+        versions: list[str | None] = pc.fill_null(listed.column("version_id"), "null").to_pylist()
+    else:
+        versions = [None] * len(keys)
+    checksums = [False] * len(keys)
+    for name in plan.checksums:
+        if name in listed.schema.names:
+            lacks = pc.is_null(listed.column(name)).to_pylist()
+            checksums = [a or b for a, b in zip(checksums, lacks, strict=True)]
+        else:
+            checksums = [True] * len(keys)
+    return [_Subject(*each) for each in zip(keys, versions, checksums, strict=True)]
+
+
+def _settle_forbidden(asked: _Round, counters: Counters) -> None:
+    """Make sure that what is forbidden is the object and not the one who asks: an expired token refuses everything."""
+    forbidden = asked.with_status(_FORBIDDEN)
+    if not forbidden:
+        return
+    renewed_before = counters["renewals"]
+    [proof] = asked.prove(forbidden[-1:])
+    _raise_if_credentials(proof)
+    if counters["renewals"] != renewed_before or proof.status < _BAD:
+        asked.repeat(forbidden)
+
+
+def _settle_bad(asked: _Round, counters: Counters) -> None:
+    """Tell SSE-C from every other 400, each by its own proof."""
+    bad = asked.with_status(_BAD)
+    if not bad:
+        return
+    renewed_before = counters["renewals"]
+    proofs = dict(zip(bad, asked.prove(bad), strict=True))
+    for proof in proofs.values():
+        _raise_if_credentials(proof)
+    asked.sse_c.update(row for row, proof in proofs.items() if _says_sse_c(proof))
+    renewed = counters["renewals"] != renewed_before
+    asked.repeat(
+        row
+        for row, proof in proofs.items()
+        if row not in asked.sse_c and (renewed or proof.status < _BAD)
+    )
+    for row, proof in proofs.items():
+        if (
+            row not in asked.sse_c
+            and proof.status in (_FORBIDDEN, _MISSING)
+            and asked.answers[row].status == _BAD
+        ):
+            asked.answers[row] = Answer(proof.status, b"", b"")
+
+
+def _raise_if_credentials(proof: Answer) -> None:
+    error = _failure(proof)
+    if isinstance(error, CredentialsError):
+        raise error
+
+
+def _failure(proof: Answer) -> StoreError | None:
+    if proof.error is not None:
+        return proof.error
+    return (
+        failure(proof.status, proof.body, proof.headers, "cannot read an object")
+        if proof.status >= _BAD
+        else None
+    )
+
+
+def _says_sse_c(proof: Answer) -> bool:
+    error = _failure(proof)
+    return (
+        error is not None
+        and proof.status == _BAD
+        and error.code in _SSE_C_CODES
+        and _SSE_C_TEXT.search(proof.body.decode("utf-8", "replace")) is not None
+    )
+
+
+def _changed(listed: pa.RecordBatch, heads: pa.RecordBatch) -> pa.Array:
+    """Whether HEAD answered for another object than the one listed: another ETag, size or moment.
+
+    Moments are compared to the second, which is all that HEAD has; a store that lists fractions may round either way.
+    """
+    answered = pc.equal(heads.column("status"), _OK)
+    differ = pc.or_(_differ(listed, heads, "e_tag"), _differ(listed, heads, "size"))
+    was, now = listed.column("last_modified_date"), heads.column("last_modified_date")
+    moved = pc.and_(
+        pc.not_equal(pc.floor_temporal(was, unit="second"), now),
+        pc.not_equal(pc.ceil_temporal(was, unit="second"), now),
+    )
+    return pc.fill_null(pc.and_(answered, pc.or_(differ, pc.fill_null(moved, False))), False)  # noqa: FBT003
+
+
+def _differ(listed: pa.RecordBatch, heads: pa.RecordBatch, name: str) -> pa.Array:
+    return pc.fill_null(pc.not_equal(listed.column(name), heads.column(name)), False)  # noqa: FBT003
+
+
+def _true_rows(mask: pa.Array) -> list[int]:
+    return pc.indices_nonzero(mask).to_pylist()
+
+
+def _with_sse_c(batch: pa.RecordBatch, rows: set[int]) -> pa.RecordBatch:
+    if not rows:
+        return batch
+    mask = pa.array([row in rows for row in range(batch.num_rows)])
+    position = batch.schema.get_field_index("encryption_status")
+    told = pc.if_else(mask, "SSE-C", batch.column(position))
+    return batch.set_column(position, batch.schema.field(position), told)
+
+
+def _count(run: InventoryRun, asked: _Round, changed: pa.Array, counters: Counters) -> None:
+    counters[f"problems.{Problem.CHANGED}"] += pc.sum(changed, min_count=0).as_py()
+    for row, answer in enumerate(asked.answers):
+        if answer.status == _OK or row in asked.sse_c:
+            continue
+        kind = {_FORBIDDEN: Problem.REFUSED, _MISSING: Problem.VANISHED}.get(
+            answer.status, Problem.FAILED
+        )
+        counters[f"problems.{Problem.FAILED if answer.error is not None else kind}"] += 1
+    hidden = [
+        f.name for f in run.fields if f.source is Source.HEAD and f.column != "encryption_status"
+    ]
+    for name in hidden if asked.sse_c else ():
+        counters[f"unknowable.{name}"] += len(asked.sse_c)

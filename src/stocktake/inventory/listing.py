@@ -1,0 +1,155 @@
+"""One KeyRange -> record batches of what LIST says, complete and in order, or an error. A store can lie.
+
+Every page is checked: its first key lies behind the marker, its keys ascend and have the prefix, the marker advances,
+no version comes twice. Paging goes on from the last key seen, never from the store's token where that can be avoided:
+tokens are node-bound on some stores and unreadable on others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stocktake.inventory.calls import CallPlan
+from stocktake.model.errors import ContradictionError
+from stocktake.model.keys import KeyRange
+from stocktake.model.runs import Counters, InventoryRun
+from stocktake.store.failures import failure
+from stocktake.store.pages import Page, page_request, read_page
+from stocktake.store.transport import Transport
+
+# Pages without a row but with more to come: legal (a store may skip over what was deleted), but not for ever.
+EMPTY_PAGES_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """Where the next page begins: behind `key`, within it behind `version` where versions are listed."""
+
+    key: str
+    version: str | None = None
+    token: str | None = None
+
+
+def list_range(
+    run: InventoryRun, plan: CallPlan, keys: KeyRange, transport: Transport, counters: Counters
+) -> Iterator[pa.RecordBatch]:
+    """The rows of `keys`, a batch (LISTED_SCHEMA) a page, in the store's order: keys ascending, versions newest first.
+
+    Counts `pages`; adds `ended_early` when the store said that nothing follows before the range's end was seen.
+
+    Raises:
+        ContradictionError: a page cannot be true.
+        StoreError: a page could not be had within the bound of retries.
+    """
+    versions = run.configuration.all_versions
+    marker = Marker(keys.after)
+    empty = 0
+    versions_behind: set[str | None] = (
+        set()
+    )  # version markers of the current key: none may come twice
+    while True:
+        page = _fetch(run, plan, marker, transport)
+        counters["pages"] += 1
+        batch = check_page(page, marker, prefix=run.configuration.prefix, versions=versions)
+        inside = batch if keys.upto is None else _upto(batch, keys.upto)
+        if inside.num_rows:
+            yield inside
+        if inside.num_rows < batch.num_rows:
+            return
+        if not page.truncated:
+            counters["ended_early"] += keys.upto is not None
+            return
+        empty = 0 if batch.num_rows else empty + 1
+        if empty > EMPTY_PAGES_MAX:
+            raise ContradictionError(
+                f"{EMPTY_PAGES_MAX} pages in a row held no key and promised more, after {marker.key!r}"
+            )
+        following = next_marker(page, batch, marker)
+        if following.key != marker.key:
+            versions_behind.clear()
+        elif following.version in versions_behind and following.token is None:
+            raise ContradictionError(f"the store lists the versions of {marker.key!r} in a circle")
+        versions_behind.add(following.version)
+        marker = following
+
+
+def _fetch(run: InventoryRun, plan: CallPlan, marker: Marker, transport: Transport) -> Page:
+    what = f"cannot list s3://{run.bucket}/{run.configuration.prefix} after {marker.key!r}"
+    request = page_request(
+        run.bucket,
+        run.configuration.prefix,
+        after=marker.key,
+        after_version=marker.version,
+        token=marker.token,
+        versions=run.configuration.all_versions,
+        owner=plan.owner,
+        restore=plan.restore,
+        request_payer=run.source.request_payer,
+        rows_max=run.limits.page_rows_max,
+    )
+    [answer] = transport.exchange([request])
+    if answer.error is not None:
+        raise answer.error
+    if answer.status != HTTPStatus.OK:
+        raise failure(answer.status, answer.body, answer.headers, what)
+    return read_page(answer.body, versions=run.configuration.all_versions)
+
+
+def check_page(page: Page, marker: Marker, *, prefix: str, versions: bool) -> pa.RecordBatch:
+    """The page's rows, once nothing in them contradicts the marker, the prefix or their order.
+
+    Raises:
+        ContradictionError: something does; the message names the keys.
+    """
+    batch = page.batch
+    if batch.num_rows == 0:
+        return batch
+    keys = batch.column("key")
+    first, last = keys[0].as_py(), keys[-1].as_py()
+    if first < marker.key or (first == marker.key and (not versions or marker.version is None)):
+        raise ContradictionError(
+            f"asked for the keys after {marker.key!r}, the store answered from {first!r}"
+        )
+    ascends = pc.greater_equal if versions else pc.greater
+    if not pc.all(ascends(keys[1:], keys[:-1]), min_count=0).as_py():
+        raise ContradictionError(
+            f"the keys of a page do not ascend, between {first!r} and {last!r}"
+        )
+    if not (first.startswith(prefix) and last.startswith(prefix)):
+        raise ContradictionError(
+            f"asked for keys with the prefix {prefix!r}, the store answered {first!r} to {last!r}"
+        )
+    return batch
+
+
+def next_marker(page: Page, batch: pa.RecordBatch, marker: Marker) -> Marker:
+    """Where the page behind `page` begins.
+
+    Raises:
+        ContradictionError: the store promises more but gives nothing to go on from, or the marker would stand still.
+    """
+    if batch.num_rows:
+        key = batch.column("key")[-1].as_py()
+        # The row's own version, not the store's marker: one store says `null` behind a delete marker and skips rows.
+        version = batch.column("version_id")[-1].as_py() or page.next_version or "null"
+        following = Marker(key, version)
+    else:
+        following = Marker(
+            page.next_key or marker.key, page.next_version or marker.version, page.next_token
+        )
+    if following == marker:
+        raise ContradictionError(
+            f"the store promises more, but its marker stands still after {marker.key!r}"
+        )
+    return following
+
+
+def _upto(batch: pa.RecordBatch, upto: str) -> pa.RecordBatch:
+    """The rows whose keys are not beyond `upto`; keys ascend, so they are the first ones."""
+    inside = pc.sum(pc.less_equal(batch.column("key"), pa.scalar(upto)), min_count=0).as_py()
+    return batch.slice(0, inside)

@@ -1,0 +1,103 @@
+"""The commit: symlink.txt, stocktake.json, manifest.json and, last of all, manifest.checksum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from stocktake.model.errors import InventoryError, ReportExistsError
+from stocktake.model.manifest import (
+    Manifest,
+    file_schema,
+    render_checksum,
+    render_manifest,
+    render_symlink,
+)
+from stocktake.model.paths import ReportPaths
+from stocktake.model.runs import Counters, DataFile, InventoryRun, group
+from stocktake.model.sidecar import Sidecar, render_sidecar, sidecar_file
+from stocktake.store.destinations import Destination
+
+
+def publish(
+    run: InventoryRun,
+    paths: ReportPaths,
+    files: Sequence[DataFile],
+    sidecar: Sidecar,
+    *,
+    destination: Destination,
+    placed: list[str],
+) -> Manifest:
+    """Write what makes the data files a report. Each object is confirmed before the next is begun, so a reader that
+    sees manifest.checksum sees everything.
+
+    `placed` receives the key of each object that may have been written, the newest first: the order in which they
+    must be removed should one fail, so that a manifest.checksum never outlives what it vouches for.
+
+    Raises:
+        ReportExistsError: another run published there in the meantime.
+        DestinationError, StoreError: an object could not be delivered; then there is no manifest.checksum.
+    """
+    fields = run.fields
+    report_format = run.configuration.delivery.format
+    manifest = Manifest(
+        source_bucket=run.bucket,
+        destination_bucket=destination.bucket_arn,
+        created=paths.moment,
+        format=report_format,
+        schema=file_schema(report_format, fields),
+        files=tuple(file.file for file in files),
+    )
+    body = render_manifest(manifest)
+    symlink = render_symlink([destination.uri(file.file.key) for file in files])
+    for key, content in (
+        (paths.symlink, symlink),
+        (paths.sidecar, render_sidecar(sidecar)),
+        (paths.manifest, body),
+        (paths.checksum, render_checksum(body)),
+    ):
+        _place(key, content, destination, placed)
+    return manifest
+
+
+def _place(key: str, content: bytes, destination: Destination, placed: list[str]) -> None:
+    try:
+        destination.put(key, content)
+    except ReportExistsError:
+        raise  # it is another run's, and stays
+    except InventoryError:
+        placed.insert(0, key)  # the answer may have been lost after the object was stored
+        raise
+    placed.insert(0, key)
+
+
+def describe_run(
+    run: InventoryRun,
+    files: Sequence[DataFile],
+    counters: Counters,
+    *,
+    generator: str,
+    endpoint: str,
+    never: tuple[str, ...],
+    warnings: tuple[str, ...],
+    started: datetime,
+    finished: datetime,
+) -> Sidecar:
+    """stocktake.json for a run that is complete."""
+    return Sidecar(
+        generator=generator,
+        endpoint=endpoint,
+        configuration=run.configuration,
+        extension_fields=run.extension_fields,
+        started=started,
+        finished=finished,
+        rows=counters["rows"],
+        object_bytes=counters["object_bytes"],
+        requests=group(counters, "requests"),
+        retries=counters["retries"],
+        problems=group(counters, "problems"),
+        unknowable=group(counters, "unknowable"),
+        never=never,
+        warnings=warnings,
+        files=tuple(sidecar_file(file) for file in files),
+    )

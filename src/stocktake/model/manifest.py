@@ -1,0 +1,178 @@
+"""manifest.json, manifest.checksum and symlink.txt: AWS's exact bytes, and reading them back.
+
+Genuine manifests are what Jackson's default pretty printer writes: two spaces of indent, a blank on both sides of the
+colon, `[ {` and `}, {` on one line, one newline at the end. Some readers take them line by line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from stocktake.model.configuration import Format, parse_bucket_arn
+from stocktake.model.errors import ConfigurationError, ManifestError
+from stocktake.model.fields import BY_COLUMN, BY_NAME, FLAG, MOMENT, NUMBER, TEXT, Field
+
+VERSION = "2016-11-30"
+MANIFEST_BYTES_MAX = 256 * 2**20  # about a million data files; anything larger is not a manifest
+_T = TypeVar("_T")
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+_ORC_TYPES = {TEXT: "string", FLAG: "boolean", NUMBER: "bigint", MOMENT: "timestamp"}
+_PARQUET_TYPES = {
+    TEXT: "binary {} (STRING)", FLAG: "boolean {}", NUMBER: "int64 {}", MOMENT: "int64 {} (TIMESTAMP(MILLIS,true))",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFile:
+    """One data file: its key in the destination, the bytes stored there and their MD5 in lower-case hex."""
+
+    key: str
+    size: int
+    md5: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What manifest.json says. `destination_bucket` is an ARN; `created` is the start of the run, UTC milliseconds."""
+
+    source_bucket: str
+    destination_bucket: str
+    created: datetime
+    format: Format
+    schema: str
+    files: tuple[ManifestFile, ...]
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The report's columns, in file order.
+
+        Raises:
+            ManifestError: the schema names a column nobody knows.
+        """
+        return parse_file_schema(self.format, self.schema)
+
+
+def file_schema(report_format: Format, fields: Sequence[Field]) -> str:
+    """The manifest's `fileSchema`, in the form genuine manifests have (the documentation's Parquet form is stale)."""
+    if report_format is Format.CSV:
+        return ", ".join(field.name for field in fields)
+    if report_format is Format.ORC:
+        return f"struct<{','.join(f'{field.column}:{_ORC_TYPES[field.type]}' for field in fields)}>"
+    parts = (
+        f"  {'optional' if field.nullable else 'required'} {_PARQUET_TYPES[field.type].format(field.column)};"
+        for field in fields
+    )
+    return f"message s3.inventory {{{''.join(parts)}}}"
+
+
+_NAMES = {
+    Format.CSV: re.compile(r"(?:^|,)\s*(\w+)"),
+    Format.ORC: re.compile(r"(?:<|,)\s*(\w+):"),
+    Format.PARQUET: re.compile(r"(?:required|optional)\s+\w+\s+(\w+)"),
+}
+
+
+def parse_file_schema(report_format: Format, schema: str) -> tuple[Field, ...]:
+    """The columns a `fileSchema` names, in its order; the documentation's forms are read too.
+
+    Raises:
+        ManifestError: it names none, or one that is not in the table of fields.
+    """
+    known = BY_NAME if report_format is Format.CSV else BY_COLUMN
+    names = _NAMES[report_format].findall(schema)
+    unknown = [name for name in names if name not in known]
+    if not names or unknown:
+        raise ManifestError(
+            f"the manifest's fileSchema names {f'unknown column `{unknown[0]}`' if unknown else 'no columns'}:"
+            f" {schema[:200]}"
+        )
+    return tuple(known[name] for name in names)
+
+
+def render_manifest(manifest: Manifest) -> bytes:
+    """manifest.json to the byte."""
+    head = {
+        "sourceBucket": manifest.source_bucket,
+        "destinationBucket": manifest.destination_bucket,
+        "version": VERSION,
+        "creationTimestamp": str(round(manifest.created.timestamp() * 1000)),
+        "fileFormat": str(manifest.format),
+        "fileSchema": manifest.schema,
+    }
+    lines = [f'  "{name}" : {_text(value)},\n' for name, value in head.items()]
+    files = ", ".join(
+        f'{{\n    "key" : {_text(file.key)},\n    "size" : {file.size},\n    "MD5checksum" : {_text(file.md5)}\n  }}'
+        for file in manifest.files
+    )
+    # Jackson prints an empty array as `[ ]`.
+    return f'{{\n{"".join(lines)}  "files" : [ {files + " " if files else ""}]\n}}\n'.encode()
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def render_checksum(manifest_bytes: bytes) -> bytes:
+    """manifest.checksum: 32 hex digits and a newline, over every byte of manifest.json."""
+    return hashlib.md5(manifest_bytes, usedforsecurity=False).hexdigest().encode() + b"\n"
+
+
+def render_symlink(uris: Sequence[str]) -> bytes:
+    """symlink.txt: one URI a line in the manifest's order, no newline at the end."""
+    return "\n".join(uris).encode()
+
+
+def parse_manifest(body: bytes) -> Manifest:
+    """The manifest in `body`; keys nobody knows are ignored, a destination may be a bare name.
+
+    Raises:
+        ManifestError: not JSON, or a part is missing or of the wrong kind.
+    """
+    try:
+        document = json.loads(body)
+        files = tuple(
+            ManifestFile(
+                _kind(file["key"], str), _kind(file["size"], int), _md5(file["MD5checksum"])
+            )
+            for file in _kind(document["files"], list)
+        )
+        return Manifest(
+            source_bucket=_kind(document["sourceBucket"], str),
+            destination_bucket=_kind(document["destinationBucket"], str),
+            created=datetime.fromtimestamp(int(document["creationTimestamp"]) / 1000, UTC),
+            format=Format(document["fileFormat"]),
+            schema=_kind(document["fileSchema"], str),
+            files=files,
+        )
+    except KeyError as error:
+        raise ManifestError(f"the manifest lacks {error.args[0]!r}") from error
+    except (ValueError, TypeError, AttributeError, OverflowError, OSError) as error:
+        raise ManifestError(f"not an inventory manifest: {error}") from error
+
+
+def destination_bucket_name(manifest: Manifest) -> str:
+    """The destination's plain name, from the ARN or from a bare name as some tools write it."""
+    try:
+        return parse_bucket_arn(manifest.destination_bucket)
+    except ConfigurationError:
+        return manifest.destination_bucket
+
+
+def _kind(value: object, kind: type[_T]) -> _T:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"found {str(value)[:80]!r}, expected {kind.__name__}")
+    return value
+
+
+def _md5(value: object) -> str:
+    text = _kind(value, str)
+    if _MD5.fullmatch(text) is None:
+        raise ValueError(f"found MD5checksum {text[:80]!r}, expected 32 lower-case hex digits")
+    return text

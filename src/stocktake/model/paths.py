@@ -1,0 +1,98 @@
+"""The key of every object of a report, in both directions.
+
+    {prefix}/{source bucket}/{id}/{YYYY-MM-DDTHH-MMZ}/manifest.json
+                                                     /manifest.checksum
+                                                     /stocktake.json        (ours, beside AWS's two)
+    {prefix}/{source bucket}/{id}/hive/dt={YYYY-MM-DD-HH-MM}/symlink.txt
+    {prefix}/{source bucket}/{id}/data/{uuid}.csv.gz | .orc | .parquet
+
+The moment is the start of the run in UTC, to the minute. A destination prefix gives the same keys with and without a
+trailing slash: AWS once wrote `p//bucket/...` and named `p/bucket/...` in the manifest.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from stocktake.model.configuration import Format
+
+MANIFEST = "manifest.json"
+CHECKSUM = "manifest.checksum"
+SIDECAR = "stocktake.json"
+SYMLINK = "symlink.txt"
+DATA_SUFFIXES: dict[Format, str] = {
+    Format.CSV: ".csv.gz",
+    Format.ORC: ".orc",
+    Format.PARQUET: ".parquet",
+}
+
+_FOLDER = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}Z")
+_FOLDER_FORM = "%Y-%m-%dT%H-%MZ"
+_HIVE_FORM = "dt=%Y-%m-%d-%H-%M"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPaths:
+    """Where the objects of one report lie. `root` is `{prefix}/{bucket}/{id}`; `moment` is the run's start."""
+
+    root: str
+    moment: datetime
+
+    @property
+    def folder(self) -> str:
+        """The report folder, without a trailing slash."""
+        return f"{self.root}/{self.moment.astimezone(UTC).strftime(_FOLDER_FORM)}"
+
+    @property
+    def manifest(self) -> str:
+        """The key of manifest.json."""
+        return f"{self.folder}/{MANIFEST}"
+
+    @property
+    def checksum(self) -> str:
+        """The key of manifest.checksum, whose arrival publishes the report."""
+        return f"{self.folder}/{CHECKSUM}"
+
+    @property
+    def sidecar(self) -> str:
+        """The key of stocktake.json."""
+        return f"{self.folder}/{SIDECAR}"
+
+    @property
+    def symlink(self) -> str:
+        """The key of symlink.txt in its hive partition."""
+        return f"{self.root}/hive/{self.moment.astimezone(UTC).strftime(_HIVE_FORM)}/{SYMLINK}"
+
+    def data(self, name: UUID, report_format: Format) -> str:
+        """The key of the data file called `name`."""
+        return f"{self.root}/data/{name}{DATA_SUFFIXES[report_format]}"
+
+
+def configuration_root(prefix: str, source_bucket: str, configuration_id: str) -> str:
+    """`{prefix}/{bucket}/{id}`, whether or not `prefix` is empty or ends in slashes."""
+    stripped = prefix.rstrip("/")
+    return "/".join(
+        [stripped, source_bucket, configuration_id]
+        if stripped
+        else [source_bucket, configuration_id]
+    )
+
+
+def report_folder_name(text: str) -> bool:
+    """Whether one path segment is the name of a report folder."""
+    return _FOLDER.fullmatch(text) is not None
+
+
+def parse_manifest_key(key: str) -> ReportPaths | None:
+    """The report a manifest.json's key belongs to, or None where the key is not of AWS's form."""
+    *root, folder, name = key.split("/")
+    if name != MANIFEST or not root or not report_folder_name(folder):
+        return None
+    try:
+        moment = datetime.strptime(folder, _FOLDER_FORM).replace(tzinfo=UTC)
+    except ValueError:  # the digits are there but name no day
+        return None
+    return ReportPaths("/".join(root), moment)

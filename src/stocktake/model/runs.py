@@ -1,0 +1,146 @@
+"""An inventory run: what is asked for, its limits, what is counted on the way, what comes out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+from stocktake.model.addresses import Address
+from stocktake.model.configuration import InventoryConfiguration
+from stocktake.model.fields import Field, report_fields
+from stocktake.model.keys import KeyRange
+from stocktake.model.manifest import Manifest, ManifestFile
+from stocktake.model.store import Store
+
+
+class Call(StrEnum):
+    """What a request asks, as counted."""
+
+    LIST = "list"
+    HEAD = "head"
+    ACL = "acl"
+    TAGGING = "tagging"
+    PROOF = "proof"  # the one-byte GET that says why a HEAD was refused
+    CONTROL = "control"  # bucket-level calls and uploads, through boto3
+
+
+class Problem(StrEnum):
+    """What kept a row from being complete or beyond doubt. The row stays, with what listing knew."""
+
+    REFUSED = "refused"  # the store denied a call about the object
+    FAILED = "failed"  # the call did not succeed within the bound of retries
+    VANISHED = "vanished"  # gone between LIST and HEAD
+    CHANGED = "changed"  # overwritten between LIST and HEAD: the whole row is HEAD's
+    UNKNOWABLE = "unknowable"  # a value the store may be withholding for want of a permission
+    LATEST = "latest"  # a key without exactly one latest version
+
+
+# Counts of one run, lane or file, by dotted name: `rows`, `object_bytes`, `retries`, `pages`, `requests.<Call>`,
+# `problems.<Problem>`, `unknowable.<field name>`. Adding two of them is `+`; travelling is pickling.
+Counters: TypeAlias = Counter[str]
+
+
+def group(counters: Mapping[str, int], name: str) -> dict[str, int]:
+    """The counts under `name.`, without that prefix, zeros left out, sorted by name."""
+    return {
+        key.removeprefix(f"{name}."): n
+        for key, n in sorted(counters.items())
+        if key.startswith(f"{name}.") and n
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of a run. Memory of one process is about `concurrency * 64 KiB` of connections, plus one page of
+    rows in each of its columns, plus what the writer holds of one row group (`row_group_rows_max` rows).
+    """
+
+    concurrency: int = 64  # requests in flight over all processes
+    processes: int = 0  # 0: as many as this machine has cores
+    page_rows_max: int = 1000  # S3's own limit
+    file_rows_max: int = 1_000_000  # rows of a data file
+    tries_max: int = 8  # of one request, the first included
+    retry_delay_s_min: float = 0.1
+    retry_delay_s_max: float = 20.0
+    connect_timeout_s: float = 10.0
+    stall_timeout_s: float = 60.0  # no byte for so long: the request is given up and sent again
+    list_body_bytes_max: int = 64 * 2**20
+    sub_resource_bytes_max: int = 2**20  # some stores answer a sub-resource with the object itself
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryRun:
+    """Everything a process needs to work on one report. Small and picklable; holds no secret.
+
+    `configuration` is AWS's document. What it cannot say stands beside it: which stores, the extension fields, a
+    local destination. `moment` is the start of the run, UTC, to the minute: it names the report folder.
+    """
+
+    source: Store
+    bucket: str
+    destination: Store
+    address: Address
+    configuration: InventoryConfiguration
+    extension_fields: tuple[str, ...]
+    moment: datetime
+    region: str | None = None
+    owner_full_control: bool = False
+    strict: bool = False
+    limits: Limits = field(default_factory=Limits)
+    spool_folder: Path | None = (
+        None  # local room for rows under way; None: the system's temporary folder
+    )
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The report's columns."""
+        optional = (*(self.configuration.optional_fields or ()), *self.extension_fields)
+        return report_fields(optional, all_versions=self.configuration.all_versions)
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A delivered data file: what the manifest says of it, which keys it covers and which it holds."""
+
+    file: ManifestFile
+    range: KeyRange
+    rows: int
+    first_key: str | None
+    last_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryResult:
+    """A published report."""
+
+    address: str  # of manifest.json
+    manifest: Manifest
+    counters: Counters
+    seconds: float
+    files: tuple[DataFile, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class RunStage(StrEnum):
+    """How far a run is."""
+
+    SURVEY = "survey"
+    LIST = "list"
+    PUBLISH = "publish"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What is known while a run is under way. `key` is the last key listed; `done` how far through the key space,
+    0 to 1, or None where nothing tells.
+    """
+
+    stage: RunStage
+    counters: Counters
+    done: float | None
+    key: str = ""

@@ -1,0 +1,105 @@
+"""stocktake.json: what AWS's files cannot say about a report. It lies beside manifest.json; AWS's readers never see it.
+
+Row counts and key ranges of every data file, what was counted, what stayed unknown, and so the proof that nothing was
+missed: the same facts that were checked before publishing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from stocktake.model.configuration import InventoryConfiguration
+from stocktake.model.errors import ManifestError
+from stocktake.model.keys import KeyRange
+from stocktake.model.manifest import ManifestFile
+from stocktake.model.runs import DataFile
+
+SIDECAR_VERSION = 1
+SIDECAR_BYTES_MAX = 256 * 2**20
+
+
+class _Part(BaseModel):
+    # Unknown members are ignored: a newer stocktake may say more, and an older one still reads it.
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class SidecarFile(_Part):
+    """One data file: its rows and the keys it covers (`after` < key <= `upto`) and holds."""
+
+    key: str
+    size: int
+    md5: Annotated[str, Field(alias="MD5checksum")]
+    rows: Annotated[int, Field(ge=0)]
+    after: str
+    upto: str | None
+    first_key: str | None
+    last_key: str | None
+
+
+class Sidecar(_Part):
+    """The whole of stocktake.json."""
+
+    version: int = SIDECAR_VERSION
+    generator: str
+    endpoint: str
+    configuration: InventoryConfiguration
+    extension_fields: tuple[str, ...]
+    started: datetime
+    finished: datetime
+    rows: int
+    object_bytes: int
+    requests: dict[str, int]
+    retries: int
+    problems: dict[str, int]
+    unknowable: dict[str, int]
+    never: tuple[str, ...]
+    warnings: tuple[str, ...]
+    files: tuple[SidecarFile, ...]
+
+    def data_files(self) -> tuple[DataFile, ...]:
+        """The files as the values that `model/proof.py` checks."""
+        return tuple(
+            DataFile(
+                ManifestFile(file.key, file.size, file.md5),
+                KeyRange(file.after, file.upto),
+                file.rows,
+                file.first_key,
+                file.last_key,
+            )
+            for file in self.files
+        )
+
+
+def sidecar_file(data: DataFile) -> SidecarFile:
+    """What stocktake.json says of one delivered file."""
+    return SidecarFile(
+        key=data.file.key,
+        size=data.file.size,
+        md5=data.file.md5,
+        rows=data.rows,
+        after=data.range.after,
+        upto=data.range.upto,
+        first_key=data.first_key,
+        last_key=data.last_key,
+    )
+
+
+def render_sidecar(sidecar: Sidecar) -> bytes:
+    """stocktake.json, indented, with a newline at the end."""
+    return sidecar.model_dump_json(by_alias=True, indent=2).encode() + b"\n"
+
+
+def parse_sidecar(body: bytes) -> Sidecar:
+    """The sidecar in `body`.
+
+    Raises:
+        ManifestError: it is none.
+    """
+    try:
+        return Sidecar.model_validate_json(body)
+    except (ValidationError, ValueError) as error:
+        raise ManifestError(f"not a stocktake.json: {str(error).splitlines()[0]}") from error

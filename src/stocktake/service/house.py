@@ -1,0 +1,51 @@
+"""The only place where concrete parts meet: doors are opened here, and the clock is read here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from stocktake.model.addresses import LocalAddress, parse_address
+from stocktake.model.store import Store
+from stocktake.service.settings import Settings, read_settings
+from stocktake.store.client import Client
+from stocktake.store.connection import Connection
+from stocktake.store.files import BucketFiles, FolderFiles, ReportFiles
+
+
+def settings() -> Settings:
+    """What the environment says."""
+    return read_settings()
+
+
+def now() -> datetime:
+    """The present moment, UTC."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def opened_files(address: str, store: Store) -> Iterator[tuple[ReportFiles, str]]:
+    """The files at `address`, and the key it names among them; connections close with the block.
+
+    Raises:
+        AddressError: it is no address.
+        StoreError: the bucket cannot be reached.
+    """
+    where = parse_address(address, folder=settings().working_folder)
+    if isinstance(where, LocalAddress):
+        yield FolderFiles.at(where.path)
+        return
+    with Client.open(_connected(where.bucket, store), Counter()) as client:
+        yield BucketFiles(client, where.bucket), where.key
+
+
+def _connected(bucket: str, store: Store) -> Connection:
+    """A connection to the region the bucket is in."""
+    connection = Connection.open(store)
+    with Client.open(connection, Counter()) as client:
+        region = client.bucket_region(bucket, list_prefix=None)
+    return (
+        connection if region in (None, connection.region) else Connection.open(store, region=region)
+    )

@@ -1,0 +1,327 @@
+"""Which server, which region, which way there, and who asks: a Store resolved as the AWS CLI would.
+
+botocore knows the user's AWS set-up (profiles, AWS_ENDPOINT_URL, regions, addressing style, CA bundle,
+proxies, and every way to obtain credentials), so it is asked and nothing is decided twice. That holds
+for addresses too: botocore builds a request about a bucket, and its URL is taken before it is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+from urllib.parse import SplitResult, urlsplit
+
+import boto3
+import botocore.session
+from botocore import UNSIGNED
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.config import Config
+from botocore.endpoint import EndpointCreator
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConfigNotFound,
+    ConfigParseError,
+    InvalidConfigError,
+    ProfileNotFound,
+)
+from botocore.httpsession import ProxyConfiguration, get_cert_path
+from botocore.utils import get_environ_proxies
+
+from stocktake import __version__
+from stocktake.model.errors import CredentialsError, UsageError
+from stocktake.model.store import Addressing, Store
+from stocktake.store.failures import HINT_CREDENTIALS, printable
+from stocktake.store.signing import Credentials
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+USER_AGENT = f"stocktake/{__version__}"
+DEFAULT_REGION = "us-east-1"
+CLIENT_TRIES_MAX = 5
+CLIENT_CONNECT_TIMEOUT_S, CLIENT_READ_TIMEOUT_S = 10, 60
+CLIENT_CONNECTIONS_MAX = 16
+
+_HINT_ENDPOINT = "expected http://HOST[:PORT] or https://HOST[:PORT]"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_AWS_DUAL_STACK_SUFFIXES = ("api.aws", "api.amazonwebservices.com.cn")
+_SET_UP_ERRORS = (ConfigNotFound, ConfigParseError, InvalidConfigError)
+
+
+@dataclass(frozen=True, slots=True)
+class BucketUrl:
+    """Where requests about a bucket go: `origin` is `scheme://host[:port]`, `host` the Host header, and
+    `path` what comes before `/key`: "/bucket", or "" where the bucket stands in the host name.
+    """
+
+    origin: str
+    host: str
+    path: str
+
+
+class Connection:
+    """One store as this process reaches it. Its repr shows no secret. Not for several threads at once."""
+
+    def __init__(
+        self, store: Store, session: botocore.session.Session, region: str | None = None
+    ) -> None:
+        self.store = store
+        self._session = session
+        self.region = region or store.region or _configured_region(session)
+        self.verify = _verification(store, session)
+        self._urls: dict[str, BucketUrl] = {}
+        self._regions: dict[str, str] = {}
+        self._clients: dict[str, Any] = {}
+        self._style: Literal["auto", "path", "virtual"] | None = None
+        self._held: Any = None
+        endpoint = self._asked_client(self.region).meta.endpoint_url
+        _check_endpoint(endpoint)
+        self._style = self._addressing_style(endpoint)
+        self._clients.clear()
+
+    @classmethod
+    def open(cls, store: Store, *, region: str | None = None) -> Connection:
+        """The connection to `store`. `region`, where given, is the one the bucket is known to be in.
+
+        Raises:
+            UsageError: an unknown profile, a broken AWS configuration file, an endpoint URL, region or CA
+                bundle that is none.
+            CredentialsError: no credentials are to be found, although requests shall be signed.
+        """
+        try:
+            connection = cls(store, _session(store), region)
+        except ProfileNotFound as error:
+            raise UsageError(
+                f"there is no profile `{store.profile or error.kwargs['profile']}` in the AWS configuration",
+                hint="see `aws configure list-profiles`",
+            ) from error
+        except _SET_UP_ERRORS as error:
+            raise UsageError(f"the AWS configuration cannot be read: {error}") from error
+        except BotoCoreError as error:
+            raise UsageError(
+                f"no such store: {error}", hint="check --endpoint-url and --region"
+            ) from error
+        connection.credentials()
+        return connection
+
+    def __repr__(self) -> str:
+        return f"Connection({self.store!r}, region={self.region!r})"
+
+    # -- where -------------------------------------------------------------------------------------
+
+    def bucket_url(self, bucket: str) -> BucketUrl:
+        """Where requests about `bucket` go.
+
+        Raises:
+            UsageError: a name that no bucket can have.
+        """
+        if (url := self._urls.get(bucket)) is None:
+            url = self._urls[bucket] = self._resolve(bucket)
+        return url
+
+    def endpoint_url(self, bucket: str) -> str:
+        """`scheme://host[:port]` of requests about `bucket`."""
+        return self.bucket_url(bucket).origin
+
+    def region_of(self, bucket: str) -> str:
+        """The region that requests about `bucket` are signed for."""
+        return self._regions.get(bucket, self.region)
+
+    def adopt_region(self, bucket: str, region: str) -> None:
+        """Believe the store that `bucket` is in `region`; on AWS this changes the host too."""
+        self._regions[bucket] = region
+        self._urls.pop(bucket, None)
+
+    def proxy(self, bucket: str) -> str:
+        """The proxy on the way to `bucket`, as NO_PROXY and its kin have it; "" for none."""
+        origin = self.bucket_url(bucket).origin
+        return ProxyConfiguration(get_environ_proxies(origin)).proxy_url_for(origin) or ""
+
+    def _resolve(self, bucket: str) -> BucketUrl:
+        taken: list[str] = []
+
+        def take(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+            taken.append(str(request.url))
+            return AWSResponse(taken[0], 200, {}, _Nothing())  # type: ignore[arg-type]
+
+        client = self._asked_client(self.region_of(bucket))
+        client.meta.events.register("before-send.s3.HeadBucket", take, unique_id="take")
+        try:
+            client.head_bucket(Bucket=bucket)
+        except BotoCoreError as error:
+            raise UsageError(
+                f"`{bucket}` is no bucket of {self.store.endpoint_url or 'AWS'}: {error}"
+            ) from error
+        finally:
+            client.meta.events.unregister("before-send.s3.HeadBucket", unique_id="take")
+        parts = urlsplit(taken[0])
+        host = _host(parts)
+        return BucketUrl(f"{parts.scheme}://{host}", host, parts.path.rstrip("/"))
+
+    def _asked_client(self, region: str) -> Any:
+        """A client that is only asked how it would do it; it has no credentials and sends nothing."""
+        if region not in self._clients:
+            try:
+                self._clients[region] = self._session.create_client(
+                    "s3",
+                    region_name=region,
+                    endpoint_url=self.store.endpoint_url,
+                    verify=self.verify,
+                    config=Config(
+                        signature_version=UNSIGNED,
+                        s3={"addressing_style": self._style} if self._style else None,
+                    ),
+                )
+            except ValueError as error:
+                raise UsageError(f"{printable(str(error))}", hint=_HINT_ENDPOINT) from error
+        return self._clients[region]
+
+    def _addressing_style(self, endpoint: str) -> Literal["auto", "path", "virtual"] | None:
+        """None leaves it to the user's AWS configuration."""
+        if self.store.addressing is not Addressing.AUTO:
+            return "path" if self.store.addressing is Addressing.PATH else "virtual"
+        configured = self._session.get_scoped_config().get("s3")
+        if isinstance(configured, dict) and configured.get("addressing_style") in (
+            "path",
+            "virtual",
+        ):
+            return None
+        # Few self-hosted stores have the wildcard DNS entry that buckets in host names need.
+        return "auto" if self._is_aws(endpoint) else "path"
+
+    def _is_aws(self, endpoint: str) -> bool:
+        partitions = self._session.get_component("endpoint_resolver")
+        suffixes = [
+            partitions.get_partition_dns_suffix(name)
+            for name in partitions.get_available_partitions()
+        ]
+        host = urlsplit(endpoint).hostname or ""
+        return any(host.endswith(f".{s}") for s in (*suffixes, *_AWS_DUAL_STACK_SUFFIXES))
+
+    # -- who ---------------------------------------------------------------------------------------
+
+    def credentials(self) -> Credentials | None:
+        """What to sign with now; None when requests are not signed.
+
+        Credentials that say when they expire are fetched anew in time, by botocore.
+
+        Raises:
+            CredentialsError: there are none, or they cannot be fetched.
+        """
+        if not self.store.sign_requests:
+            return None
+        try:
+            if self._held is None:
+                self._held = self._session.get_credentials()
+            frozen = self._held.get_frozen_credentials() if self._held is not None else None
+        except (BotoCoreError, ClientError, OSError, ValueError, KeyError) as error:
+            raise CredentialsError(
+                f"credentials cannot be fetched: {printable(str(error))}", hint=HINT_CREDENTIALS
+            ) from error
+        if frozen is None or not frozen.access_key or not frozen.secret_key:
+            raise CredentialsError("no credentials were found", hint=HINT_CREDENTIALS)
+        return Credentials(frozen.access_key, frozen.secret_key, frozen.token or "")
+
+    def renew_credentials(self) -> Credentials | None:
+        """Fetch the credentials from where they come from, whatever is known of them here: files are
+        read again, programs run again. Clients made from now on have them.
+
+        Raises:
+            CredentialsError: there are none, or they cannot be fetched; the old ones stay.
+        """
+        before = self._session, self._held
+        self._session, self._held = _session(self.store), None
+        try:
+            return self.credentials()
+        except CredentialsError:
+            self._session, self._held = before
+            raise
+
+    # -- boto3 -------------------------------------------------------------------------------------
+
+    def client(self, service: Literal["s3"] = "s3") -> S3Client:
+        """A boto3 client for calls that are few, with all of this connection's settings.
+
+        It sends checksums only where an operation demands one, as many stores refuse others.
+        """
+        config = Config(
+            signature_version="s3v4" if self.store.sign_requests else UNSIGNED,
+            s3={"addressing_style": self._style} if self._style else None,
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            retries={"mode": "standard", "total_max_attempts": CLIENT_TRIES_MAX},
+            connect_timeout=CLIENT_CONNECT_TIMEOUT_S,
+            read_timeout=CLIENT_READ_TIMEOUT_S,
+            max_pool_connections=CLIENT_CONNECTIONS_MAX,
+            tcp_keepalive=True,
+            user_agent=USER_AGENT,
+        )
+        return boto3.Session(botocore_session=self._session).client(
+            service,
+            region_name=self.region,
+            endpoint_url=self.store.endpoint_url,
+            verify=self.verify,
+            config=config,
+        )
+
+
+class _Nothing:
+    """An empty body, as botocore reads bodies."""
+
+    def stream(self, *_: object, **__: object) -> tuple[bytes, ...]:
+        return ()
+
+
+def _session(store: Store) -> botocore.session.Session:
+    return botocore.session.Session(profile=store.profile)
+
+
+def _configured_region(session: botocore.session.Session) -> str:
+    region: str | None = session.get_config_variable("region")
+    return region or DEFAULT_REGION
+
+
+def _verification(store: Store, session: botocore.session.Session) -> bool | str:
+    """False, or the path of a file with the certificates to trust."""
+    if not store.verify_tls:
+        return False
+    bundle = store.ca_bundle or session.get_config_variable("ca_bundle")
+    # botocore's own last step, which knows REQUESTS_CA_BUNDLE; it has no public name.
+    verify = EndpointCreator(None)._get_verify_value(bundle or None)  # type: ignore[arg-type,attr-defined]  # noqa: SLF001
+    path = cast("bool | str", get_cert_path(verify))
+    if isinstance(path, str) and not Path(path).is_file():
+        raise UsageError(
+            f"there is no CA bundle `{path}`", hint="expected a PEM file with certificates"
+        )
+    return path
+
+
+def _check_endpoint(endpoint: str) -> None:
+    """Check that `endpoint` names a server and nothing else that would get lost, or be shown.
+
+    Raises:
+        UsageError: it does not.
+    """
+    try:
+        parts = urlsplit(endpoint)
+        valid = parts.scheme in _DEFAULT_PORTS and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    else:
+        if parts.username is not None or parts.password is not None:
+            raise UsageError(
+                f"the endpoint URL of {parts.hostname} holds a user name or password",
+                hint="give credentials as for the AWS CLI, and the URL without them",
+            )
+        valid = valid and not parts.query and not parts.fragment
+    if not valid:
+        raise UsageError(f"`{printable(endpoint)}` is no endpoint URL", hint=_HINT_ENDPOINT)
+
+
+def _host(parts: SplitResult) -> str:
+    """The Host header that libcurl will send: the port only where it is not the scheme's own."""
+    name = parts.hostname or ""
+    name = f"[{name}]" if ":" in name else name
+    return name if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{name}:{parts.port}"

@@ -1,0 +1,202 @@
+"""Where a report is delivered: one protocol, two doors. A bucket is here, a folder in `folders.py`.
+
+A key means the same to both, and neither leaves half a file under it: an object appears when its
+upload is complete, a file when it has been renamed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+from stocktake.model.configuration import Encryption, bucket_arn
+from stocktake.model.errors import EncryptionNotAppliedError, InventoryError
+from stocktake.store.client import Client, Head
+from stocktake.store.folders import FolderDestination
+from stocktake.store.uploads import WriteOptions
+
+__all__ = ["BucketDestination", "Destination", "FolderDestination"]
+
+
+class Destination(Protocol):
+    """Where a report is delivered. Closing it is the owner's; it may be used as a context
+    manager.
+    """
+
+    @property
+    def bucket_arn(self) -> str:
+        """What the manifest prints as `destinationBucket`."""
+
+    def uri(self, key: str) -> str:
+        """How symlink.txt names the file: `s3://bucket/key`, or `file:///...` with what must be
+        percent-encoded.
+        """
+
+    def check_writable(self, root: str) -> None:
+        """Prove, before anything is spent, that a report can be written below `root`. Nothing is
+        left behind.
+
+        Raises:
+            StoreError, DestinationError: it cannot.
+        """
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such a file."""
+
+    def put(self, key: str, body: bytes) -> None:
+        """Deliver a small file.
+
+        Raises:
+            EncryptionNotAppliedError: the first file was stored otherwise than asked; it is removed
+                again.
+            ReportExistsError: there is such a file, where that can be told without a race: in
+                folders.
+            StoreError, DestinationError: it could not be written; nothing is left of it.
+        """
+
+    def upload(self, key: str, path: Path) -> None:
+        """Deliver the file at `path`, which stays. Raises as `put`, and SpoolError: `path`
+        cannot be read.
+        """
+
+    def remove(self, key: str) -> None:
+        """Remove one file; that it is gone already is fine."""
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """The keys that start with `prefix`, ascending."""
+
+    def close(self) -> None:
+        """Close what is open."""
+
+    def __enter__(self) -> Destination: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class BucketDestination(AbstractContextManager["BucketDestination"]):
+    """A bucket. The client belongs to it and is closed with it.
+
+    Some stores accept a request for encryption and ignore it (Ceph does so with SSE-S3), so HEAD
+    looks at the first object that was written; one look per process that writes.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        bucket: str,
+        encryption: Encryption | None = None,
+        owner_full_control: bool = False,  # noqa: FBT001, FBT002 - it stands in the configuration as a flag
+    ) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._options = WriteOptions(encryption, owner_full_control)
+        self._asked: Any = {"encryption": encryption, "owner_full_control": owner_full_control}
+        self._confirmed = self._options.algorithm is None
+
+    @property
+    def bucket_arn(self) -> str:
+        """The bucket's ARN, as AWS writes it, whatever the store."""
+        return bucket_arn(self._bucket)
+
+    def uri(self, key: str) -> str:
+        """The key as it stands: readers of symlink.txt do not decode it."""
+        return f"s3://{self._bucket}/{key}"
+
+    def check_writable(self, root: str) -> None:
+        """Begin a multipart upload below `root` with all that will be asked for, and abort it: that
+        takes the bucket, the right to write there, and the KMS key, and creates no object. Where
+        the store has no multipart uploads, only the bucket is looked for.
+
+        Raises:
+            StoreError: the bucket is missing, or writing, or aborting what failed, is refused.
+        """
+        probe = f"{root}/data/.stocktake-{uuid.uuid4()}"
+        if not self._client.try_write(self._bucket, probe, **self._asked):
+            self._client.bucket_region(self._bucket, list_prefix=None)
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such an object."""
+        return self._client.exists(self._bucket, key)
+
+    def put(self, key: str, body: bytes) -> None:
+        """Deliver a small object."""
+        self._client.put(self._bucket, key, body, **self._asked)
+        self._confirm_encryption(key)
+
+    def upload(self, key: str, path: Path) -> None:
+        """Deliver the file at `path`."""
+        self._client.upload(self._bucket, key, path, **self._asked)
+        self._confirm_encryption(key)
+
+    def remove(self, key: str) -> None:
+        """Delete one object; in a versioned bucket its versions stay, as with every plain
+        DELETE.
+        """
+        self._client.delete(self._bucket, key)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """The keys that start with `prefix`."""
+        return self._client.list_keys(self._bucket, prefix)
+
+    def close(self) -> None:
+        """Close the client."""
+        self._client.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _confirm_encryption(self, key: str) -> None:
+        if self._confirmed:
+            return
+        head: Head | None = None
+        try:
+            head = self._client.head(self._bucket, key)
+            if head is None:
+                raise EncryptionNotAppliedError(
+                    f"{self.uri(key)} was stored, but HEAD does not find it to confirm its encryption"
+                )
+            self._check_encryption(key, head)
+        except InventoryError as error:
+            self._take_back(key, head, error)
+            raise
+        self._confirmed = True
+
+    def _check_encryption(self, key: str, head: Head) -> None:
+        expected, expected_key = self._options.algorithm, self._options.kms_key_id
+        if head.encryption == expected and _same_kms_key(expected_key, head.kms_key_id):
+            return
+        raise EncryptionNotAppliedError(
+            f"the store accepted {_shown(expected, expected_key)} for {self.uri(key)} and applied"
+            f" {_shown(head.encryption, head.kms_key_id)}",
+            hint="choose an --encryption that this store applies, or none",
+        )
+
+    def _take_back(self, key: str, head: Head | None, error: InventoryError) -> None:
+        """Remove what was just written. A plain DELETE in a versioned bucket would leave it
+        readable as a version.
+        """
+        version_id = head.version_id if head is not None else None
+        try:
+            self._client.delete(self._bucket, key, version_id=version_id)
+        except InventoryError as failure:
+            error.hint = f"{error.hint}; remove {self.uri(key)}: {failure.message}".removeprefix(
+                "; "
+            )
+
+
+def _same_kms_key(expected: str | None, found: str | None) -> bool:
+    """Whether `found`, which a store may leave out or write as an ARN, can be `expected`. An
+    alias says nothing: the store answers with the key behind it.
+    """
+    if expected is None or found is None or "alias/" in expected:
+        return True
+    return expected == found or expected.endswith(f"/{found}") or found.endswith(f"/{expected}")
+
+
+def _shown(algorithm: str | None, kms_key_id: str | None) -> str:
+    if algorithm is None:
+        return "no encryption"
+    return f"{algorithm} with key {kms_key_id}" if kms_key_id is not None else algorithm

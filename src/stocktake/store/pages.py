@@ -1,0 +1,74 @@
+"""The bytes of a LIST answer -> Arrow columns; and the request that asks for it.
+
+Keys are always asked for percent-encoded, because XML cannot carry every key S3 can; they are decoded only where the
+answer says that it encoded them. A page is read by one compiled expression where its layout allows
+(`pages_fast`), else by the exact parser (`pages_exact`); both give the same batch.
+"""
+
+from __future__ import annotations
+
+from stocktake.model.runs import Call, Limits
+from stocktake.store.pages_columns import LISTED_SCHEMA, Page
+from stocktake.store.pages_exact import read_exact
+from stocktake.store.pages_fast import read_fast
+from stocktake.store.requests import Request
+
+__all__ = ["LISTED_SCHEMA", "Page", "page_request", "read_page"]
+
+_LIMITS = Limits()
+
+
+def page_request(
+    bucket: str,
+    prefix: str,
+    *,
+    after: str = "",
+    after_version: str | None = None,
+    token: str | None = None,
+    versions: bool = False,
+    owner: bool = False,
+    restore: bool = False,
+    request_payer: bool = False,
+    rows_max: int = _LIMITS.page_rows_max,
+    delimiter: str = "",
+    body_bytes_max: int = _LIMITS.list_body_bytes_max,
+) -> Request:
+    """The request for the page behind the key `after`, or behind `token` as an earlier page gave it.
+
+    With `versions` it asks ListObjectVersions, which names the owner unasked and knows no token: it goes on behind
+    `after_version` of the key `after`, or behind all versions of that key. `rows_max` is a wish; some stores give less.
+    """
+    query = [("encoding-type", "url"), ("max-keys", str(rows_max))]
+    query += [(name, text) for name, text in (("prefix", prefix), ("delimiter", delimiter)) if text]
+    if versions:
+        query.append(("versions", ""))
+        query += [("key-marker", after)] if after else []
+        query += [("version-id-marker", after_version)] if after and after_version else []
+    else:
+        query.append(("list-type", "2"))
+        query += [("fetch-owner", "true")] if owner else []
+        if token is not None:
+            query.append(("continuation-token", token))
+        elif after:
+            query.append(("start-after", after))
+    headers = [("x-amz-optional-object-attributes", "RestoreStatus")] if restore else []
+    headers += [("x-amz-request-payer", "requester")] if request_payer else []
+    return Request(
+        call=Call.LIST,
+        method="GET",
+        bucket=bucket,
+        query=tuple(sorted(query)),
+        headers=tuple(headers),
+        body_bytes_max=body_bytes_max,
+    )
+
+
+def read_page(body: bytes, *, versions: bool) -> Page:
+    """One answer to LIST as a batch of LISTED_SCHEMA, in document order, with all it says about the next page.
+
+    Raises:
+        ServerError: damaged XML, another document (an HTML page, a listing not asked for), or a value that cannot be
+            read, such as a key that is no UTF-8; the message names it.
+    """
+    page = read_fast(body, versions=versions)
+    return page if page is not None else read_exact(body, versions=versions)

@@ -1,0 +1,255 @@
+"""The texts of a page's records -> the typed columns of a listing.
+
+Both readers of pages, the exact and the fast one, end here, so what a value means is written down once: which text is
+a null, how a key is decoded, what a delete marker does not have.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+from urllib.parse import unquote_plus, unquote_to_bytes
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stocktake.model.errors import ServerError
+from stocktake.model.fields import FLAG, MOMENT, NUMBER, TEXT
+from stocktake.store.moments import iso_moment, iso_moments
+
+# One row per version, delete marker or object, in document order.
+LISTED_SCHEMA = pa.schema([
+    pa.field("key", TEXT, nullable=False),
+    pa.field("version_id", TEXT),
+    pa.field("is_latest", FLAG),
+    pa.field("is_delete_marker", FLAG),
+    pa.field("size", NUMBER),
+    pa.field("last_modified_date", MOMENT),
+    pa.field("e_tag", TEXT),
+    pa.field("storage_class", TEXT),
+    pa.field("checksum_algorithm", TEXT),
+    pa.field("checksum_type", TEXT),
+    pa.field("object_owner", TEXT),
+    pa.field("restore_status", TEXT),
+])  # fmt: skip
+
+# Where the texts stand in a record. RECORD is the name of the record itself.
+RECORD = "record"
+TEXT_PATHS: tuple[str, ...] = (
+    "Key", "VersionId", "IsLatest", "LastModified", "ETag", "Size", "StorageClass", "ChecksumAlgorithm",
+    "ChecksumType", "Owner/ID", "RestoreStatus/IsRestoreInProgress", "RestoreStatus/RestoreExpiryDate",
+)  # fmt: skip
+RECORD_NAMES: dict[bool, tuple[str, ...]] = {
+    False: ("Contents",),
+    True: ("Version", "DeleteMarker"),
+}
+
+# Path -> one text a record, in document order, decoded of XML; empty where the record has none or an empty one. A path
+# that no record has may be missing.
+Texts: TypeAlias = Mapping[str, Sequence[bytes]]
+
+# No UTF-8 holds this byte, so it parts keys whatever they hold, and one that turns up by decoding is an error.
+_PARTING = b"\xff"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer to LIST: its rows, and what it says about the next one.
+
+    `next_*` are the texts as the store wrote them, decoded only of XML, never percent-decoded: some stores encode
+    them, some do not. None where the page has none.
+    """
+
+    batch: pa.RecordBatch
+    truncated: bool
+    next_token: str | None
+    next_key: str | None
+    next_version: str | None
+    common_prefixes: tuple[str, ...] = ()
+
+
+def listed_batch(texts: Texts, *, versions: bool, url_encoded: bool) -> pa.RecordBatch:
+    """The records' texts as one batch of LISTED_SCHEMA.
+
+    Raises:
+        ServerError: a record without a key, a key that is no UTF-8, a size or date that is none.
+    """
+    rows = len(texts.get("Key", ()))
+    markers = _markers(texts, rows) if versions else None
+    storage_class = pc.fill_null(_text(texts, "StorageClass", rows), "STANDARD")
+    columns = {
+        "key": _keys(texts.get("Key", ()), url_encoded=url_encoded),
+        "version_id": _versions(texts, rows),
+        "is_latest": _flag(texts, "IsLatest", rows) if versions else _repeated(True, rows),  # noqa: FBT003
+        "is_delete_marker": _repeated(False, rows) if markers is None else markers,  # noqa: FBT003
+        "size": _number(texts, "Size", rows),
+        "last_modified_date": _moments(texts, rows),
+        "e_tag": _unquoted(_text(texts, "ETag", rows)),
+        "storage_class": storage_class,
+        "checksum_algorithm": _text(texts, "ChecksumAlgorithm", rows),
+        "checksum_type": _text(texts, "ChecksumType", rows),
+        "object_owner": _text(texts, "Owner/ID", rows),
+        "restore_status": _restore_status(texts, rows),
+    }
+    if markers is not None and markers.true_count:
+        for name in _ABSENT_IN_MARKERS:
+            columns[name] = pc.if_else(markers, None, columns[name])
+    return pa.RecordBatch.from_arrays(
+        [columns[name] for name in LISTED_SCHEMA.names], schema=LISTED_SCHEMA
+    )
+
+
+# MinIO lists a size and a class for delete markers too; AWS's reports leave them empty.
+_ABSENT_IN_MARKERS = (
+    "size",
+    "e_tag",
+    "storage_class",
+    "checksum_algorithm",
+    "checksum_type",
+    "restore_status",
+)
+
+
+def decode_key(text: str, *, url_encoded: bool) -> str:
+    """One key or prefix as the store means it.
+
+    Raises:
+        ServerError: what it decodes to is no UTF-8.
+    """
+    if not url_encoded:
+        return text
+    try:
+        return unquote_plus(text, errors="strict")
+    except UnicodeDecodeError as error:
+        raise ServerError(
+            f"the listing holds the key `{text}`, which decodes to no UTF-8"
+        ) from error
+
+
+def _keys(keys: Sequence[bytes], *, url_encoded: bool) -> pa.StringArray:
+    if b"" in keys:
+        raise ServerError("the listing holds a record without a key")
+    if url_encoded and keys:
+        keys = _decoded(keys)
+    try:
+        return pa.array(keys, pa.binary()).cast(TEXT)
+    except pa.ArrowInvalid:
+        raise _undecodable(keys) from None
+
+
+def _decoded(keys: Sequence[bytes]) -> Sequence[bytes]:
+    """The keys without percent-encoding, all of a page at once."""
+    joined = _PARTING.join(keys)
+    # Ceph encodes every slash; decoding it here leaves nothing to decode in most keys.
+    plain = joined.replace(b"%2F", b"/").replace(b"+", b" ")
+    if b"%" in plain:
+        plain = _unquoted_bytes(plain)
+    elif plain == joined:
+        return keys
+    decoded = plain.split(_PARTING)
+    if len(decoded) != len(keys):
+        raise _undecodable([unquote_to_bytes(key) for key in keys])
+    return decoded
+
+
+def _unquoted_bytes(text: bytes) -> bytes:
+    escapes = _ESCAPE.findall(text)
+    distinct = set(escapes) - {b"%25"}
+    if len(distinct) > _REPLACEMENTS_MAX or len(escapes) != text.count(b"%"):
+        return unquote_to_bytes(text)
+    # Every `%` begins an escape, so each escape can be replaced wherever it stands, if only `%` itself comes last.
+    for escape in distinct:
+        text = text.replace(escape, bytes([int(escape[1:], 16)]))
+    return text.replace(b"%25", b"%")
+
+
+_ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
+_REPLACEMENTS_MAX = (
+    24  # a pass over the page each; beyond that one call for every escape is cheaper
+)
+
+
+def _undecodable(keys: Sequence[bytes]) -> ServerError:
+    for key in keys:
+        try:
+            key.decode()
+        except UnicodeDecodeError:
+            return ServerError(
+                f"the listing holds the key {key!r}, which is no UTF-8; expected UTF-8 keys"
+            )
+    return ServerError("the listing holds a key that is no UTF-8; expected UTF-8 keys")
+
+
+def _text(texts: Texts, path: str, rows: int) -> pa.StringArray:
+    values = texts.get(path)
+    if values is None:
+        return pa.nulls(rows, TEXT)
+    if values and values[0] and values.count(values[0]) == rows:
+        return cast(
+            "pa.StringArray", pa.repeat(values[0].decode(), rows)
+        )  # most columns of most pages
+    if b"" in values:
+        return pa.array([value or None for value in values], pa.binary()).cast(TEXT)
+    return pa.array(values, pa.binary()).cast(TEXT)
+
+
+def _versions(texts: Texts, rows: int) -> pa.StringArray:
+    if "VersionId" not in texts:
+        return pa.nulls(rows, TEXT)
+    return pa.array(
+        [None if v in (b"null", b"") else v for v in texts["VersionId"]], pa.binary()
+    ).cast(TEXT)
+
+
+def _flag(texts: Texts, path: str, rows: int) -> pa.BooleanArray:
+    return cast("pa.BooleanArray", pc.equal(_text(texts, path, rows), "true"))
+
+
+def _markers(texts: Texts, rows: int) -> pa.BooleanArray:
+    return cast("pa.BooleanArray", pc.equal(_text(texts, RECORD, rows), "DeleteMarker"))
+
+
+def _repeated(value: bool, rows: int) -> pa.BooleanArray:  # noqa: FBT001
+    return cast("pa.BooleanArray", pa.repeat(pa.scalar(value, FLAG), rows))
+
+
+def _number(texts: Texts, path: str, rows: int) -> pa.Array:
+    values = _text(texts, path, rows)
+    try:
+        return values.cast(NUMBER)
+    except pa.ArrowInvalid as error:
+        raise ServerError(f"the listing holds a {path} that is no number: {error}") from error
+
+
+def _moments(texts: Texts, rows: int) -> pa.Array:
+    values = _text(texts, "LastModified", rows)
+    try:
+        return iso_moments(values)
+    except pa.ArrowInvalid as error:
+        found = next(
+            (v for v in values.to_pylist() if v is not None and iso_moment(v) is None), str(error)
+        )
+        raise ServerError(
+            f"the listing holds the LastModified `{found}`; expected a date such as 2024-05-06T22:37:48.000Z"
+        ) from error
+
+
+def _unquoted(values: pa.StringArray) -> pa.StringArray:
+    return cast("pa.StringArray", pc.ascii_trim(values, '"'))
+
+
+def _restore_status(texts: Texts, rows: int) -> pa.StringArray:
+    """`{"IsRestoreInProgress":true|false[,"RestoreExpiryDate":"...Z"]}` where the store says anything."""
+    if "RestoreStatus/IsRestoreInProgress" not in texts:
+        return pa.nulls(rows, TEXT)
+    begun = pc.if_else(_flag(texts, "RestoreStatus/IsRestoreInProgress", rows), "true", "false")
+    expiry = _text(texts, "RestoreStatus/RestoreExpiryDate", rows).to_pylist()
+    moments = pa.array([None if text is None else iso_moment(text) for text in expiry], MOMENT)
+    dated = pc.strftime(moments, "%Y-%m-%dT%H:%M:%SZ")
+    member = pc.fill_null(pc.binary_join_element_wise(',"RestoreExpiryDate":"', dated, '"', ""), "")
+    return cast(
+        "pa.StringArray",
+        pc.binary_join_element_wise('{"IsRestoreInProgress":', begun, member, "}", ""),
+    )

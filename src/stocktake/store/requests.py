@@ -1,0 +1,39 @@
+"""What goes to a store and what comes back: the two values the readers and the transport agree on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stocktake.model.errors import StoreError
+from stocktake.model.runs import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request that only reads. Everything is plain text: encoding and signing belong to the transport.
+
+    `key` is empty for calls about the bucket. A query pair with an empty value is a bare sub-resource such as `?acl`.
+    Of the body at most `body_bytes_max` bytes are read; what is longer is cut off and the connection dropped.
+    """
+
+    call: Call
+    method: str
+    bucket: str
+    key: str = ""
+    query: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    body_bytes_max: int = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; `headers` are the raw header lines, each ended by CRLF.
+
+    With `error` set the request failed for good, and `status` is the last one seen, or 0 when there was none.
+    """
+
+    status: int
+    headers: bytes
+    body: bytes
+    cut: bool = False
+    error: StoreError | None = None

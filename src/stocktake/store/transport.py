@@ -1,0 +1,327 @@
+"""Many requests in flight over kept-alive connections: LIST, HEAD and what else is asked in bulk.
+
+One libcurl multi handle, one thread, no task or future per request. The life of a request:
+
+    fresh ──send──▶ in flight ──▶ answered
+                       │  ▲
+                       ▼  │ when it is due
+                    waiting (back-off with full jitter)
+
+What a store may refuse once and grant when asked again is retried within `Limits.tries_max`. An answer
+that says how to ask better (other region, other clock, other credentials) is followed at once. One that
+waits keeps no other from being sent, unless the store asked for fewer requests: then it keeps its place,
+so that as many fewer are in flight.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from random import random as random_fraction
+
+import pycurl
+
+from stocktake.model.errors import (
+    CredentialsError,
+    ExpiredTokenError,
+    ServerError,
+    StoppedError,
+    StoreError,
+    ThrottledError,
+)
+from stocktake.model.runs import Call, Counters, Limits
+from stocktake.store.connection import USER_AGENT, Connection
+from stocktake.store.failures import failure, from_curl, read_error
+from stocktake.store.identity import Identity, Route
+from stocktake.store.requests import Answer, Request
+from stocktake.store.signing import encode_path, encode_query, sign
+from stocktake.store.wire import Wire, WireOptions
+
+STOP_NOTICED_S_MAX = 0.2  # the longest wait for the network before looking whether to stop
+CORRECTIONS_MAX = 4  # of one request, beside its tries
+
+_COUNTS = {call: f"requests.{call}" for call in Call}
+_WHAT = {
+    Call.LIST: "cannot list",
+    Call.HEAD: "cannot look at",
+    Call.ACL: "cannot read the ACL of",
+    Call.TAGGING: "cannot read the tags of",
+    Call.PROOF: "cannot read",
+    Call.CONTROL: "cannot ask about",
+}
+_RETRY_AFTER = re.compile(rb"^retry-after:[ \t]*(\d{1,5})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+
+
+class _Asked:
+    """One request of an exchange under way."""
+
+    __slots__ = ("corrections", "generation", "index", "request", "route", "tries")
+
+    def __init__(self, index: int, request: Request) -> None:
+        self.index, self.request = index, request
+        self.tries = self.corrections = 0
+        self.generation = -1
+        self.route: Route | None = None
+
+    def __lt__(self, other: _Asked) -> bool:
+        return self.index < other.index
+
+
+class Transport(AbstractContextManager["Transport"]):
+    """The door for requests in bulk. For one thread; only `stop` may be called from others.
+
+    Memory: `limits.concurrency` times the two buffers of a wire, plus the answers of one exchange.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        limits: Limits,
+        counters: Counters,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        random: Callable[[], float] = random_fraction,  # noqa: S311 - no secret hangs on it
+    ) -> None:
+        self._limits = limits
+        self._counters = counters
+        self._monotonic = monotonic
+        self._random = random
+        self._identity = Identity(connection, counters, clock, monotonic)
+        self._options = WireOptions(limits, connection.verify, "", USER_AGENT)
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, limits.concurrency)
+        self._idle: list[Wire] = []
+        self._in_flight: dict[pycurl.Curl, tuple[Wire, _Asked]] = {}
+        self._waiting: list[tuple[float, _Asked]] = []
+        self._throttled: list[tuple[float, _Asked]] = []  # waiting because the store asked for it
+        self._stopping = threading.Event()
+        self._stop_signal = 0
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._drop_all()
+        while self._idle:
+            self._idle.pop().close()
+        self._multi.close()
+
+    def stop(self, signal_number: int = 2) -> None:
+        """End the exchange under way, and any later one, with StoppedError within a second. May be called
+        from any thread and from a signal handler.
+        """
+        self._stop_signal = signal_number
+        self._stopping.set()
+
+    def exchange(self, requests: Sequence[Request]) -> list[Answer]:
+        """Send all `requests`; their answers, in the same order.
+
+        An answer that the store gave on purpose is one, whatever its status. One with `error` is a request
+        that failed: no connection, a store that kept failing within the bound of tries, credentials
+        that expired and could not be renewed.
+
+        Counts `requests.<Call>` for every request sent, `retries` for every one sent again, and
+        `renewals` of credentials.
+
+        Raises:
+            StoppedError: `stop` was called.
+            UsageError: a name that no bucket can have.
+        """
+        answers: list[Answer | None] = [None] * len(requests)
+        fresh = list(map(_Asked, range(len(requests) - 1, -1, -1), reversed(requests)))
+        unanswered = len(fresh)
+        try:
+            while unanswered:
+                if self._stopping.is_set():
+                    raise StoppedError("stopped", signal_number=self._stop_signal)
+                self._identity.keep_fresh()
+                self._send_due(fresh)
+                if self._in_flight:
+                    self._multi.perform()
+                    unanswered -= self._collect(answers)
+                if unanswered:
+                    self._wait(more=bool(fresh))
+        finally:
+            self._drop_all()
+        return [answer for answer in answers if answer is not None]
+
+    # -- sending -----------------------------------------------------------------------------------
+
+    def _send_due(self, fresh: list[_Asked]) -> None:
+        if self._throttled or self._waiting:
+            now = self._monotonic()
+            while self._throttled and self._throttled[0][0] <= now:
+                self._send(heapq.heappop(self._throttled)[1])
+            while self._waiting and self._waiting[0][0] <= now and self._room() > 0:
+                self._send(heapq.heappop(self._waiting)[1])
+        for _ in range(min(self._room(), len(fresh))):
+            self._send(fresh.pop())
+
+    def _room(self) -> int:
+        return self._limits.concurrency - len(self._in_flight) - len(self._throttled)
+
+    def _send(self, asked: _Asked) -> None:
+        request, identity = asked.request, self._identity
+        asked.route = route = identity.route(request.bucket)
+        asked.generation = identity.generation
+        url = route.url
+        path = f"{url.path}/{encode_path(request.key)}" if request.key else url.path or "/"
+        signed_query, sent_query = encode_query(request.query) if request.query else ("", "")
+        lines = sign(
+            request.method,
+            url.host,
+            path,
+            signed_query,
+            headers=request.headers,
+            credentials=identity.credentials,
+            region=route.region,
+            now=identity.now(),
+        )
+        wire = self._idle.pop() if self._idle else Wire(self._options)
+        target = f"{url.origin}{path}?{sent_query}" if sent_query else f"{url.origin}{path}"
+        wire.load(request.method, target, lines, request.body_bytes_max, route.proxy)
+        self._in_flight[wire.easy] = (wire, asked)
+        self._multi.add_handle(wire.easy)
+        self._counters[_COUNTS[request.call]] += 1
+        if asked.tries or asked.corrections:
+            self._counters["retries"] += 1
+        asked.tries += 1
+
+    def _wait(self, *, more: bool) -> None:
+        """Wait for the network or the next retry; not at all where something can be sent at once."""
+        room = self._room() > 0
+        if more and room:
+            return
+        due = [queue[0][0] for queue in (self._throttled, room and self._waiting) if queue]
+        timeout_s = STOP_NOTICED_S_MAX
+        if due:
+            timeout_s = min(timeout_s, max(0.001, min(due) - self._monotonic()))
+        # Less than 0 are ready while there is nothing to wait for, such as a name being looked up.
+        if not self._in_flight:
+            self._stopping.wait(timeout_s)
+        elif self._multi.select(timeout_s) < 0:
+            self._stopping.wait(0.005)
+
+    # -- receiving ---------------------------------------------------------------------------------
+
+    def _collect(self, answers: list[Answer | None]) -> int:
+        """Take what has arrived; how many requests are answered by it."""
+        answered = 0
+        more = 1
+        while more:
+            more, succeeded, failed = self._multi.info_read(len(self._in_flight) or 1)
+            for easy in succeeded:
+                answered += self._receive(easy, 0, "", answers)
+            for easy, code, text in failed:
+                answered += self._receive(easy, code, text, answers)
+        return answered
+
+    def _receive(
+        self, easy: pycurl.Curl, code: int, text: str, answers: list[Answer | None]
+    ) -> int:
+        self._multi.remove_handle(easy)
+        wire, asked = self._in_flight.pop(easy)
+        status = wire.status()
+        headers = wire.take_headers()
+        body = wire.take_body()
+        self._idle.append(wire)
+        request = asked.request
+        cut = code == pycurl.E_FILESIZE_EXCEEDED
+        if (code == 0 or cut) and headers is not None:
+            if status // 100 == 2:  # noqa: PLR2004
+                if len(body) > request.body_bytes_max:
+                    cut, body = True, body[: request.body_bytes_max]
+                answers[asked.index] = Answer(status, headers, body, cut)
+                return 1
+            answer = self._refused(asked, Answer(status, headers, body, cut))
+        else:
+            answer = self._broken(asked, status, code, text)
+        answers[asked.index] = answer
+        return int(answer is not None)
+
+    def _refused(self, asked: _Asked, answer: Answer) -> Answer | None:
+        """What to make of a status that is no success: an answer, or None where it is asked again."""
+        said = read_error(answer.body)
+        error = failure(answer.status, answer.body, answer.headers, _what(asked.request))
+        assert asked.route is not None
+        if asked.corrections < CORRECTIONS_MAX and self._identity.corrects(
+            error,
+            said,
+            answer.headers,
+            bucket=asked.request.bucket,
+            generation=asked.generation,
+            route=asked.route,
+        ):
+            asked.corrections += 1
+            asked.tries -= 1
+            self._postpone(self._waiting, asked, 0.0)
+            return None
+        if not error.retryable:
+            return answer
+        if asked.tries < self._limits.tries_max:
+            queue = self._throttled if isinstance(error, ThrottledError) else self._waiting
+            self._postpone(queue, asked, self._delay_s(asked, answer.headers))
+            return None
+        return Answer(
+            answer.status, answer.headers, answer.body, answer.cut, _given_up(error, asked.tries)
+        )
+
+    def _broken(self, asked: _Asked, status: int, code: int, text: str) -> Answer | None:
+        """What to make of a request to which no whole answer arrived."""
+        what = _what(asked.request)
+        assert asked.route is not None
+        error = (
+            from_curl(code, text, what, asked.route.url.host)
+            if code
+            else ServerError(f"{what}: the answer broke off in its headers", status=status)
+        )
+        if error.retryable and asked.tries < self._limits.tries_max:
+            self._postpone(self._waiting, asked, self._delay_s(asked, b""))
+            return None
+        return Answer(status, b"", b"", error=_given_up(error, asked.tries))
+
+    def _delay_s(self, asked: _Asked, headers: bytes) -> float:
+        """Full jitter: anything up to a bound that doubles with every try; no less than the store asks."""
+        limits = self._limits
+        bound = min(limits.retry_delay_s_max, limits.retry_delay_s_min * 2.0 ** (asked.tries - 1))
+        asks = _RETRY_AFTER.search(headers) if headers else None
+        least = min(float(asks[1]), limits.retry_delay_s_max) if asks else 0.0
+        return max(least, self._random() * float(bound))
+
+    def _postpone(self, queue: list[tuple[float, _Asked]], asked: _Asked, delay_s: float) -> None:
+        heapq.heappush(queue, (self._monotonic() + delay_s, asked))
+
+    def _drop_all(self) -> None:
+        """Forget what is under way. Its connections are closed: their answers would still be coming."""
+        for easy, (wire, _) in self._in_flight.items():
+            self._multi.remove_handle(easy)
+            wire.close()
+        self._in_flight.clear()
+        self._waiting.clear()
+        self._throttled.clear()
+
+
+def _what(request: Request) -> str:
+    key = request.key or next((value for name, value in request.query if name == "prefix"), "")
+    shown = key if key.isprintable() else ascii(key)[1:-1]
+    return f"{_WHAT[request.call]} s3://{request.bucket}/{shown}"
+
+
+def _given_up(error: StoreError, tries: int) -> StoreError:
+    if isinstance(error, ExpiredTokenError):
+        # Renewing brought nothing better: no later request will fare better.
+        given_up: StoreError = CredentialsError(
+            f"{error.message}; fetched anew, the credentials are the same",
+            hint="sign in anew", code=error.code, status=error.status,
+        )  # fmt: skip
+        return given_up
+    if tries > 1:
+        error.message = f"{error.message} ({tries} tries)"
+        error.args = (error.message,)
+    return error

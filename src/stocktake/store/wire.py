@@ -1,0 +1,137 @@
+"""One reused libcurl handle and the two buffers it fills: how requests look on the wire.
+
+libcurl writes headers and body straight into BytesIO objects; no Python function runs on the way.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from io import BytesIO
+
+import pycurl
+
+from stocktake.model.runs import Limits
+from stocktake.store.failures import ERROR_BODY_BYTES_MAX
+
+TRY_S_MAX_IN_STALLS = (
+    30  # one try may take as long as that many stall timeouts, however it trickles
+)
+STALL_BYTES_PER_S = 1
+RECEIVE_BYTES = 64 * 2**10
+_END_OF_HEADERS = b"\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class WireOptions:
+    """What all requests of a transport have in common. `proxy` is "" for none."""
+
+    limits: Limits
+    verify: bool | str
+    proxy: str
+    user_agent: str
+
+
+class Wire:
+    """A handle that sends one request at a time and keeps what came back until the next."""
+
+    __slots__ = ("_body", "_body_bytes_max", "_headers", "_method", "_proxy", "easy")
+
+    def __init__(self, options: WireOptions) -> None:
+        self._headers, self._body = BytesIO(), BytesIO()
+        self._method, self._body_bytes_max = "GET", -1
+        self._proxy = options.proxy
+        self.easy = easy = pycurl.Curl()
+        easy.setopt(pycurl.HEADERFUNCTION, self._headers.write)
+        easy.setopt(pycurl.WRITEFUNCTION, self._body.write)
+        easy.setopt(pycurl.NOSIGNAL, 1)
+        easy.setopt(pycurl.PATH_AS_IS, 1)  # `a/../b` is a key
+        easy.setopt(pycurl.FOLLOWLOCATION, 0)  # a signature holds for one host
+        easy.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        easy.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        easy.setopt(pycurl.BUFFERSIZE, RECEIVE_BYTES)
+        easy.setopt(pycurl.USERAGENT, options.user_agent)
+        easy.setopt(pycurl.TCP_KEEPALIVE, 1)
+        self._set_bounds(options.limits)
+        self._set_trust(options.verify)
+        # Set even when empty: libcurl would else read the environment by rules of its own.
+        easy.setopt(pycurl.PROXY, options.proxy)
+        easy.setopt(pycurl.NOPROXY, "")
+
+    def _set_bounds(self, limits: Limits) -> None:
+        stall_s = max(1, math.ceil(limits.stall_timeout_s))
+        self.easy.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(limits.connect_timeout_s * 1000)))
+        self.easy.setopt(pycurl.LOW_SPEED_LIMIT, STALL_BYTES_PER_S)
+        self.easy.setopt(pycurl.LOW_SPEED_TIME, stall_s)
+        self.easy.setopt(pycurl.TIMEOUT, TRY_S_MAX_IN_STALLS * stall_s)
+
+    def _set_trust(self, verify: bool | str) -> None:  # noqa: FBT001
+        self.easy.setopt(pycurl.SSL_VERIFYPEER, int(verify is not False))
+        self.easy.setopt(pycurl.SSL_VERIFYHOST, 2 if verify is not False else 0)
+        self.easy.setopt(pycurl.PROXY_SSL_VERIFYPEER, int(verify is not False))
+        self.easy.setopt(pycurl.PROXY_SSL_VERIFYHOST, 2 if verify is not False else 0)
+        if isinstance(verify, str):
+            self.easy.setopt(pycurl.CAINFO, verify)
+            self.easy.setopt(pycurl.PROXY_CAINFO, verify)
+
+    def load(
+        self, method: str, url: str, lines: list[str], body_bytes_max: int, proxy: str
+    ) -> None:
+        """Make ready for one request. Only what differs from the last one is set anew."""
+        easy = self.easy
+        easy.setopt(pycurl.URL, url)
+        easy.setopt(pycurl.HTTPHEADER, lines)
+        if proxy != self._proxy:
+            easy.setopt(pycurl.PROXY, proxy)
+            self._proxy = proxy
+        if method != self._method:
+            easy.setopt(pycurl.NOBODY if method == "HEAD" else pycurl.HTTPGET, 1)
+            self._method = method
+        # To a HEAD libcurl would apply the bound too, though no body follows: 0 is no bound. An error
+        # document is read whole even where the body wanted is tiny.
+        bound = 0 if method == "HEAD" else max(body_bytes_max, ERROR_BODY_BYTES_MAX)
+        if bound != self._body_bytes_max:
+            easy.setopt(pycurl.MAXFILESIZE_LARGE, bound)
+            self._body_bytes_max = bound
+
+    def status(self) -> int:
+        """The HTTP status of the last answer, 0 where none came."""
+        status: int = self.easy.getinfo(pycurl.RESPONSE_CODE)
+        return status
+
+    def take_headers(self) -> bytes | None:
+        """The header lines of the last answer, each ended by CRLF, without the status line; None where
+        they did not all arrive. The buffer is empty afterwards.
+        """
+        buffer = self._headers
+        block = buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+        if block.find(_END_OF_HEADERS) + len(_END_OF_HEADERS) != len(block):
+            block = _final(block)
+        return block[block.find(b"\n") + 1 : -2] if block else None
+
+    def take_body(self) -> bytes:
+        """The body as far as it arrived. The buffer is empty afterwards."""
+        if not self._body.tell():
+            return b""
+        body = self._body.getvalue()
+        self._body.seek(0)
+        self._body.truncate()
+        return body
+
+    def close(self) -> None:
+        """Free the handle."""
+        self.easy.close()
+
+
+def _final(block: bytes) -> bytes:
+    """The headers of the answer itself, without those of a proxy's CONNECT and of 1xx answers before it,
+    and without trailers behind the body; b"" where it did not arrive whole.
+    """
+    block = block.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")  # some servers send bare newlines
+    if not block.endswith(_END_OF_HEADERS):
+        return b""
+    parts = block.split(_END_OF_HEADERS)[:-1]
+    answers = [part + _END_OF_HEADERS for part in parts if part.startswith(b"HTTP/")]
+    return answers[-1] if answers else b""

@@ -1,0 +1,1 @@
+"""Tests mirror the floors; `servers/` holds what they talk to."""

@@ -1,0 +1,103 @@
+"""A clean environment, and the servers that tests talk to.
+
+moto for speed, Ceph for truth, the fault server for what neither of them can do.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from moto.server import ThreadedMotoServer
+
+from tests.servers.ceph import missing_packages, running_ceph
+from tests.servers.fault import FaultServer
+from tests.servers.server import Server
+
+# A server that is already up, as `http://host:port,access,secret,other_access,other_secret`.
+RUNNING_CEPH = "STOCKTAKE_TEST_CEPH"
+# With this set to 1 a server that cannot be started is a failure and no skip.
+REQUIRE_SERVERS = "STOCKTAKE_TEST_REQUIRE_SERVERS"
+
+settings.register_profile(
+    "stocktake", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("stocktake")
+
+_LEAKS = ("AWS_", "BOTO_", "S3_")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_home = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the user's own AWS set-up, proxies and home away from tests and what they start."""
+    # SIGTERM ends the tests as Ctrl-C does, so that fixtures stop their servers.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    home = Path(tempfile.mkdtemp(prefix="stocktake-home-"))
+    config.stash[_home] = home
+    for name in list(os.environ):
+        if name.startswith(_LEAKS) or name.lower() in _PROXIES:
+            del os.environ[name]
+    os.environ.update(
+        HOME=str(home),
+        AWS_CONFIG_FILE=str(home / "aws-config"),
+        AWS_SHARED_CREDENTIALS_FILE=str(home / "aws-credentials"),
+        AWS_EC2_METADATA_DISABLED="true",
+    )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the temporary home."""
+    shutil.rmtree(config.stash[_home], ignore_errors=True)
+
+
+@pytest.fixture
+def buckets() -> Callable[..., str]:
+    """`buckets("lock")` is a bucket name that nobody has yet; the bucket is the test's to make."""
+
+    def fresh(stem: str = "bucket") -> str:
+        return f"{stem}-{uuid.uuid4().hex[:12]}"
+
+    return fresh
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[Server]:
+    """An embedded S3 store; it accepts any credentials, and both users are one."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield Server(f"http://{host}:{port}", "testing", "testingsecret", "other", "othersecret")
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def ceph_server() -> Iterator[Server]:
+    """A real Ceph RADOS Gateway: the one that the environment names, else one of our own."""
+    if running := os.environ.get(RUNNING_CEPH):
+        yield Server(*running.split(","))
+        return
+    if packages := missing_packages():
+        _skip_or_fail(f"no Ceph on this machine; Debian packages: {' '.join(packages)}")
+    with running_ceph() as server:
+        yield server
+
+
+@pytest.fixture
+def fault_server() -> Iterator[FaultServer]:
+    """A scripted S3 server of this test's own: empty, and without faults until it is told."""
+    with FaultServer() as server:
+        yield server
+
+
+def _skip_or_fail(reason: str) -> None:
+    if os.environ.get(REQUIRE_SERVERS) == "1":
+        pytest.fail(f"{reason} ({REQUIRE_SERVERS}=1)", pytrace=False)
+    pytest.skip(reason)

@@ -1,0 +1,121 @@
+"""How commands fail: a line, a hint and an exit code; never a traceback nobody asked for."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import typer
+
+from stocktake.cli.outcome import failures_told
+from stocktake.cli.signals import Stopping, stopping_on_signals
+from stocktake.model.errors import AccessDeniedError, StoppedError, UndecidedError, UsageError
+
+
+def told(
+    error: BaseException,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    as_json: bool = False,
+    verbose: int = 0,
+) -> tuple[int, str, str]:
+    with pytest.raises(typer.Exit) as caught, failures_told(as_json=as_json, verbose=verbose):
+        raise error
+    captured = capsys.readouterr()
+    return caught.value.exit_code, captured.out, captured.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("no", hint="yes"), 2),
+        (AccessDeniedError("no", hint="yes"), 1),
+        (UndecidedError("no", hint="yes"), 3),
+        (StoppedError("no", hint="yes", signal_number=signal.SIGTERM), 143),
+    ],
+)
+def test_an_error_is_one_line_and_its_hint_on_stderr(
+    error: Exception, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(error, capsys) == (code, "", "error: no\nhint: yes\n")
+
+
+def test_an_error_without_a_hint_gives_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(UsageError("no"), capsys) == (2, "", "error: no\n")
+
+
+def test_programs_find_the_error_as_json_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = told(AccessDeniedError("no", hint="yes"), capsys, as_json=True)
+    expected = {"error": {"kind": "AccessDeniedError", "message": "no", "hint": "yes"}}
+    assert (code, json.loads(out)) == (1, expected)
+    assert err == "error: no\nhint: yes\n"
+
+
+def test_a_bug_is_owned_up_to_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = told(KeyError("x"), capsys)
+    assert (code, out) == (1, "")
+    assert err.startswith("error: internal error: KeyError: 'x'\nhint: ")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("by", ["verbose", "environment"])
+def test_tracebacks_are_for_those_who_ask(
+    by: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if by == "environment":
+        monkeypatch.setenv("STOCKTAKE_DEBUG", "1")
+    _, _, err = told(UsageError("no"), capsys, verbose=2 if by == "verbose" else 0)
+    assert "Traceback" in err
+
+
+def test_control_characters_in_a_message_do_not_reach_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert told(UsageError("key `\x1b[2J`"), capsys)[2] == "error: key `\\x1b[2J`\n"
+
+
+def test_a_reader_that_has_gone_is_no_failure_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(BrokenPipeError), failures_told(as_json=False, verbose=0):
+        raise OSError(errno.EPIPE, "gone")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_signal_asks_once_and_the_handlers_of_before_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with stopping_on_signals() as stopping:
+        assert not stopping.first_look()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stopping.event.wait(5)
+        assert stopping.signal_number == signal.SIGTERM
+        assert stopping.first_look()
+        assert not stopping.first_look()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_asked_twice_the_process_leaves_at_once() -> None:
+    script = (
+        "import time\n"
+        "from stocktake.cli.signals import stopping_on_signals\n"
+        "with stopping_on_signals():\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(30); time.sleep(30)\n"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=5) == 130
+
+
+def test_a_fresh_stopping_was_not_asked() -> None:
+    assert Stopping().signal_number is None

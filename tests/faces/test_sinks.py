@@ -1,0 +1,48 @@
+"""Where answers are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stocktake.cli.sinks import opened_sink
+from stocktake.model.errors import DestinationError
+
+
+def test_a_file_appears_when_it_is_whole_and_replaces_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "answer.csv"
+    path.write_text("old")
+    with opened_sink(path, binary=False) as sink:
+        sink.write(b"new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "answer.csv"
+    path.write_text("old")
+
+    def fail_half_way() -> None:
+        with opened_sink(path, binary=False) as sink:
+            sink.write(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "no" / "answer.csv"
+    sink = opened_sink(missing, binary=False)
+    with pytest.raises(DestinationError, match=r"answer\.csv cannot be written: No such file"):
+        sink.__enter__()
+
+
+def test_a_device_is_written_as_it_is() -> None:
+    with opened_sink(Path("/dev/null"), binary=True) as sink:
+        sink.write(b"x")
+    assert Path("/dev/null").is_char_device()

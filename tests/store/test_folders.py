@@ -1,0 +1,441 @@
+"""A folder as destination: never half a file, never over another, never outside, never left dirty."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stocktake.model.errors import DestinationError, InventoryError, ReportExistsError
+from stocktake.store import folders
+from stocktake.store.folders import FolderDestination
+
+ROOT = "source/daily"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "reports"
+
+
+@pytest.fixture
+def destination(root: Path) -> FolderDestination:
+    return FolderDestination(root, "reports")
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[None]:
+    """Be somebody whom permissions stop, also where the tests run as root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes() if path.is_file() else b"/"
+        for path in sorted(root.rglob("*"))
+    }
+
+
+# -- which keys ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "", ".", "..", "/", "/a", "a/", "a//b", "./a", "a/.", "../a", "a/../b", "a/..", "a\0b",
+        "\ud800", "a/.stocktake-x",
+    ],
+)  # fmt: skip
+def test_a_key_that_is_no_path_below_the_root_is_refused_by_everything(
+    destination: FolderDestination, tmp_path: Path, root: Path, key: str
+) -> None:
+    (tmp_path / "spool").write_bytes(b"x")
+    for ask in (
+        lambda: destination.put(key, b""),
+        lambda: destination.upload(key, tmp_path / "spool"),
+        lambda: destination.exists(key),
+        lambda: destination.remove(key),
+        lambda: destination.uri(key),
+    ):
+        with pytest.raises(DestinationError, match="cannot be a file"):
+            ask()
+    assert not root.exists()
+
+
+def test_a_report_root_that_leads_elsewhere_is_refused(destination: FolderDestination) -> None:
+    with pytest.raises(DestinationError):
+        destination.check_writable("../elsewhere")
+
+
+@pytest.mark.parametrize("key", ["link/a", "link/sub/a", "a/deep/b", "file"])
+def test_symbolic_links_that_lead_out_are_not_followed(
+    destination: FolderDestination, tmp_path: Path, root: Path, key: str
+) -> None:
+    outside = tmp_path / "outside"
+    (outside / "sub").mkdir(parents=True)
+    (outside / "a").write_bytes(b"precious")
+    (root / "a").mkdir(parents=True)
+    (root / "link").symlink_to(outside)
+    (root / "a" / "deep").symlink_to("../../outside")
+    (root / "file").symlink_to(outside / "a")
+    before = tree(outside)
+    for ask in (
+        lambda: destination.put(key, b"overwritten"),
+        lambda: destination.exists(key),
+        lambda: destination.remove(key),
+        lambda: destination.check_writable(key),
+    ):
+        with pytest.raises(DestinationError, match="symbolic link"):
+            ask()
+    assert tree(outside) == before
+    assert "link/a" not in list(destination.list(""))
+
+
+def test_links_inside_the_root_and_a_root_that_is_one_are_fine(tmp_path: Path) -> None:
+    (tmp_path / "real" / "b").mkdir(parents=True)
+    (tmp_path / "real" / "a").symlink_to("b")
+    (tmp_path / "root").symlink_to("real")
+    destination = FolderDestination(tmp_path / "root", "root")
+    destination.put("a/x", b"1")
+    assert destination.exists("b/x")
+
+
+def test_links_that_lead_in_a_circle_are_an_error(
+    destination: FolderDestination, root: Path
+) -> None:
+    root.mkdir()
+    (root / "a").symlink_to("b")
+    (root / "b").symlink_to("a")
+    with pytest.raises(DestinationError):
+        destination.put("a/x", b"")
+
+
+segments = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)
+
+
+@given(st.lists(segments.filter(lambda s: len(s.encode()) < 200), min_size=1, max_size=4))
+def test_every_key_either_round_trips_or_is_refused(parts: list[str]) -> None:
+    key = "/".join(parts)
+    with tempfile.TemporaryDirectory() as folder:
+        destination = FolderDestination(Path(folder) / "root", "root")
+        try:
+            destination.put(key, b"body")
+        except DestinationError:
+            assert {".", ".."} & set(parts) or parts[-1].startswith(".stocktake-")
+            assert list(destination.list("")) == []
+        else:
+            assert list(destination.list("")) == [key]
+            assert destination.exists(key)
+            assert (Path(folder) / "root" / key).read_bytes() == b"body"
+        assert [path.name for path in Path(folder).iterdir()] in ([], ["root"])
+
+
+# -- whole files, once ---------------------------------------------------------------------------
+
+
+def test_a_file_that_exists_is_never_overwritten(
+    destination: FolderDestination, tmp_path: Path, root: Path
+) -> None:
+    (tmp_path / "spool").write_bytes(b"other")
+    destination.put("a/b", b"first")
+    for again in (
+        lambda: destination.put("a/b", b"second"),
+        lambda: destination.upload("a/b", tmp_path / "spool"),
+    ):
+        with pytest.raises(ReportExistsError, match="a/b is there already") as caught:
+            again()
+        assert caught.value.hint
+    assert tree(root) == {"a": b"/", "a/b": b"first"}
+
+
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_of_many_writers_of_one_file_exactly_one_wins(
+    root: Path, monkeypatch: pytest.MonkeyPatch, hard_links: bool
+) -> None:
+    if not hard_links:
+        forbid_hard_links(monkeypatch)
+    barrier, won = threading.Barrier(8), []
+
+    def write(number: int) -> None:
+        destination = FolderDestination(root, "reports")
+        barrier.wait()
+        try:
+            destination.put("a/b", b"%d" % number * 1000)
+        except ReportExistsError:
+            return
+        won.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert tree(root) == {"a": b"/", "a/b": b"%d" % won[0] * 1000}
+
+
+def forbid_hard_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on FAT and some network disks."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+def test_disks_without_hard_links_will_do(
+    destination: FolderDestination, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbid_hard_links(monkeypatch)
+    destination.put("a/b", b"body")
+    with pytest.raises(ReportExistsError):
+        destination.put("a/b", b"other")
+    assert tree(root) == {"a": b"/", "a/b": b"body"}
+
+
+def test_what_a_crash_left_unfinished_is_no_file_of_the_report(
+    destination: FolderDestination, root: Path
+) -> None:
+    destination.put("a/b", b"")
+    (root / "a" / ".stocktake-left").write_bytes(b"half")
+    assert list(destination.list("")) == ["a/b"]
+    destination.remove("a/b")
+    assert (root / "a" / ".stocktake-left").exists()
+
+
+def test_files_have_the_permissions_that_the_umask_leaves(
+    destination: FolderDestination, root: Path
+) -> None:
+    before = os.umask(0o027)
+    try:
+        destination.put("a/b", b"")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((root / "a" / "b").stat().st_mode) == 0o640
+
+
+def test_files_are_on_the_disk_before_they_have_their_name_and_folders_after(
+    destination: FolderDestination, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    sync, link = os.fsync, os.link
+
+    def synced(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        seen.append("file" if ".stocktake-" in path.name else path.name)
+        sync(descriptor)
+
+    def linked(*arguments: object, **more: object) -> None:
+        seen.append("link")
+        link(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "link", linked)
+    destination.put("a/b", b"body")
+    # The new folders' own names first, each in the folder above.
+    assert seen == [root.parent.name, root.name, "file", "link", "a"]
+
+
+# -- disks that refuse ---------------------------------------------------------------------------
+
+
+def test_a_file_where_a_folder_is_needed_is_named(
+    destination: FolderDestination, root: Path
+) -> None:
+    root.mkdir()
+    (root / "source").write_bytes(b"")
+    for ask in (
+        lambda: destination.check_writable(ROOT),
+        lambda: destination.put(f"{ROOT}/x", b""),
+    ):
+        with pytest.raises(DestinationError, match="a file stands where a folder is needed") as caught:
+            ask()
+        assert str(root / "source/daily") in caught.value.message
+        assert caught.value.hint
+    assert tree(root) == {"source": b""}
+
+
+def test_a_root_that_is_a_file_is_refused(root: Path, destination: FolderDestination) -> None:
+    root.write_bytes(b"precious")
+    with pytest.raises(DestinationError):
+        destination.check_writable(ROOT)
+    assert root.read_bytes() == b"precious"
+
+
+def test_a_name_that_is_too_long_is_refused_and_leaves_nothing(
+    destination: FolderDestination, root: Path
+) -> None:
+    with pytest.raises(DestinationError, match="longer than that disk allows"):
+        destination.put(f"a/b/{'x' * 300}", b"")
+    with pytest.raises(DestinationError, match="longer than that disk allows"):
+        destination.check_writable("x" * 300)
+    assert not root.exists()
+
+
+@pytest.mark.usefixtures("unprivileged")
+def test_without_the_right_to_write_there_is_one_clear_error() -> None:
+    # Somebody else's folder: readable, not writable.
+    with tempfile.TemporaryDirectory(dir="/tmp") as own:
+        folder = Path(own)
+        (folder / "reports").mkdir()
+        folder.joinpath("reports").chmod(0o555)
+        destination = FolderDestination(folder / "reports", "reports")
+        for ask in (
+            lambda: destination.check_writable(ROOT),
+            lambda: destination.put("a/b", b""),
+        ):
+            with pytest.raises(DestinationError, match="permission denied") as caught:
+                ask()
+            assert str(folder / "reports") in caught.value.message
+            assert "right to write" in caught.value.hint
+        assert list((folder / "reports").iterdir()) == []
+        folder.joinpath("reports").chmod(0o755)
+
+
+@pytest.mark.usefixtures("unprivileged")
+def test_a_folder_that_may_not_even_be_looked_into_is_an_error_and_not_empty() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as own:
+        folder = Path(own) / "reports"
+        (folder / "a").mkdir(parents=True)
+        (folder / "a").chmod(0)
+        destination = FolderDestination(folder, "reports")
+        for ask in (
+            lambda: list(destination.list("")),
+            lambda: destination.exists("a/b"),
+            lambda: destination.remove("a/b"),
+        ):
+            with pytest.raises(DestinationError, match="permission denied"):
+                ask()
+        (folder / "a").chmod(0o755)
+
+
+WRITER = """
+import resource, signal, sys
+from pathlib import Path
+from stocktake.model.errors import DestinationError
+from stocktake.store.folders import FolderDestination
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+destination = FolderDestination(Path(sys.argv[1]), "reports")
+destination.put("small", b"x")
+for attempt in (lambda: destination.put("a/large", b"x" * 200_000),
+                lambda: destination.upload("b/large", Path(sys.argv[2]))):
+    try:
+        attempt()
+    except DestinationError as error:
+        print(error.message, "|", error.hint)
+"""
+
+
+def test_a_limit_reached_while_writing_leaves_no_part_of_the_file(
+    root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "spool").write_bytes(b"x" * 200_000)
+    done = subprocess.run(
+        [sys.executable, "-c", WRITER, str(root), str(tmp_path / "spool")],
+        capture_output=True, text=True, check=True, env={"PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.stdout.count("larger than that disk") == 2
+    assert tree(root) == {"small": b"x"}
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 100_000
+
+
+SMALL_DISK = """
+set -e
+mount -t tmpfs -o "$4" none "$1"
+exec "$2" -c "$3" "$1"
+"""
+SMALL_DISK_WRITER = """
+import sys
+from pathlib import Path
+from stocktake.model.errors import DestinationError
+from stocktake.store.folders import FolderDestination
+root = Path(sys.argv[1])
+try:
+    FolderDestination(root, "reports").put("a/large", b"x" * 200_000)
+except DestinationError as error:
+    print(error.message, "|", error.hint)
+print(sorted(path.name for path in root.rglob("*")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"), [("size=64k", "no space is left"), ("ro", "is read-only")]
+)
+def test_a_full_or_read_only_disk_is_said_to_be_one_and_nothing_stays_on_it(
+    tmp_path: Path, options: str, reason: str
+) -> None:
+    alone = [shutil.which("unshare") or "false", "-rm"]
+    probe = [*alone, "mount", "-t", "tmpfs", "none", str(tmp_path)]
+    if subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody mount a small disk")
+    writer = [str(tmp_path), sys.executable, SMALL_DISK_WRITER, options]
+    done = subprocess.run(
+        [*alone, "sh", "-c", SMALL_DISK, "sh", *writer],
+        capture_output=True, text=True, check=True,
+        env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.defpath},
+    )  # fmt: skip
+    assert reason in done.stdout
+    assert "choose another folder" in done.stdout
+    assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize("reason", sorted(folders._REASONS))
+def test_every_reason_a_disk_gives_becomes_one_error_with_a_way_out(
+    destination: FolderDestination, root: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    def refuse(_descriptor: int) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(DestinationError) as caught:
+        destination.put("a/b", b"body")
+    assert str(root) in caught.value.message
+    assert caught.value.hint
+    assert isinstance(caught.value.__cause__, OSError)
+    monkeypatch.undo()
+    assert not root.exists()
+
+
+def test_an_interrupt_while_writing_leaves_nothing(
+    destination: FolderDestination, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    (root / "source").mkdir(parents=True)
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        destination.put("source/b", b"body")
+    assert tree(root) == {"source": b"/"}
+
+
+def test_trying_out_removes_only_what_it_made(destination: FolderDestination, root: Path) -> None:
+    (root / "source").mkdir(parents=True)
+    (root / "source" / "file").write_bytes(b"1")
+    destination.check_writable(ROOT)
+    assert tree(root) == {"source": b"/", "source/file": b"1"}
+
+
+def test_errors_are_those_of_the_tree(destination: FolderDestination) -> None:
+    with pytest.raises(InventoryError):
+        destination.put("a/../../b", b"")

@@ -1,0 +1,167 @@
+"""The documents say what is: what they name exists, be it a command, a variable or a field."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import stocktake
+from stocktake.cli.app import app
+from stocktake.service.settings import VARIABLES
+from tests.servers.server import Server
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "stocktake"
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
+
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+TARGETS = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+VARIABLE = re.compile(r"\bSTOCKTAKE_[A-Z_]+\b")
+
+
+def _lines(program: str) -> Iterator[tuple[str, str]]:
+    """Each invocation of `program` in a document, in a code block or between backticks."""
+    for page, text in TEXTS.items():
+        blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        shown = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+        prose = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.M))
+        for line in (*shown, *prose):
+            if line.startswith(f"{program} "):
+                yield page, line
+
+
+def _options(command: str) -> set[str]:
+    parameters = COMMANDS[command].params if command in COMMANDS else []
+    named = {name for each in parameters for name in (*each.opts, *each.secondary_opts)}
+    return {*named, "--help", "-h"}
+
+
+def unknown_in(line: str) -> list[str]:
+    """The words of a `stocktake ...` line that the command line does not know."""
+    words = shlex.split(line)[1:]
+    if words[0].startswith("-"):
+        return [word for word in words if word not in ("--help", "-h", "--version")]
+    if words[0] not in COMMANDS:
+        return [words[0]]
+    named = [word.partition("=")[0] for word in words[1:] if re.match(r"--?[a-z]", word)]
+    return [name for name in named if name not in _options(words[0])]
+
+
+@pytest.mark.parametrize(("page", "line"), sorted(set(_lines("stocktake"))))
+def test_every_stocktake_line_in_the_documents_can_be_typed(page: str, line: str) -> None:
+    assert unknown_in(line) == []
+
+
+@pytest.mark.parametrize(("page", "line"), sorted(set(_lines("make"))))
+def test_every_make_line_in_the_documents_has_its_target(page: str, line: str) -> None:
+    assert shlex.split(line)[1] in TARGETS
+
+
+def test_a_line_that_cannot_be_typed_is_seen() -> None:
+    assert unknown_in("stocktake query REPORT SQL --fromat csv") == ["--fromat"]
+    assert unknown_in("stocktake audit s3://photos") == ["audit"]
+    assert unknown_in("stocktake --verison") == ["--verison"]
+
+
+@pytest.mark.parametrize("option", sorted(set(re.findall(r"`(--[a-z-]+)", TEXTS["README.md"]))))
+def test_every_option_in_the_readme_belongs_to_a_command(option: str) -> None:
+    assert any(option in _options(command) for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_the_readme_has_a_section_for_every_command(command: str) -> None:
+    assert f"### `stocktake {command}" in TEXTS["README.md"]
+
+
+@pytest.mark.slow
+def test_the_python_example_of_the_readme_runs(moto_server: Server, tmp_path: Path) -> None:
+    client = moto_server.client()
+    client.create_bucket(Bucket="photos")
+    client.put_object(Bucket="photos", Key="2026/11/cat.jpg", Body=b"cat")
+    example = re.findall(r"^```python\n(.*?)^```", TEXTS["README.md"], re.DOTALL | re.MULTILINE)
+    assert len(example) == 1
+    (tmp_path / "example.py").write_text(example[0])
+    done = subprocess.run(
+        [sys.executable, "example.py"],
+        cwd=tmp_path,
+        env={**os.environ, **moto_server.environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    address, *said = done.stdout.split()
+    assert address.endswith("manifest.json")
+    assert said == ["1", "1", "rows", "of", "photos"]
+
+
+def test_every_make_target_is_phony_and_listed_by_help() -> None:
+    phony = re.findall(r"^\.PHONY: ([a-z]+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert sorted(phony) == sorted(TARGETS)
+    assert {"help", "demo", "test", "check", "bench"} <= set(TARGETS)
+
+
+def test_the_readme_names_every_variable_and_none_that_is_not_read() -> None:
+    assert set(VARIABLE.findall(TEXTS["README.md"])) == set(VARIABLES)
+
+
+def test_contributing_names_the_variables_that_the_tests_read() -> None:
+    conftest = (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")
+    assert set(VARIABLE.findall(TEXTS["CONTRIBUTING.md"])) == set(VARIABLE.findall(conftest))
+
+
+@pytest.mark.parametrize("page", sorted(TEXTS))
+def test_every_link_between_the_documents_leads_somewhere(page: str) -> None:
+    targets = re.findall(r"\]\((?!https?://)([^)#]+)", TEXTS[page])
+    missing = [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()]
+    assert missing == []
+
+
+def test_the_tables_of_fields_are_those_of_the_code() -> None:
+    generator = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+    page = TEXTS["docs/fields.md"]
+    assert generator["renewed"](page) == page, "`make docs` renews them"
+    assert page.count("\n| ") > len(generator["FIELDS"])
+
+
+def test_the_architecture_names_every_module_and_no_other() -> None:
+    modules = {
+        module.relative_to(PACKAGE).as_posix()
+        for module in PACKAGE.rglob("*.py")
+        if module.name not in ("__init__.py", "__main__.py")
+    }
+    named: set[str] = set()
+    rooms = re.findall(r"^\*\*(\w+)/\*\*(.*?)(?=^\*\*|^#)", TEXTS["ARCHITECTURE.md"], re.M | re.S)
+    for room, text in rooms:
+        named.update(f"{room}/{name}" for name in re.findall(r"`(\w+\.py)`", text))
+    assert named == {module for module in modules if "/" in module}
+
+
+def test_the_public_names_are_sorted_documented_and_really_there() -> None:
+    assert stocktake.__all__ == sorted(stocktake.__all__)
+    assert dir(stocktake) == stocktake.__all__
+    for name in set(stocktake.__all__) - {"__version__"}:
+        assert getattr(stocktake, name).__doc__, name
+
+
+def test_an_unknown_public_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="take_stock"):
+        _ = stocktake.take_stock  # type: ignore[attr-defined]
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == stocktake.__version__
