@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 from urllib.parse import quote
 
 import typer
@@ -77,7 +78,9 @@ def stored_objects() -> Iterator[Put]:
         meta = {"x-amz-meta-camera": f"model {number % 7}"}
         yield Put(f"photos/{team}/{number:04}.jpg", b"jpeg" * number, SSE_KMS | tags | meta)
     for number in range(150):
-        storage = {"x-amz-storage-class": ("STANDARD_IA", "GLACIER", "DEEP_ARCHIVE")[number % 3]}
+        storage = {
+            "x-amz-storage-class": ("STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING")[number % 3]
+        }
         yield Put(
             f"logs/2025-{number % 12 + 1:02}/{number:04}.log.gz", b"log" * 300, SSE_S3 | storage
         )
@@ -148,7 +151,9 @@ class Filler:
         return count + self._multipart("exports/database.dump", (b"x" * (5 * 2**20), b"the end"))
 
     def _multipart(self, key: str, parts: Sequence[bytes]) -> int:
-        begun = self.send("POST", f"{_path(key)}?uploads", b"", SSE_KMS).decode()
+        begun = self.send(
+            "POST", f"{_path(key)}?uploads", b"", SSE_KMS | {"x-amz-acl": "private"}
+        ).decode()
         upload = begun.partition("<UploadId>")[2].partition("</UploadId>")[0]
         listed = ""
         for number, body in enumerate(parts, 1):
@@ -175,19 +180,24 @@ def embedded_store() -> Iterator[tuple[str, int]]:
         InventoryError: the extra that brings it is not installed.
     """
     try:
-        from moto.server import ThreadedMotoServer
+        from moto.moto_server.werkzeug_app import create_backend_app
+        from werkzeug.serving import make_server
     except ImportError as error:
         raise InventoryError(
             f"the demo needs an embedded S3 store, and there is none: {error}",
             hint="pip install 'stocktake[demo]'",
         ) from error
     logging.getLogger("werkzeug").disabled = True  # it tells of every request
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    # The application for S3 alone: to find out which of AWS's services is meant would take a third
+    # of every request's time.
+    server = make_server("127.0.0.1", 0, create_backend_app("s3"), threaded=True)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
     try:
-        yield server.get_host_and_port()
+        yield "127.0.0.1", server.server_port
     finally:
-        server.stop()
+        server.shutdown()
+        thread.join()
 
 
 def prepared_folder(folder: Path) -> None:
@@ -250,14 +260,20 @@ class Stage:
         Raises:
             InventoryError: it failed; it has said why.
         """
-        self._console.print(
-            Text(f"$ stocktake {shlex.join(arguments)}", style="cyan"), soft_wrap=True
-        )
+        line = " ".join(map(quoted, arguments))
+        self._console.print(Text(f"$ stocktake {line}", style="cyan"), soft_wrap=True)
         sys.stdout.flush()
         command = [sys.executable, "-m", "stocktake", *arguments]
         status = subprocess.run(command, env=self._environment, check=False).returncode  # noqa: S603
         if status:
             raise InventoryError(f"that command ended with status {status}")
+
+
+def quoted(argument: str) -> str:
+    """An argument as people would quote it for a shell."""
+    if "'" in argument and not set(argument) & set('"$`\\!'):
+        return f'"{argument}"'
+    return shlex.quote(argument)
 
 
 def tree(folder: Path) -> str:

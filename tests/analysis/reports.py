@@ -67,6 +67,7 @@ SOURCE = "filemanager-inventory-test"
 DESTINATION = "inventory-destination"
 
 Row = Mapping[str, object]
+Rows = Sequence[Row] | pa.Table
 
 
 def genuine_rows() -> list[dict[str, object]]:
@@ -148,7 +149,7 @@ class OurReport:
 def our_report(
     root: Path,
     report_format: Format,
-    rows: Sequence[Sequence[Row]],
+    rows: Sequence[Rows],
     *,
     fields: Sequence[str] = ("Size", "LastModifiedDate", "ETag", "StorageClass"),
     all_versions: bool = False,
@@ -161,20 +162,19 @@ def our_report(
     """
     columns = report_fields(fields, all_versions=all_versions)
     paths = ReportPaths(configuration_root(prefix, "source", "stocktake"), moment)
-    ends = [batch[-1]["key"] if batch else None for batch in rows]
     files: list[DataFile] = []
     after = ""
     for number, batch in enumerate(rows):
         key = paths.data(UUID(int=number), report_format)
         body = encoded(report_format, columns, batch)
         write(root, key, body)
-        upto = str(ends[number]) if number + 1 < len(rows) else None
-        keys = [str(row["key"]) for row in batch]
+        keys = _keys(batch)
+        upto = keys[-1] if number + 1 < len(rows) else None
         files.append(
             DataFile(
                 ManifestFile(key, len(body), hashlib.md5(body).hexdigest()),
                 KeyRange(after, upto),
-                len(batch),
+                len(keys),
                 keys[0] if keys else None,
                 keys[-1] if keys else None,
             )
@@ -188,7 +188,9 @@ def our_report(
         file_schema(report_format, columns),
         tuple(file.file for file in files),
     )
-    sidecar = _sidecar(report_format, files, fields, all_versions, moment, key_prefix)
+    sidecar = _sidecar(
+        report_format, files, all_versions=all_versions, moment=moment, key_prefix=key_prefix
+    )
     write(root, paths.sidecar, render_sidecar(sidecar))
     path = publish(root, paths, manifest, [f"s3://{DESTINATION}/{file.file.key}" for file in files])
     return OurReport(path, manifest, sidecar, paths)
@@ -197,7 +199,7 @@ def our_report(
 def _sidecar(
     report_format: Format,
     files: Sequence[DataFile],
-    fields: Sequence[str],
+    *,
     all_versions: bool,
     moment: datetime,
     key_prefix: str,
@@ -234,12 +236,21 @@ def _sidecar(
     )
 
 
-def encoded(report_format: Format, columns: Sequence[Field], rows: Sequence[Row]) -> bytes:
+def _keys(rows: Rows) -> list[str]:
+    if isinstance(rows, pa.Table):
+        return [str(key) for key in rows.column("key").to_pylist()]
+    return [str(row["key"]) for row in rows]
+
+
+def encoded(report_format: Format, columns: Sequence[Field], rows: Rows) -> bytes:
     """One data file, by our own writer."""
     schema = report_schema(columns)
     sink = io.BytesIO()
     with open_writer(report_format, sink, schema) as writer:
-        if rows:
+        if isinstance(rows, pa.Table):
+            for batch in rows.select(schema.names).cast(schema).to_batches():
+                writer.write(batch)
+        elif rows:
             filled = [{field.name: row.get(field.name) for field in schema} for row in rows]
             writer.write(pa.RecordBatch.from_pylist(filled, schema=schema))
     return sink.getvalue()

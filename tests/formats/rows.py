@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pyarrow as pa
 from hypothesis import strategies as st
@@ -116,24 +117,26 @@ def rows_in(
     return [row for batch in batches for row in batch.to_pylist()]
 
 
-def made_rows(count: int, *, page: int = 1000) -> Iterable[pa.RecordBatch]:
-    """`count` ordinary rows of `CURRENT_FIELDS`, in key order, in batches of a page."""
-    for start in range(0, count, page):
-        numbers = range(start, min(start + page, count))
-        rows = (
-            {
-                "bucket": "b",
-                "key": f"data/{number:09d} é.bin",
-                "size": number,
-                "last_modified_date": _EPOCH + timedelta(seconds=number),
-                "e_tag": f"{number * 2654435761 % 2**64:032x}",
-                "storage_class": "GLACIER" if number % 10 == 0 else "STANDARD",
-            }
-            for number in numbers
-        )
-        yield batch_of(rows, CURRENT_FIELDS)
-
-
 CURRENT_FIELDS = report_fields(
     ("Size", "LastModifiedDate", "ETag", "StorageClass"), all_versions=False
 )
+
+
+def made_rows(count: int, *, page: int = 1000) -> Iterator[pa.RecordBatch]:
+    """`count` ordinary rows of `CURRENT_FIELDS`, in key order, in batches of a page."""
+    whole = _made(count)
+    return (whole.slice(start, page) for start in range(0, count, page))
+
+
+@cache
+def _made(count: int) -> pa.RecordBatch:
+    numbers = range(count)
+    columns = [
+        pa.array(["b"] * count),
+        pa.array([f"data/{number:09d} é.bin" for number in numbers]),
+        pa.array(numbers, NUMBER),
+        pa.array([number * 1000 for number in numbers], NUMBER).cast(MOMENT),
+        pa.array([f"{number * 2654435761 % 2**64:032x}" for number in numbers]),
+        pa.array(["STANDARD" if number % 10 else "GLACIER" for number in numbers]),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=report_schema(CURRENT_FIELDS))

@@ -141,7 +141,10 @@ def test_rows_that_straddle_blocks_and_hold_line_ends_stay_whole() -> None:
 
 def test_only_the_wanted_columns_are_read_in_the_wanted_order() -> None:
     rows = rows_in(Format.CSV, zipped(CURRENT_CSV), DATED_FIELDS, ["size", "bucket"])
-    assert [list(row.items()) for row in rows][0] == [("size", 14340), ("bucket", "example-pictures")]
+    assert list(rows[0].items()) == [
+        ("size", 14340),
+        ("bucket", "example-pictures"),
+    ]
 
 
 DAMAGE = {
@@ -155,13 +158,19 @@ DAMAGE = {
     ),
     "junk behind": (zipped(CURRENT_CSV) + b"junk", "no gzip"),
     "a value too few": (zipped(CURRENT_CSV + b'"b","k","1"\n'), "row 3: Expected 4 columns, got 3"),
-    "a value too many": (zipped(CURRENT_CSV + b'"b","k","1","","x"\n'), "row 3: Expected 4 columns"),
+    "a value too many": (
+        zipped(CURRENT_CSV + b'"b","k","1","","x"\n'),
+        "row 3: Expected 4 columns",
+    ),
     "a number that is none": (zipped(b'"b","k","1.5",""\n'), "invalid value '1.5'"),
     "a date that is none": (zipped(b'"b","k","1","yesterday"\n'), "yesterday"),
     "no key": (zipped(b'"b","","1",""\n'), "a row has no key"),
     "a key that is no UTF-8": (zipped(b'"b","%FF","1",""\n'), "not UTF-8"),
     "a value that is no UTF-8": (zipped(b'"\xff","k","1",""\n'), "UTF8"),
-    "a quote that never closes": (zipped(CURRENT_CSV + b'"b","k","1","\n'), "within a quoted value"),
+    "a quote that never closes": (
+        zipped(CURRENT_CSV + b'"b","k","1","\n'),
+        "within a quoted value",
+    ),
 }
 
 

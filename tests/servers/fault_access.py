@@ -56,7 +56,7 @@ class Access:
 
     def expire(self, token: str, *, after_requests: int | None, after_s: float | None) -> None:
         """`token` serves that many more requests, or that many more seconds, and is ExpiredToken
-        then."""
+        then; with neither named, at once."""
         at = None if after_s is None else self.monotonic() + after_s
         left = 0 if after_s is None and after_requests is None else after_requests
         self.expiries[token] = Expiry(left, at)

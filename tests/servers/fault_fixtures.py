@@ -7,10 +7,12 @@ import hashlib
 import heapq
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from threading import RLock
 from typing import NamedTuple
 
 from tests.servers.fault_folder import Folder
@@ -174,7 +176,9 @@ class Bucket:
         documents: Mapping[str, bytes] | None = None,
         folder: Path | None = None,
         now: Callable[[], datetime],
+        lock: AbstractContextManager[object] | None = None,
     ) -> None:
+        self._lock = lock or RLock()
         self.name, self.region, self.wrong_region = name, region, wrong_region
         self.versioning, self.encryption, self.trailers = versioning, encryption, trailers
         self.withheld, self.documents = set(withheld), dict(documents or {})
@@ -225,7 +229,8 @@ class Bucket:
 
     def keys(self) -> list[str]:
         """The keys whose newest version is an object."""
-        return [key for key in self.seek("") if not self.history(key)[0].delete_marker]
+        with self._lock:
+            return [entry.key for entry in self.entries("") if not entry.history[0].delete_marker]
 
     def read(self, key: str) -> bytes:
         """The bytes of the newest version. Raises KeyError when there is none."""
@@ -237,45 +242,53 @@ class Bucket:
     def put(self, given: FixtureObject) -> FixtureObject:
         """Write an object as a client would: a new version where versioning is Enabled (its id is
         made up unless given), else in the place of the null version. Returns what was stored."""
-        history = self.history(given.key)
-        if self.versioning == "Enabled" and given.version_id is None:
-            given = replace(given, version_id=self._new_version_id())
-        kept = tuple(old for old in history if old.version_id != given.version_id)
-        self._set(given.key, (given, *kept) if self.versioning else (given,))
-        if self._folder:
-            self._folder.store(given, given.content()[:])
-        return given
+        with self._lock:
+            history = self.history(given.key)
+            if self.versioning == "Enabled" and given.version_id is None:
+                given = replace(given, version_id=self._new_version_id())
+            kept = tuple(old for old in history if old.version_id != given.version_id)
+            self._set(given.key, (given, *kept) if self.versioning else (given,))
+            if self._folder:
+                self._folder.store(given, given.content()[:])
+            return given
 
     def overwrite(self, key: str, **changes: object) -> FixtureObject:
-        """Write `key` anew with `changes` (fields of FixtureObject) at the present moment."""
-        old = self.find(key) or FixtureObject(key)
-        fresh: dict[str, object] = {
-            "last_modified": self._now(),
-            "version_id": None,
-            "etag": "",
-            "is_latest": None,
-        }
-        return self.put(replace(old, **{**fresh, **changes}))  # type: ignore[arg-type]
+        """Write `key` anew with `changes` (fields of FixtureObject) at the present moment. A `size`
+        without a `body` takes the old body away."""
+        with self._lock:
+            old = self.find(key) or FixtureObject(key)
+            fresh: dict[str, object] = {
+                "last_modified": self._now(),
+                "version_id": None,
+                "etag": "",
+            }
+            fresh |= {"is_latest": None, "delete_marker": False}
+            if "size" in changes:
+                fresh["body"] = None
+            return self.put(replace(old, **{**fresh, **changes}))  # type: ignore[arg-type]
 
     def remove(self, key: str, version_id: str | None = None) -> FixtureObject | None:
         """Delete as S3 does: a delete marker where there is versioning and no version is named
         (returned), else the object or that version itself. What is not there is deleted without
         complaint."""
-        if version_id is None and self.versioning:
-            fresh = self._new_version_id() if self.versioning == "Enabled" else None
-            marker = FixtureObject(
-                key, last_modified=self._now(), version_id=fresh, delete_marker=True
+        with self._lock:
+            if version_id is None and self.versioning:
+                fresh = self._new_version_id() if self.versioning == "Enabled" else None
+                marker = FixtureObject(
+                    key, last_modified=self._now(), version_id=fresh, delete_marker=True
+                )
+                kept = tuple(
+                    old for old in self.history(key) if old.version_id != fresh or fresh is not None
+                )
+                self._set(key, (marker, *kept))
+                return marker
+            gone = self.find(key, version_id)
+            self._set(
+                key, tuple(old for old in self.history(key) if old is not gone and old != gone)
             )
-            kept = tuple(
-                old for old in self.history(key) if old.version_id != fresh or fresh is not None
-            )
-            self._set(key, (marker, *kept))
-            return marker
-        gone = self.find(key, version_id)
-        self._set(key, tuple(old for old in self.history(key) if old is not gone and old != gone))
-        if self._folder:
-            self._folder.remove(key)
-        return None
+            if self._folder:
+                self._folder.remove(key)
+            return None
 
     def _new_version_id(self) -> str:
         self._versions_made += 1

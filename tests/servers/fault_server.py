@@ -140,7 +140,7 @@ class FaultServer:
     def bucket(self, name: str, objects: Iterable[FixtureObject] = (), **settings: Any) -> Bucket:
         """Make a bucket (or another in its place); `settings` are the keyword arguments of
         `Bucket`."""
-        made = Bucket(name, objects, now=self.access.now, **settings)
+        made = Bucket(name, objects, now=self.access.now, lock=self._lock, **settings)
         with self._lock:
             self.buckets[name] = made
         return made
@@ -308,7 +308,8 @@ class FaultServer:
             )
             return document(result("ListAllMyBucketsResult", f"<Buckets>{inner}</Buckets>"))
         if request.operation == "CreateBucket":
-            self.buckets.setdefault(request.bucket, Bucket(request.bucket, now=self.access.now))
+            if request.bucket not in self.buckets:
+                self.bucket(request.bucket)
             return Response(200, {"Location": f"/{request.bucket}"})
         bucket = self.buckets.get(request.bucket)
         if bucket is None:

@@ -168,6 +168,19 @@ def test_writes_make_versions_and_deletes_make_markers(server: FaultServer) -> N
     assert bucket.read("k") == b"0"
 
 
+def test_a_test_overwrites_what_it_likes(server: FaultServer) -> None:
+    bucket = server.bucket("b", [FixtureObject("k", body=b"old", storage_class="GLACIER")])
+    bucket.overwrite("k", size=9)
+    (listed,) = server.client().list_objects_v2(Bucket="b")["Contents"]
+    assert (listed["Size"], listed["StorageClass"]) == (9, "GLACIER")
+    bucket.versioning = "Enabled"
+    bucket.remove("k")
+    assert bucket.keys() == []
+    bucket.overwrite("k", body=b"again")
+    assert [version.delete_marker for version in bucket.history("k")] == [False, True, False]
+    assert bucket.read("k") == b"again"
+
+
 def test_a_bucket_in_a_folder_outlives_its_server(tmp_path: Path) -> None:
     for expected in ([], ["a/b"], ["a/b", "c"]):
         with FaultServer() as server:

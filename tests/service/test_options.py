@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ def planned(configuration: InventoryConfiguration | None = None, **options: Any)
         moment=MOMENT,
         working_folder=HERE,
         spool_folder=SPOOL,
+        cores=3,
     )
 
 
@@ -68,6 +70,13 @@ def test_two_addresses_alone_make_a_current_parquet_report_of_what_a_plain_list_
     assert run.extension_fields == ()
     assert run.destination == run.source == Store()
     assert run.spool_folder == SPOOL
+
+
+def test_there_are_as_many_processes_as_cores_unless_said() -> None:
+    assert planned().limits.processes == 3
+    assert planned(processes=7, concurrency=9).limits == replace(
+        planned().limits, processes=7, concurrency=9
+    )
 
 
 def test_the_moment_of_a_run_is_its_minute() -> None:

@@ -37,6 +37,7 @@ from tests.servers.fault import (
     stuck_marker,
     synthetic,
     without_headers,
+    wrong_root,
 )
 from tests.servers.server import Server
 
@@ -113,6 +114,7 @@ def test_a_user_without_permission_learns_which_one_it_takes(
 
 
 def test_an_endpoint_that_nobody_listens_on_is_unreachable_within_seconds() -> None:
+    started = time.monotonic()
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -120,7 +122,6 @@ def test_an_endpoint_that_nobody_listens_on_is_unreachable_within_seconds() -> N
             opened(Server(url, "key", "topsecret", "", "")) as client,
             pytest.raises(UnreachableError) as caught,
         ):
-            started = time.monotonic()
             client.bucket_region("bucket")
     assert time.monotonic() - started < 10
     assert url in caught.value.message
@@ -190,7 +191,9 @@ def test_a_throttled_bucket_is_not_taken_for_one_without_region(fault_server: Fa
 # -- versions and locks --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("status", "versioned"), [("", False), ("Enabled", True), ("Suspended", True)])
+@pytest.mark.parametrize(
+    ("status", "versioned"), [("", False), ("Enabled", True), ("Suspended", True)]
+)
 def test_versioning_is_read_as_it_is(
     server: Server, buckets: Callable[..., str], status: str, versioned: bool
 ) -> None:
@@ -302,7 +305,11 @@ def test_a_denied_listing_names_the_place_and_the_permission(
     "fault",
     [
         [stuck_marker()],
-        [respond(200, body=b"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>")],
+        [
+            respond(
+                200, body=b"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>"
+            )
+        ],
     ],
     ids=["the page again and again", "no token"],
 )
@@ -332,13 +339,28 @@ def test_a_listing_that_hands_out_the_same_token_without_keys_ends(
     assert fault_server.counts["ListObjectsV2"] == 2
 
 
-@pytest.mark.parametrize("fault", [malformed_xml(), html()], ids=["cut XML", "HTML"])
+def listing(contents: str) -> Any:
+    return respond(200, body=f"<ListBucketResult>{contents}</ListBucketResult>".encode())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        malformed_xml(),
+        html(),
+        wrong_root(),
+        listing("<Contents><Key>a</Key><LastModified>soon</LastModified></Contents>"),
+        listing("<Contents><Key>a</Key><Size>large</Size></Contents>"),
+        listing("<Contents><Size>1</Size></Contents>"),
+    ],
+    ids=["cut XML", "HTML", "another document", "no date", "no number", "no key"],
+)
 def test_a_listing_that_cannot_be_read_is_an_error_and_no_empty_bucket(
     fault_server: FaultServer, fault: Any
 ) -> None:
     fault_server.bucket("b", [FixtureObject("a")])
     fault_server.rule(fault, operation="List")
-    with opened(fault_server) as client, pytest.raises(ServerError):
+    with opened(fault_server) as client, pytest.raises(ServerError, match=r"cannot list s3://b/"):
         list(client.list_keys("b", ""))
 
 
@@ -346,7 +368,8 @@ def test_the_requester_pays_only_where_that_was_asked_for(fault_server: FaultSer
     seen: list[str | None] = []
     fault_server.bucket("b", [FixtureObject("a", body=b"x")])
     fault_server.rule(
-        access_denied(), where=lambda request: bool(seen.append(request.headers.get("x-amz-request-payer")))
+        access_denied(),
+        where=lambda request: bool(seen.append(request.headers.get("x-amz-request-payer"))),
     )
     for pays in (True, False):
         with Client(fault_server.client(), Counter(), request_payer=pays) as client:

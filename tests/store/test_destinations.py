@@ -187,9 +187,13 @@ def test_a_file_that_cannot_be_removed_again_is_named(fault_server: FaultServer)
 # -- before the run ------------------------------------------------------------------------------
 
 
+# Whether the bucket exists, whether the other user asks, for which encryption; the error, its hint.
+Refused = tuple[bool, bool, Encryption | None, type[StoreError], str]
+
+
 @pytest.mark.server
 @pytest.mark.parametrize(
-    ("bucket_exists", "other", "encryption", "kind", "said"),
+    "case",
     [
         (False, False, None, NoSuchBucketError, ""),
         (True, True, None, AccessDeniedError, "s3:PutObject"),
@@ -197,14 +201,9 @@ def test_a_file_that_cannot_be_removed_again_is_named(fault_server: FaultServer)
     ],
 )
 def test_what_would_fail_later_fails_before_the_run_and_leaves_nothing(
-    ceph_server: Server,
-    buckets: Callable[..., str],
-    bucket_exists: bool,
-    other: bool,
-    encryption: Encryption | None,
-    kind: type[StoreError],
-    said: str,
+    ceph_server: Server, buckets: Callable[..., str], case: Refused
 ) -> None:
+    bucket_exists, other, encryption, kind, said = case
     bucket, s3 = buckets("destinations"), ceph_server.client()
     if bucket_exists:
         s3.create_bucket(Bucket=bucket)

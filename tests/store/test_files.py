@@ -1,4 +1,6 @@
-"""Reading reports back: ranges of remote files, folders, and the file system that engines are given."""
+"""Reading reports back: ranges of remote files, folders, and the file system that engines are
+given.
+"""
 
 from __future__ import annotations
 
@@ -195,7 +197,9 @@ def test_a_folder_is_listed_and_read_by_keys(tmp_path: Path) -> None:
     assert files.uri("p/manifest.json") == str(tmp_path / "p" / "manifest.json")
 
 
-def test_a_folder_says_what_is_not_there_or_too_large_and_never_leads_outside(tmp_path: Path) -> None:
+def test_a_folder_says_what_is_not_there_or_too_large_and_never_leads_outside(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "inside").mkdir()
     (tmp_path / "secret").write_bytes(b"secret")
     files = FolderFiles(tmp_path / "inside")

@@ -105,8 +105,9 @@ def test_versions_of_moto_with_a_raw_control_character_are_read_exactly() -> Non
     assert b"<Key>\x01ctl</Key>" in body  # moto ignores encoding-type here
     page = read_page(body, versions=True)
     assert keys(page)[0] == "\x01ctl"
-    assert keys(page)[-1] == "zé"
-    assert column(page, "is_delete_marker").count(True) == 2
+    # moto lists delete markers last, and makes none for a key that never was.
+    assert keys(page)[-2:] == ["zé", "a/b c"]
+    assert column(page, "is_delete_marker") == [False] * (page.batch.num_rows - 1) + [True]
 
 
 def test_a_continuation_token_with_an_illegal_reference_does_not_spoil_the_page() -> None:
@@ -397,7 +398,7 @@ HTML = b"<html><head><title>Sign in</title></head><body><p>Welcome</p></body></h
     ],
 )
 def test_another_document_is_refused_and_named(body: bytes, found: str) -> None:
-    with pytest.raises(ServerError, match="expected .*<ListBucketResult>") as caught:
+    with pytest.raises(ServerError, match=r"expected .*<ListBucketResult>") as caught:
         read_page(body, versions=False)
     assert found in caught.value.message
 
@@ -562,7 +563,8 @@ def test_a_token_takes_the_place_of_the_key_to_start_after() -> None:
 def test_the_request_for_a_page_of_versions_goes_on_within_a_key() -> None:
     query = page_request("b", "", after="k", after_version="v", versions=True, owner=True).query
     assert query == (
-        ("encoding-type", "url"), ("key-marker", "k"), ("max-keys", "1000"), ("version-id-marker", "v"), ("versions", ""),
+        ("encoding-type", "url"), ("key-marker", "k"), ("max-keys", "1000"), ("version-id-marker", "v"),
+        ("versions", ""),
     )  # fmt: skip
     assert "version-id-marker" not in dict(
         page_request("b", "", after_version="v", versions=True).query

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pyarrow as pa
 from hypothesis import event, example, given, settings
@@ -105,7 +105,7 @@ def records(draw: st.DrawFn, style: Style, record: str) -> tuple[Row, dict[str, 
         "object_owner": known("Owner/ID"),
     } | {
         "size": None if marker or "Size" not in present else size,
-        "e_tag": None if marker or "ETag" not in present else etag,
+        "e_tag": None if marker or "ETag" not in present else etag or None,
         "storage_class": None if marker else known("StorageClass") or "STANDARD",
         "checksum_algorithm": None if marker else known("ChecksumAlgorithm"),
         "checksum_type": None if marker else known("ChecksumType"),
@@ -163,7 +163,7 @@ def shuffled(
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(pages())
 def test_every_page_is_read_as_what_was_written(
     drawn: tuple[bytes, bool, list[dict[str, object]], Style],
@@ -179,7 +179,7 @@ def test_every_page_is_read_as_what_was_written(
     assert read_page(body, versions=versions) == exact
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(pages(regular=True))
 def test_pages_of_one_order_of_elements_are_read_fast(
     drawn: tuple[bytes, bool, list[dict[str, object]], Style],
@@ -190,7 +190,7 @@ def test_pages_of_one_order_of_elements_are_read_fast(
         assert read_fast(body, versions=versions) is not None
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(pages(), st.data())
 @example(
     (written([Row("Contents", (("Key", "a"),))], Style(), versions=False), False, [], Style()), None

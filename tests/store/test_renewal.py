@@ -45,7 +45,15 @@ def test_a_token_that_expires_is_renewed_and_the_request_sent_again(
         fault_server.issue("key", "secret", "token-3")
         client.delete("b", "new")
     assert fault_server.bucket_named("b").keys() == ["k"]
-    assert [entry.status for entry in fault_server.log] == [200, 400, 200, 200, 200, 400, 204]
+    asked = [(entry.operation, entry.status) for entry in fault_server.log]
+    asked.remove(("HeadBucket", 200))  # boto3 takes a 400 to a HEAD for a wrong region
+    assert asked == [
+        ("GetObject", 200),
+        ("HeadObject", 400), ("HeadObject", 200),
+        ("PutObject", 200),
+        ("ListObjectsV2", 200),
+        ("DeleteObject", 400), ("DeleteObject", 204),
+    ]  # fmt: skip
 
 
 def test_a_token_that_expires_among_the_parts_of_an_upload_does_not_end_it(

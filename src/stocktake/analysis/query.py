@@ -99,10 +99,10 @@ def run_query(report: Report, sql: str, *, limits: QueryLimits = DEFAULT_QUERY_L
     with ExitStack() as stack:
         served = ServedFiles(_served(report))
         damage = _Damage(report, served)
-        with damage.translated():
-            connection = _connect(stack, limits)
+        connection = _connect(stack, limits)
+        with damage.translated(ours=True):
             _offer(connection, stack, report, served)
-            _lock(connection)
+        _lock(connection)
         with damage.translated():
             relation = connection.sql(_one_select(connection, sql))
             reader = relation.to_arrow_reader(limits.batch_rows_max)
@@ -177,36 +177,47 @@ class _Damage:
     served: ServedFiles
 
     @contextmanager
-    def translated(self) -> Iterator[None]:
+    def translated(self, *, ours: bool = False) -> Iterator[None]:
+        """With `ours`, the SQL is not the user's, so that it cannot be at fault."""
         try:
             yield
         except _FOREIGN as error:
-            raise self._error(error) from error
+            raise self._error(error, ours=ours) from error
 
-    def _error(self, error: Exception) -> InventoryError:
+    def _error(self, error: Exception, *, ours: bool) -> InventoryError:
         if self.served.failure is not None:
             return self.served.failure
-        message = self._named(str(error)).strip()
-        if self._is_damage(error):
+        text = str(error).strip()
+        if ours or any(sign in text for sign in _SIGNS_OF_DAMAGE):
             return DataFileError(
-                f"a data file cannot be read: {message}",
+                f"a data file cannot be read: {self._named(text)}",
                 hint="`stocktake verify` checks every file of the report",
             )
-        if (field := _missing_field(message, self.report)) is not None:
+        if isinstance(error, duckdb.OutOfMemoryException) or text.startswith("Out of Memory"):
+            return QueryError(
+                f"the query needs more memory than it may use: {text.splitlines()[0]}",
+                hint="ask for fewer columns, or for fewer groups",
+            )
+        if (field := _missing_field(text, self.report)) is not None:
             return _lacks(field, self.report)
-        return QueryError(message, hint=_spelling_hint(message, self.report))
+        return QueryError(text, hint=_spelling_hint(text, self.report))
 
-    def _named(self, message: str) -> str:
-        """`message` with the engine's names of the data files replaced by where they are."""
+    def _named(self, text: str) -> str:
+        """`text` with the engine's names of the data files replaced by where they are."""
         for name, file in zip(self.served.names, self.report.manifest.files, strict=True):
-            message = message.replace(self.served.url(name), self.report.expected(file))
-        return message
-
-    def _is_damage(self, error: Exception) -> bool:
-        message = str(error)
-        return any(sign in message for sign in (self.served.url(""), "CSV Error", "url_decode"))
+            where = self.report.expected(file)
+            text = text.replace(self.served.url(name), where).replace(name, where)
+        return text
 
 
+# What stands in an engine's complaint about a file, and not in one about SQL: the file's address, and
+# the words of DuckDB's CSV reader, of its stream of Arrow rows and of decoding keys.
+_SIGNS_OF_DAMAGE = (
+    ServedFiles.url(""),
+    "CSV Error",
+    f"registered as '{_ORC_ROWS}'",
+    "using URL decoding",
+)
 _QUOTED = re.compile(r'"([^"]+)"')
 _BY_WORD: dict[str, Field] = {name.lower(): field for name, field in BY_NAME.items()} | BY_COLUMN
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, Protocol, Self, cast
 
 import pyarrow as pa
 
 from stocktake.formats import csv, orc, parquet
-from stocktake.formats.gathering import Encoder, GatheringWriter, PieceLimits
+from stocktake.formats.gathering import Encoder, GatheringWriter, PieceLimits, WatchedSource
 from stocktake.model.configuration import Format
 from stocktake.model.errors import DataFileError, UnknownFieldError
 from stocktake.model.fields import Field
@@ -99,12 +99,13 @@ def read_batches(
 
     Raises:
         DataFileError: truncated, damaged, or with other columns than `fields`; says `name` and what.
+        StoreError: or whatever else the source raises.
         UnknownFieldError: `columns` names a column the report does not have.
     """
     known = {field.column: field for field in fields}
     wanted = list(fields) if columns is None else [_chosen(known, column) for column in columns]
-    with _damage(report_format, name):
-        yield from _IMPLEMENTATIONS[report_format].read(source, fields, wanted)
+    with _readable(report_format, source, name) as watched:
+        yield from _IMPLEMENTATIONS[report_format].read(watched, fields, wanted)
 
 
 def describe(
@@ -119,8 +120,8 @@ def describe(
     Raises:
         DataFileError: truncated, damaged or of another format; says `name` and what.
     """
-    with _damage(report_format, name):
-        return _IMPLEMENTATIONS[report_format].describe(source)
+    with _readable(report_format, source, name) as watched:
+        return _IMPLEMENTATIONS[report_format].describe(watched)
 
 
 def _chosen(known: dict[str, Field], column: str) -> Field:
@@ -130,9 +131,16 @@ def _chosen(known: dict[str, Field], column: str) -> Field:
 
 
 @contextmanager
-def _damage(report_format: Format, name: str) -> Iterator[None]:
-    """Everything that says a file cannot be read becomes a DataFileError that names it."""
+def _readable(report_format: Format, source: BinaryIO, name: str) -> Iterator[BinaryIO]:
+    """The source, watched. Everything that says it cannot be read becomes a DataFileError.
+
+    What the source itself raised comes through as it is, such as a StoreError; unless it is an
+    OSError, which is this machine's way to say the same.
+    """
+    watched = WatchedSource(source)
     try:
-        yield
+        yield cast("BinaryIO", watched)
     except (DataFileError, pa.ArrowException, OSError) as error:
+        if watched.failure is not None and not isinstance(watched.failure, OSError):
+            raise watched.failure from None
         raise DataFileError(f"{name} cannot be read as {report_format}: {error}") from error

@@ -41,7 +41,9 @@ def conform(batch: pa.RecordBatch, fields: Sequence[Field]) -> pa.RecordBatch:
 
     Raises:
         DataFileError: a value is null where none may be.
+        pyarrow.ArrowInvalid: damage that the format does not notice, such as text that is no UTF-8.
     """
+    batch.validate(full=True)
     columns = [_CONVERTED[field.type](batch.column(field.column)) for field in fields]
     for field, column in zip(fields, columns, strict=True):
         if not field.nullable and column.null_count:

@@ -7,6 +7,8 @@ whose sink fails, never gets the end that would make it look whole.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self, cast
@@ -122,40 +124,54 @@ class GatheringWriter:
 
 
 class ForwardSink:
-    """The sink as pyarrow sees it: takes bytes in order, and can hold them back or drop them.
+    """The sink as pyarrow sees it, which gets bytes through only while its owner says so.
 
     pyarrow's writers write the end of the file whenever they are closed, even by the garbage
-    collector; after `drop` nothing they write gets through any more. And an exception within a write
-    aborts the whole process while ORC's writer closes: so it is kept, and `check` raises it.
+    collector: outside of `passing` and `keeping` everything written is dropped. And an exception
+    within a write aborts the whole process while ORC's writer closes: so it waits until pyarrow is
+    done.
     """
 
     closed = False  # a file's attributes, as far as pyarrow looks for them
 
     def __init__(self, sink: BinaryIO) -> None:
         self._sink = sink
-        self._end: bytearray | None = None
-        self._dropping = False
+        self._take: Callable[[bytes], object] | None = None
         self._failure: BaseException | None = None
 
     def opened(self) -> pa.PythonFile:
         """The form pyarrow's writers take."""
         return pa.PythonFile(cast("io.IOBase", self), mode="w")
 
-    def write(self, data: bytes) -> int:
-        """Pass `data` on, unless it is to be held back or dropped. Never raises."""
-        if self._end is not None:
-            self._end += data
-        elif not self._dropping:
-            try:
-                self._sink.write(data)
-            except BaseException as error:  # noqa: BLE001 - a signal's too; `check` raises it
-                self._failure, self._dropping = error, True
-        return len(data)
-
-    def check(self) -> None:
-        """Raise what the sink raised, if it did."""
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Let bytes through to the sink; raise at the end what it raised, if anything."""
+        self._take = self._sink.write
+        try:
+            yield
+        finally:
+            self._take = None
         if self._failure is not None:
             raise self._failure
+
+    @contextmanager
+    def keeping(self) -> Iterator[bytearray]:
+        """Gather in memory what is written meanwhile."""
+        kept = bytearray()
+        self._take = kept.extend
+        try:
+            yield kept
+        finally:
+            self._take = None
+
+    def write(self, data: bytes) -> int:
+        """Take `data` as the context says. Never raises."""
+        if self._take is not None and self._failure is None:
+            try:
+                self._take(data)
+            except BaseException as error:  # noqa: BLE001 - a signal's too; `passing` raises it
+                self._failure = error
+        return len(data)
 
     def flush(self) -> None:
         """Nothing is buffered here."""
@@ -163,15 +179,34 @@ class ForwardSink:
     def close(self) -> None:
         """The sink belongs to whoever gave it."""
 
-    def hold(self) -> None:
-        """Keep what is written from now on."""
-        self._end = bytearray()
 
-    def held(self) -> bytes:
-        """What was kept since `hold`; from now on bytes pass again."""
-        held, self._end = bytes(self._end or b""), None
-        return held
+class WatchedSource:
+    """The source as pyarrow sees it; remembers what reading it raised.
 
-    def drop(self) -> None:
-        """Forget what is kept, and whatever is written from now on."""
-        self._end, self._dropping = None, True
+    pyarrow's ORC reader turns any exception into the text of another.
+    """
+
+    closed = False
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self.failure: BaseException | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes of the source."""
+        try:
+            return self._source.read(size)
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move within the source."""
+        return self._source.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Where the source stands."""
+        return self._source.tell()
+
+    def close(self) -> None:
+        """The source belongs to whoever gave it."""

@@ -31,33 +31,33 @@ class OrcEncoder:
         self._schema = pa.schema([_zoneless(field) for field in schema])
         self._sink = ForwardSink(sink)
         self._empty = True
-        self._writer = po.ORCWriter(
-            self._sink.opened(),
-            file_version="0.12",
-            batch_size=8192,
-            stripe_size=_STRIPE_BYTES,
-            compression="ZLIB",
-            compression_block_size=262_144,
-            row_index_stride=10_000,
-            dictionary_key_size_threshold=_DISTINCT_SHARE_MAX,
-        )
+        with self._sink.passing():
+            self._writer = po.ORCWriter(
+                self._sink.opened(),
+                file_version="0.12",
+                batch_size=8192,
+                stripe_size=_STRIPE_BYTES,
+                compression="ZLIB",
+                compression_block_size=262_144,
+                row_index_stride=10_000,
+                dictionary_key_size_threshold=_DISTINCT_SHARE_MAX,
+            )
 
     def encode(self, rows: pa.Table) -> None:
         """Add `rows` to the stripe under way."""
         self._empty = False
-        self._writer.write(rows.cast(self._schema))
-        self._sink.check()
+        with self._sink.passing():
+            self._writer.write(rows.cast(self._schema))
 
     def finish(self) -> None:
         """Write the last stripe and the footer."""
-        if self._empty:  # the writer learns the schema from the first table only
-            self._writer.write(self._schema.empty_table())
-        self._writer.close()
-        self._sink.check()
+        with self._sink.passing():
+            if self._empty:  # the writer learns the schema from the first table only
+                self._writer.write(self._schema.empty_table())
+            self._writer.close()
 
     def abandon(self) -> None:
         """Close pyarrow's writer without its stripe and footer reaching the sink."""
-        self._sink.drop()
         self._writer.close()
 
 

@@ -43,35 +43,36 @@ class ParquetEncoder:
     def __init__(self, sink: BinaryIO, schema: pa.Schema) -> None:
         self._sink = ForwardSink(sink)
         repeating: Any = [name for name in schema.names if name not in _UNIQUE]
-        self._writer = pq.ParquetWriter(
-            self._sink.opened(),
-            schema,
-            version="1.0",
-            data_page_version="1.0",
-            compression="snappy",
-            use_dictionary=repeating,
-            dictionary_pagesize_limit=_DICTIONARY_BYTES_MAX,
-            write_statistics=True,
-            write_page_index=True,
-            write_page_checksum=True,
-            store_schema=False,
-        )
+        with self._sink.passing():
+            self._writer = pq.ParquetWriter(
+                self._sink.opened(),
+                schema,
+                version="1.0",
+                data_page_version="1.0",
+                compression="snappy",
+                use_dictionary=repeating,
+                dictionary_pagesize_limit=_DICTIONARY_BYTES_MAX,
+                write_statistics=True,
+                write_page_index=True,
+                write_page_checksum=True,
+                store_schema=False,
+            )
 
     def encode(self, rows: pa.Table) -> None:
         """Write `rows` as one row group."""
-        self._writer.write_table(rows, row_group_size=rows.num_rows)
-        self._sink.check()
+        with self._sink.passing():
+            # In one chunk, so that the bytes do not depend on the batches the rows came in.
+            self._writer.write_table(rows.combine_chunks(), row_group_size=rows.num_rows)
 
     def finish(self) -> None:
         """Write the indexes and the footer, with the root message renamed."""
-        self._sink.hold()
-        self._writer.close()
-        self._sink.write(_renamed_root(self._sink.held()))
-        self._sink.check()
+        with self._sink.keeping() as end:
+            self._writer.close()
+        with self._sink.passing():
+            self._sink.write(_renamed_root(bytes(end)))
 
     def abandon(self) -> None:
         """Close pyarrow's writer without its footer reaching the sink."""
-        self._sink.drop()
         self._writer.close()
 
 

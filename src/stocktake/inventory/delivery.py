@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import io
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 from uuid import uuid4
 
 from stocktake.formats import open_writer
@@ -19,6 +21,9 @@ from stocktake.model.runs import Counters, DataFile, InventoryRun
 from stocktake.store.client import Client
 from stocktake.store.connection import Connection
 from stocktake.store.destinations import BucketDestination, Destination, FolderDestination
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 
 @contextmanager
@@ -38,16 +43,19 @@ def open_destination(run: InventoryRun, counters: Counters) -> Iterator[Destinat
         )
 
 
-class _HashingSink:
+class _HashingSink(io.RawIOBase):
     """A file that is written forward only, and knows its length and MD5 at the end."""
 
     def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
         self._file = file
         self._digest = hashlib.md5(usedforsecurity=False)
         self.size = 0
-        self.closed = False
 
-    def write(self, data: bytes) -> int:
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer) -> int:
         view = memoryview(data)
         self._file.write(view)
         self._digest.update(view)
@@ -56,21 +64,6 @@ class _HashingSink:
 
     def tell(self) -> int:
         return self.size
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def writable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        self.closed = True
 
     @property
     def md5(self) -> str:
@@ -84,29 +77,28 @@ def deliver_group(
     *,
     folder: Path,
     destination: Destination,
-    on_bytes: Callable[[int], None],
+    stopping: threading.Event,
 ) -> DataFile:
     """Write the rows of `group` as one data file, bring it to `key` in the destination, drop the spooled rows.
-
-    `on_bytes` is called while bytes travel and may raise to stop them.
 
     Raises:
         SpoolError: no room for the file on this machine.
         DestinationError, StoreError: it could not be delivered.
+        StoppedError: `stopping` was set first.
     """
     path = folder / f"{uuid4()}.part"
     try:
         with path.open("wb") as file:
             sink = _HashingSink(file)
             with open_writer(
-                run.configuration.delivery.format, sink, report_schema(run.fields)
+                run.configuration.delivery.format, cast("BinaryIO", sink), report_schema(run.fields)
             ) as writer:
                 for segment in group:
                     for batch in read_segment(segment):
                         writer.write(batch)
     except OSError as error:
         raise spool_error(error, folder) from error
-    destination.upload(key, path, on_bytes)
+    destination.upload(key, path, stopping)
     path.unlink()
     for segment in group:
         drop_segment(segment)

@@ -30,6 +30,9 @@ from stocktake.store.transport import Transport
 _SSE_C_CODES = {"InvalidRequest", "InvalidArgument", "MissingSecurityHeader"}
 _SSE_C_TEXT = re.compile(r"server[ -]side encryption|customer.provided|sse-c", re.IGNORECASE)
 
+# Counts objects of which HEAD tells nothing but SSE-C to those who lack the customer's key.
+HIDDEN = "hidden_by_sse_c"
+
 _OK, _BAD, _FORBIDDEN, _MISSING = 200, 400, 403, 404
 
 
@@ -120,8 +123,7 @@ def fetch_heads(
 ) -> Heads:
     """What HEAD says of each row of `listed` (LISTED_SCHEMA without delete markers), in its order.
 
-    Counts the problems `refused`, `failed`, `vanished`, `changed`, and `unknowable.<field>` for what an SSE-C object
-    hides.
+    Counts the problems `refused`, `failed`, `vanished` and `changed`, and HIDDEN.
 
     Raises:
         CredentialsError: the store no longer accepts who asks, whatever the object.
@@ -249,7 +251,7 @@ def _differ(listed: pa.RecordBatch, heads: pa.RecordBatch, name: str) -> pa.Arra
 
 
 def _true_rows(mask: pa.Array) -> list[int]:
-    return pc.indices_nonzero(mask).to_pylist()
+    return list(pc.indices_nonzero(mask).to_pylist())
 
 
 def _with_sse_c(batch: pa.RecordBatch, rows: set[int]) -> pa.RecordBatch:
@@ -270,8 +272,5 @@ def _count(run: InventoryRun, asked: _Round, changed: pa.Array, counters: Counte
             answer.status, Problem.FAILED
         )
         counters[f"problems.{Problem.FAILED if answer.error is not None else kind}"] += 1
-    hidden = [
-        f.name for f in run.fields if f.source is Source.HEAD and f.column != "encryption_status"
-    ]
-    for name in hidden if asked.sse_c else ():
-        counters[f"unknowable.{name}"] += len(asked.sse_c)
+    if any(f.source is Source.HEAD and f.column != "encryption_status" for f in run.fields):
+        counters[HIDDEN] += len(asked.sse_c)

@@ -106,7 +106,7 @@ def check_page(page: Page, marker: Marker, *, prefix: str, versions: bool) -> pa
     Raises:
         ContradictionError: something does; the message names the keys.
     """
-    batch = page.batch
+    batch = _interleaved(page.batch) if versions else page.batch
     if batch.num_rows == 0:
         return batch
     keys = batch.column("key")
@@ -125,6 +125,22 @@ def check_page(page: Page, marker: Marker, *, prefix: str, versions: bool) -> pa
             f"asked for keys with the prefix {prefix!r}, the store answered {first!r} to {last!r}"
         )
     return batch
+
+
+def _interleaved(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows of a page whose delete markers all stand behind its versions, as moto has them, by key; any other
+    page as it is."""
+    markers = batch.column("is_delete_marker")
+    first = pc.index(markers, True).as_py()  # noqa: FBT003 - pyarrow's form
+    if first < 1 or not pc.all(markers[first:]).as_py():
+        return batch
+    runs = (batch.column("key")[:first], batch.column("key")[first:])
+    if not all(pc.all(pc.greater_equal(run[1:], run[:-1]), min_count=0).as_py() for run in runs):
+        return batch
+    keys = pa.table({"key": batch.column("key"), "row": pa.array(range(batch.num_rows))})
+    # pyarrow does not promise a stable order, so the row's place decides among equal keys.
+    order = pc.sort_indices(keys, sort_keys=[("key", "ascending"), ("row", "ascending")])
+    return batch.take(order)
 
 
 def next_marker(page: Page, batch: pa.RecordBatch, marker: Marker) -> Marker:

@@ -18,6 +18,7 @@ from uuid import uuid4
 from stocktake.inventory.delivery import open_destination
 from stocktake.inventory.engine import POLL_S, Engine
 from stocktake.inventory.enrichment import fields_never_known
+from stocktake.inventory.heading import HIDDEN
 from stocktake.inventory.leftovers import remove_leftovers, say_leftovers
 from stocktake.inventory.permissions import settle_silence
 from stocktake.inventory.publish import describe_run, publish
@@ -64,7 +65,7 @@ def take_inventory(
         doors.enter_context(stopping(stop, transport))
         ranges = survey(run, transport)
         # The store may have told another region; the workers need not find out for themselves.
-        run = replace(run, region=connection.region_of(run.bucket))  # noqa: PLW2901
+        run = replace(run, region=connection.region_of(run.bucket))
         destination = doors.enter_context(open_destination(run, counters))
         paths = _free_paths(run, destination)
         destination.check_writable(paths.root)
@@ -100,9 +101,9 @@ def take_inventory(
             )
             manifest = publish(run, paths, files, sidecar, destination=destination, placed=placed)
         except StoppedError as stopped:
-            raise say_leftovers(stopped, engine.named, destination) from stopped
+            raise say_leftovers(stopped, engine.named, run, destination) from stopped
         except InventoryError as error:
-            raise remove_leftovers(error, [*placed, *engine.named], destination) from error
+            raise remove_leftovers(error, [*placed, *engine.named], run, destination) from error
         return InventoryResult(
             address=destination.uri(paths.manifest),
             manifest=manifest,
@@ -153,8 +154,8 @@ def _progress(stage: RunStage, counters: Counters, ranges: Survey, key: str) -> 
 
 
 def _count_unknowable(counters: Counters) -> None:
-    """`problems.unknowable` is the number of values that may be withheld, over all fields."""
-    unknowable = sum(group(counters, "unknowable").values())
+    """`problems.unknowable`: the values that may be withheld, over all fields, and the objects SSE-C hides."""
+    unknowable = sum(group(counters, "unknowable").values()) + counters[HIDDEN]
     if unknowable:
         counters["problems.unknowable"] = unknowable
 
@@ -172,6 +173,8 @@ def _check_strict(run: InventoryRun, counters: Counters) -> None:
 def _warnings(ranges: Survey, counters: Counters) -> tuple[str, ...]:
     noted = {
         ranges.warning: bool(ranges.warning),
+        f"{counters[HIDDEN]} objects are encrypted with customers' keys (SSE-C), without which a store tells"
+        " nothing more of them": counters[HIDDEN] > 0,
         "this store has no object ACLs": counters["without.acl"] > 0,
         "this store has no object tags": counters["without.tagging"] > 0,
         "a key has too many versions to sort: they stand in listed order": counters["unsorted_keys"]

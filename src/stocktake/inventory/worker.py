@@ -147,15 +147,11 @@ class Worker:
                     task.group,
                     folder=self._folder,
                     destination=destination,
-                    on_bytes=self._raise_if_stopping,
+                    stopping=self._stopping,
                 )
                 self._say(Written(file, _taken(counters)))
                 if task.group[0].full:
                     self._room.release()
-
-    def _raise_if_stopping(self, _bytes: int) -> None:
-        if self._stopping.is_set():
-            raise StoppedError("stopped")
 
 
 def _taken(counters: Counters) -> Counters:

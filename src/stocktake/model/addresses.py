@@ -68,7 +68,7 @@ def parse_address(text: str, *, folder: Path) -> Address:
         return parse_s3_address(text)
     if text.startswith("file:"):
         parts = urlsplit(text)
-        if parts.netloc not in ("", "localhost") or not parts.path:
+        if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
             raise AddressError(f"`{text}` is no local folder; expected file:///folder")
         return LocalAddress(Path(unquote(parts.path)))
     if "://" in text or not text:

@@ -153,7 +153,7 @@ def parse_manifest(body: bytes) -> Manifest:
         )
     except KeyError as error:
         raise ManifestError(f"the manifest lacks {error.args[0]!r}") from error
-    except (ValueError, TypeError, AttributeError, OverflowError, OSError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, OSError, RecursionError) as error:
         raise ManifestError(f"not an inventory manifest: {error}") from error
 
 

@@ -88,8 +88,8 @@ def report_folder_name(text: str) -> bool:
 
 def parse_manifest_key(key: str) -> ReportPaths | None:
     """The report a manifest.json's key belongs to, or None where the key is not of AWS's form."""
-    *root, folder, name = key.split("/")
-    if name != MANIFEST or not root or not report_folder_name(folder):
+    *root, folder, name = "", *key.split("/")
+    if name != MANIFEST or not any(root) or not report_folder_name(folder):
         return None
     try:
         moment = datetime.strptime(folder, _FOLDER_FORM).replace(tzinfo=UTC)

@@ -57,7 +57,7 @@ def group(counters: Mapping[str, int], name: str) -> dict[str, int]:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The bounds of a run. Memory of one process is about `concurrency * 64 KiB` of connections, plus one page of
-    rows in each of its columns, plus what the writer holds of one row group (`row_group_rows_max` rows).
+    rows in each of its columns, plus what the writer holds (`formats.open_writer` says how much).
     """
 
     concurrency: int = 64  # requests in flight over all processes

@@ -35,9 +35,9 @@ class SidecarFile(_Part):
     md5: Annotated[str, Field(alias="MD5checksum")]
     rows: Annotated[int, Field(ge=0)]
     after: str
-    upto: str | None
-    first_key: str | None
-    last_key: str | None
+    upto: str | None = None
+    first_key: str | None = None
+    last_key: str | None = None
 
 
 class Sidecar(_Part):
@@ -89,8 +89,8 @@ def sidecar_file(data: DataFile) -> SidecarFile:
 
 
 def render_sidecar(sidecar: Sidecar) -> bytes:
-    """stocktake.json, indented, with a newline at the end."""
-    return sidecar.model_dump_json(by_alias=True, indent=2).encode() + b"\n"
+    """stocktake.json, indented, with a newline at the end; what is absent is left out."""
+    return sidecar.model_dump_json(by_alias=True, exclude_none=True, indent=2).encode() + b"\n"
 
 
 def parse_sidecar(body: bytes) -> Sidecar:

@@ -70,6 +70,7 @@ def plan(options: RunOptions) -> InventoryRun:
         moment=house.now(),
         working_folder=settings.working_folder,
         spool_folder=settings.spool_folder,
+        cores=settings.cores,
     )
 
 

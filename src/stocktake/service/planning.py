@@ -53,8 +53,11 @@ def plan_run(
     moment: datetime,
     working_folder: Path,
     spool_folder: Path,
+    cores: int,
 ) -> InventoryRun:
     """The run that `options` ask for at `moment`; relative paths start at `working_folder`.
+
+    `spool_folder` and `cores`, for as many processes, hold where the options say nothing.
 
     Raises:
         UsageError: an address, a field, a choice or a limit makes no sense, or contradicts the
@@ -86,7 +89,7 @@ def plan_run(
         owner_full_control=options.owner_full_control
         or configuration.delivery.account_id is not None,
         strict=options.strict,
-        limits=_limits(options),
+        limits=_limits(options, cores),
         spool_folder=options.spool_folder or spool_folder,
     )
 
@@ -257,8 +260,8 @@ def _contradiction(option: str, asked: str, part: str, found: str) -> UsageError
 _LIMITS_MAX: Mapping[str, int] = {"concurrency": 10_000, "processes": 1_000}
 
 
-def _limits(options: RunOptions) -> Limits:
-    limits = Limits()
+def _limits(options: RunOptions, cores: int) -> Limits:
+    limits = Limits(processes=cores)
     for name, most in _LIMITS_MAX.items():
         value = getattr(options, name)
         if value is None:

@@ -24,6 +24,14 @@ class Settings:
     debug: bool  # tracebacks are for those who ask
     spool_folder: Path  # on a disk with room for a run's rows, as Arrow: a few hundred bytes a row
     working_folder: Path  # where relative paths start
+    cores: int  # that this process may use
+
+
+def _cores() -> int:
+    # Containers are given fewer cores than the machine has; not every system can tell.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -33,4 +41,5 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         debug=variables.get("STOCKTAKE_DEBUG", "").strip().lower() not in _NO,
         spool_folder=Path(variables.get("STOCKTAKE_SPOOL_FOLDER") or tempfile.gettempdir()),
         working_folder=Path.cwd(),
+        cores=_cores(),
     )

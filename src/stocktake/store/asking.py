@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from stocktake.model.errors import AccessDeniedError, ServerError
-from stocktake.store.failures import from_botocore
+from stocktake.store.failures import from_botocore, printable
 
 
 @contextmanager
@@ -24,10 +24,11 @@ def asking(what: str, needs: str, *, but: type[Exception] | tuple[()] = ()) -> I
         yield
     except but:
         raise
-    except ResponseParserError as exception:
-        raise ServerError(f"{what}: the answer is malformed") from exception
     except (BotoCoreError, ClientError) as exception:
         error = from_botocore(exception, what)
         if isinstance(error, AccessDeniedError):
             error.hint = f"the run needs {needs}"
         raise error from exception
+    except (ResponseParserError, ValueError, LookupError) as exception:
+        # botocore's parsers let through whatever a date or a number that is none makes Python raise.
+        raise ServerError(f"{what}: malformed answer: {printable(str(exception))}") from exception

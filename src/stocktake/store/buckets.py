@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 LIST_PAGES_MAX = 100_000  # of one listing: a hundred million keys
-SUB_RESOURCES = ("GetBucketVersioning", "GetObjectLockConfiguration")
+CHECKED_OPERATIONS = ("GetBucketVersioning", "GetObjectLockConfiguration", "ListObjectsV2")
 _REGION_HEADER = "x-amz-bucket-region"
 _ROOT_ELEMENT = "StocktakeRootElement"  # what `keep_root_element` adds to boto3's parsed answer
 _VERSIONING_ROOTS = ("VersioningConfiguration", "GetBucketVersioningResponse")  # AWS; moto
 _OBJECT_LOCK_ROOTS = ("ObjectLockConfiguration",)
+_LISTING_ROOTS = ("ListBucketResult",)
 _NO_OBJECT_LOCK = "ObjectLockConfigurationNotFoundError"
 _NOT_FOUND, _REDIRECTS = 404, (301, 307)
 
@@ -107,10 +108,7 @@ def list_keys(
             page: Any = s3.list_objects_v2(
                 Bucket=bucket, Prefix=prefix, Delimiter=delimiter, **position, **payer
             )
-        entries = sorted(
-            [entry["Key"] for entry in page.get("Contents", ())]
-            + [entry["Prefix"] for entry in page.get("CommonPrefixes", ())]
-        )
+            entries = _entries(page)
         if entries and last and entries[0] <= last:
             raise ContradictionError(
                 f"the listing of {where} does not advance: {entries[0]!r} after {last!r}"
@@ -123,6 +121,18 @@ def list_keys(
     raise ContradictionError(
         f"the listing of {where} does not end: {LIST_PAGES_MAX} pages were read"
     )
+
+
+def _entries(page: Any) -> list[str]:
+    """The keys and common prefixes of a page, in one order.
+
+    Raises:
+        ValueError: the page is another document, which boto3 takes for an empty one.
+    """
+    if page[_ROOT_ELEMENT] not in _LISTING_ROOTS:
+        raise ValueError(f"found <{page[_ROOT_ELEMENT]}>, expected <ListBucketResult>")
+    keys = [entry["Key"] for entry in page.get("Contents", ())]
+    return sorted(keys + [entry["Prefix"] for entry in page.get("CommonPrefixes", ())])
 
 
 def _next_token(page: Any, token: str, where: str) -> str:

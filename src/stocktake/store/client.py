@@ -81,7 +81,7 @@ class Client(AbstractContextManager["Client"]):
         self._transfers = (uploads or UploadLimits()).transfer_config()
         events = s3.meta.events
         events.register("before-send.s3", self._count)
-        for operation in buckets.SUB_RESOURCES:
+        for operation in buckets.CHECKED_OPERATIONS:
             events.register(f"before-parse.s3.{operation}", buckets.keep_root_element)
         for operation in ("PutObject", "UploadPart"):
             events.register(f"before-call.s3.{operation}", add_content_md5)
@@ -153,10 +153,6 @@ class Client(AbstractContextManager["Client"]):
                 answer = self._s3.head_object(Bucket=bucket, Key=key, **self._payer)
         except (NoSuchKeyError, NoSuchBucketError):
             return None
-        except StoreError as error:
-            if error.status == _NOT_FOUND:
-                return None
-            raise
         return Head(
             answer["ContentLength"],
             answer.get("ServerSideEncryption"),
@@ -269,15 +265,19 @@ class Client(AbstractContextManager["Client"]):
         *,
         encryption: Encryption | None,
         owner_full_control: bool,
+        stopping: threading.Event | None = None,
     ) -> None:
         """Store the file at `path`, in parts where it is large. A failed upload aborts what it
         began.
 
         Raises:
             SpoolError: the file cannot be read.
+            StoppedError: `stopping` was set before the upload was complete.
         """
         options = WriteOptions(encryption, owner_full_control)
-        upload_file(self._s3, bucket, key, path, options=options, limits=self._transfers)
+        upload_file(
+            self._s3, bucket, key, path, options=options, limits=self._transfers, stopping=stopping
+        )
 
     def try_write(
         self, bucket: str, key: str, *, encryption: Encryption | None, owner_full_control: bool

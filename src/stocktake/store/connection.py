@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import boto3
 import botocore.session
+import urllib3
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
@@ -24,10 +25,12 @@ from botocore.exceptions import (
     ConfigNotFound,
     ConfigParseError,
     InvalidConfigError,
+    InvalidRegionError,
     ProfileNotFound,
 )
 from botocore.httpsession import ProxyConfiguration, get_cert_path
 from botocore.utils import get_environ_proxies
+from urllib3.exceptions import InsecureRequestWarning
 
 from stocktake import __version__
 from stocktake.model.errors import CredentialsError, UsageError
@@ -46,7 +49,12 @@ CLIENT_CONNECTIONS_MAX = 16
 
 _HINT_ENDPOINT = "expected http://HOST[:PORT] or https://HOST[:PORT]"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_AWS_DUAL_STACK_SUFFIXES = ("api.aws", "api.amazonwebservices.com.cn")
+# The domains of AWS's own endpoints, partition by partition; botocore keeps them to itself.
+_AWS_DOMAINS = (
+    "amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "api.aws", "api.amazonwebservices.com.cn",
+    "api.amazonwebservices.eu", "c2s.ic.gov", "api.aws.ic.gov", "sc2s.sgov.gov", "api.aws.scloud",
+    "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk", "csp.hci.ic.gov", "api.aws.hci.ic.gov",
+)  # fmt: skip
 _SET_UP_ERRORS = (ConfigNotFound, ConfigParseError, InvalidConfigError)
 
 
@@ -74,12 +82,15 @@ class Connection:
         self._urls: dict[str, BucketUrl] = {}
         self._regions: dict[str, str] = {}
         self._clients: dict[str, Any] = {}
-        self._style: Literal["auto", "path", "virtual"] | None = None
+        self._style: Literal["path", "virtual"] | None = None
         self._held: Any = None
+        if store.endpoint_url is not None:
+            self._style = self._addressing_style(store.endpoint_url)
         endpoint = self._asked_client(self.region).meta.endpoint_url
         _check_endpoint(endpoint)
-        self._style = self._addressing_style(endpoint)
-        self._clients.clear()
+        if (style := self._addressing_style(endpoint)) != self._style:
+            self._style = style
+            self._clients.clear()
 
     @classmethod
     def open(cls, store: Store, *, region: str | None = None) -> Connection:
@@ -174,11 +185,17 @@ class Connection:
                         s3={"addressing_style": self._style} if self._style else None,
                     ),
                 )
+            except InvalidRegionError as error:
+                raise UsageError(
+                    f"`{printable(region)}` is no region", hint="check --region"
+                ) from error
             except ValueError as error:
-                raise UsageError(f"{printable(str(error))}", hint=_HINT_ENDPOINT) from error
+                raise UsageError(
+                    f"no endpoint URL: {printable(str(error))}", hint=_HINT_ENDPOINT
+                ) from error
         return self._clients[region]
 
-    def _addressing_style(self, endpoint: str) -> Literal["auto", "path", "virtual"] | None:
+    def _addressing_style(self, endpoint: str) -> Literal["path", "virtual"] | None:
         """None leaves it to the user's AWS configuration."""
         if self.store.addressing is not Addressing.AUTO:
             return "path" if self.store.addressing is Addressing.PATH else "virtual"
@@ -189,16 +206,7 @@ class Connection:
         ):
             return None
         # Few self-hosted stores have the wildcard DNS entry that buckets in host names need.
-        return "auto" if self._is_aws(endpoint) else "path"
-
-    def _is_aws(self, endpoint: str) -> bool:
-        partitions = self._session.get_component("endpoint_resolver")
-        suffixes = [
-            partitions.get_partition_dns_suffix(name)
-            for name in partitions.get_available_partitions()
-        ]
-        host = urlsplit(endpoint).hostname or ""
-        return any(host.endswith(f".{s}") for s in (*suffixes, *_AWS_DUAL_STACK_SUFFIXES))
+        return "virtual" if _is_aws(endpoint) else "path"
 
     # -- who ---------------------------------------------------------------------------------------
 
@@ -258,6 +266,9 @@ class Connection:
             tcp_keepalive=True,
             user_agent=USER_AGENT,
         )
+        if self.verify is False:
+            # Said once, by whoever asked for it, is enough.
+            urllib3.disable_warnings(InsecureRequestWarning)
         return boto3.Session(botocore_session=self._session).client(
             service,
             region_name=self.region,
@@ -318,6 +329,14 @@ def _check_endpoint(endpoint: str) -> None:
         valid = valid and not parts.query and not parts.fragment
     if not valid:
         raise UsageError(f"`{printable(endpoint)}` is no endpoint URL", hint=_HINT_ENDPOINT)
+
+
+def _is_aws(endpoint: str) -> bool:
+    try:
+        host = urlsplit(endpoint).hostname or ""
+    except ValueError:
+        return False
+    return any(host.endswith(f".{domain}") for domain in _AWS_DOMAINS)
 
 
 def _host(parts: SplitResult) -> str:

@@ -6,6 +6,7 @@ upload is complete, a file when it has been renamed.
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -57,9 +58,9 @@ class Destination(Protocol):
             StoreError, DestinationError: it could not be written; nothing is left of it.
         """
 
-    def upload(self, key: str, path: Path) -> None:
-        """Deliver the file at `path`, which stays. Raises as `put`, and SpoolError: `path`
-        cannot be read.
+    def upload(self, key: str, path: Path, stopping: threading.Event | None = None) -> None:
+        """Deliver the file at `path`, which stays. Raises as `put`, and SpoolError: `path` cannot be read;
+        StoppedError: `stopping` was set first.
         """
 
     def remove(self, key: str) -> None:
@@ -126,9 +127,9 @@ class BucketDestination(AbstractContextManager["BucketDestination"]):
         self._client.put(self._bucket, key, body, **self._asked)
         self._confirm_encryption(key)
 
-    def upload(self, key: str, path: Path) -> None:
+    def upload(self, key: str, path: Path, stopping: threading.Event | None = None) -> None:
         """Deliver the file at `path`."""
-        self._client.upload(self._bucket, key, path, **self._asked)
+        self._client.upload(self._bucket, key, path, stopping=stopping, **self._asked)
         self._confirm_encryption(key)
 
     def remove(self, key: str) -> None:

@@ -34,6 +34,7 @@ from stocktake.model.xml import XmlError, local_name, parse_xml, without_illegal
 ERROR_BODY_BYTES_MAX = 64 * 2**10  # no error document is longer; what is, is something else
 _TEXT_LENGTH_MAX = 300
 _CODE = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+_USER_IN_URL = re.compile(r"//[^/@\s]*@")
 _LOCATION = re.compile(rb"^location:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 
 # A class of error and the way out.
@@ -116,7 +117,7 @@ _UNEXPECTED: _Verdict = (ServerError, "")  # 1xx, 2xx other than asked for, and 
 
 _HINT_NOT_TLS = "check whether the endpoint URL wants http:// or https://"
 _BY_CURL_CODE: dict[int, _Verdict] = {
-    pycurl.E_UNSUPPORTED_PROTOCOL: (RequestRefusedError, "expected http:// or https://"),
+    pycurl.E_UNSUPPORTED_PROTOCOL: (ServerError, _HINT_NOT_TLS),  # what answers speaks no HTTP
     pycurl.E_URL_MALFORMAT: (RequestRefusedError, _HINT_ENDPOINT),
     pycurl.E_PEER_FAILED_VERIFICATION: (CertificateError, HINT_CERTIFICATE),
     pycurl.E_SSL_CACERT_BADFILE: (CertificateError, "check the file that --ca-bundle or AWS_CA_BUNDLE names"),
@@ -124,7 +125,7 @@ _BY_CURL_CODE: dict[int, _Verdict] = {
     pycurl.E_SSL_ISSUER_ERROR: (CertificateError, HINT_CERTIFICATE),
     pycurl.E_SSL_CONNECT_ERROR: (UnreachableError, _HINT_NOT_TLS),
     pycurl.E_PARTIAL_FILE: (ServerError, ""),
-    8: (ServerError, _HINT_NOT_TLS),  # weird server reply: what answers does not speak HTTP
+    8: (ServerError, _HINT_NOT_TLS),  # a weird server reply
     100: (ServerError, ""),  # headers larger than libcurl accepts
 }  # fmt: skip
 
@@ -206,7 +207,8 @@ def from_botocore(exception: Exception, what: str) -> StoreError:
         status = exception.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         # To an answer without a body, such as HEAD's, botocore gives its status as the code.
         code = "" if (named := said.get("Code", "")) == str(status) else named
-        message = printable(said.get("Message", "")) if code else ""
+        # Ceph leaves the message out of some errors; botocore then has None for it.
+        message = printable(said.get("Message") or "") if code else ""
         return _error(what, status, code, message, "")
     text = printable(str(exception))
     if isinstance(exception, boto.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(exception):
@@ -231,6 +233,9 @@ def _error(what: str, status: int, code: str, message: str, location: str) -> St
 
 
 def printable(text: str) -> str:
-    """`text` from outside on one line, shortened, with nothing in it that a terminal would obey."""
-    shown = "".join(letter if letter.isprintable() else " " for letter in text[:_TEXT_LENGTH_MAX])
+    """`text` from outside on one line, shortened, with no password of a URL in it and nothing that a
+    terminal would obey.
+    """
+    text = _USER_IN_URL.sub("//***@", text)[:_TEXT_LENGTH_MAX]
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(shown.split()).rstrip(".")

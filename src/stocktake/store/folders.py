@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stocktake.model.configuration import bucket_arn
-from stocktake.model.errors import DestinationError, ReportExistsError, SpoolError
+from stocktake.model.errors import DestinationError, ReportExistsError, SpoolError, StoppedError
 
 TEMPORARY_PREFIX = ".stocktake-"
 _COPY_BYTES = 2**20
@@ -96,17 +97,18 @@ class FolderDestination(AbstractContextManager["FolderDestination"]):
         """
         self._deliver(key, lambda sink: sink.write(body))
 
-    def upload(self, key: str, path: Path) -> None:
+    def upload(self, key: str, path: Path, stopping: threading.Event | None = None) -> None:
         """Copy the file at `path`, which stays.
 
         Raises:
             ReportExistsError: there is one already; it stays as it is.
             SpoolError: `path` cannot be read.
+            StoppedError: `stopping` was set before the copy was complete.
         """
         with _reading(path):
             source = path.open("rb")
         with source:
-            self._deliver(key, lambda sink: _copy(source, sink, path))
+            self._deliver(key, lambda sink: _copy(source, sink, path, stopping))
 
     def remove(self, key: str) -> None:
         """Remove one file, and the folders below the root that are empty without it."""
@@ -230,9 +232,11 @@ def _write(sink: BinaryIO, write: Callable[[BinaryIO], object]) -> None:
     os.fsync(sink.fileno())
 
 
-def _copy(source: BinaryIO, sink: BinaryIO, path: Path) -> None:
+def _copy(source: BinaryIO, sink: BinaryIO, path: Path, stopping: threading.Event | None) -> None:
     """Copy, telling apart which of the two disks fails."""
     while True:
+        if stopping is not None and stopping.is_set():
+            raise StoppedError("stopped")
         with _reading(path):
             piece = source.read(_COPY_BYTES)
         if not piece:

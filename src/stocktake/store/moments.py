@@ -18,9 +18,8 @@ _MONTHS = {
     "Jan": 1, "Feb": 2, "Mar": 3, "Apr": 4, "May": 5, "Jun": 6,
     "Jul": 7, "Aug": 8, "Sep": 9, "Oct": 10, "Nov": 11, "Dec": 12,
 }  # fmt: skip
-_HTTP_DATE = re.compile(
-    r"([A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4}) ([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9]) GMT"
-)
+_CLOCK = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9] GMT")
+_HTTP_DATE = re.compile(rf"[A-Z][a-z]{{2}}, [0-9]{{2}} [A-Z][a-z]{{2}} [0-9]{{4}} {_CLOCK.pattern}")
 _days: dict[str, int] = {}
 _DAYS_MAX = 10_000
 
@@ -48,14 +47,12 @@ def iso_moment(text: str) -> int | None:
 
 def http_moment(text: str) -> int | None:
     """Milliseconds since 1970 of an HTTP date (`Fri, 23 Dec 2012 00:00:00 GMT`), or None where it is none."""
-    if (found := _HTTP_DATE.fullmatch(text)) is not None:
-        date, hour, minute, second = found.groups()
-        # Objects of one day follow each other, so the day is looked up.
-        day = _days.get(date)
-        if day is None:
-            day = _remember(date)
-        clock_ms = (int(hour) * 3600 + int(minute) * 60 + int(second)) * 1000
-        return None if day is None else day + clock_ms
+    # Objects of one day follow each other, so the day is looked up.
+    day, clock = _days.get(text[:17]), text[17:]
+    if day is None and _HTTP_DATE.fullmatch(text) is not None:
+        day = _remember(text[:17])
+    if day is not None and _CLOCK.fullmatch(clock) is not None:
+        return day + (int(clock[:2]) * 3600 + int(clock[3:5]) * 60 + int(clock[6:8])) * 1000
     try:
         return _milliseconds(parsedate_to_datetime(text))
     except (ValueError, OverflowError, TypeError, IndexError):
@@ -63,11 +60,11 @@ def http_moment(text: str) -> int | None:
 
 
 def _remember(date: str) -> int | None:
-    """The day `Fri, 23 Dec 2012` as milliseconds since 1970, kept for the next object of that day."""
+    """The day `Fri, 23 Dec 2012 ` as milliseconds since 1970, kept for the next object of that day."""
     if len(_days) >= _DAYS_MAX:
         _days.clear()
     try:
-        day = datetime(int(date[12:]), _MONTHS[date[8:11]], int(date[5:7]), tzinfo=UTC)
+        day = datetime(int(date[12:16]), _MONTHS[date[8:11]], int(date[5:7]), tzinfo=UTC)
     except (ValueError, KeyError):
         return None
     return _days.setdefault(date, (day - _EPOCH).days * _DAY_MS)

@@ -46,8 +46,8 @@ RECORD_NAMES: dict[bool, tuple[str, ...]] = {
     True: ("Version", "DeleteMarker"),
 }
 
-# Path -> one text a record, in document order, decoded of XML; empty where the record has none or an empty one. A path
-# that no record has may be missing.
+# Path -> one text a record, in document order, decoded of XML, an ETag without its quotes; empty where the record has
+# none or an empty one. A path that no record has may be missing.
 Texts: TypeAlias = Mapping[str, Sequence[bytes]]
 
 # No UTF-8 holds this byte, so it parts keys whatever they hold, and one that turns up by decoding is an error.
@@ -86,7 +86,7 @@ def listed_batch(texts: Texts, *, versions: bool, url_encoded: bool) -> pa.Recor
         "is_delete_marker": _repeated(False, rows) if markers is None else markers,  # noqa: FBT003
         "size": _number(texts, "Size", rows),
         "last_modified_date": _moments(texts, rows),
-        "e_tag": _unquoted(_text(texts, "ETag", rows)),
+        "e_tag": _text(texts, "ETag", rows),
         "storage_class": storage_class,
         "checksum_algorithm": _text(texts, "ChecksumAlgorithm", rows),
         "checksum_type": _text(texts, "ChecksumType", rows),
@@ -234,10 +234,6 @@ def _moments(texts: Texts, rows: int) -> pa.Array:
         raise ServerError(
             f"the listing holds the LastModified `{found}`; expected a date such as 2024-05-06T22:37:48.000Z"
         ) from error
-
-
-def _unquoted(values: pa.StringArray) -> pa.StringArray:
-    return cast("pa.StringArray", pc.ascii_trim(values, '"'))
 
 
 def _restore_status(texts: Texts, rows: int) -> pa.StringArray:

@@ -82,7 +82,8 @@ class Listing:
                 continue
             if path in found and path != "ChecksumAlgorithm":
                 raise ServerError(f"a record of the listing holds <{path}> twice")
-            found[path] = ",".join(filter(None, (found.get(path), self.text(leaf))))
+            text = self.text(leaf).strip('"') if path == "ETag" else self.text(leaf)
+            found[path] = ",".join(filter(None, (found.get(path), text)))
         return found
 
 

@@ -319,6 +319,5 @@ _UNUSED_TEXT = b"[^<&]*(?:(?:%b)[^<&]*)*" % _REFERENCE.pattern
 
 def _quoted(quote: bytes) -> bytes:
     if quote == _ANY_QUOTE:
-        any_quote = b"(?:%b)?" % b"|".join(_QUOTES)
-        return any_quote + b'([^<&"]*)' + any_quote
-    return quote + b"([^<&]*)" + quote if quote else _TEXT
+        quote = b"(?:%b)?" % b"|".join(_QUOTES)
+    return b'%b([^<&"]*)%b' % (quote, quote)

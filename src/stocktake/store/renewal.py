@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from botocore.credentials import ReadOnlyCredentials
+from botocore.credentials import Credentials
 from botocore.hooks import BaseEventHooks
 
 from stocktake.store.connection import Connection
@@ -26,7 +26,7 @@ class Renewal:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._renewing = threading.Lock()
-        self._renewed: ReadOnlyCredentials | None = None
+        self._renewed: Credentials | None = None
 
     def attach(self, events: BaseEventHooks) -> None:
         """Watch the client that `events` belongs to."""
@@ -52,9 +52,7 @@ class Renewal:
                 found = self._connection.renew_credentials()
                 if found is None:
                     return None
-                self._renewed = ReadOnlyCredentials(
-                    found.access_key, found.secret_key, found.token or None
-                )
+                self._renewed = Credentials(found.access_key, found.secret_key, found.token or None)
         return 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,13 +18,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from s3transfer.manager import TransferConfig, TransferManager
 
 from stocktake.model.configuration import Encryption
-from stocktake.model.errors import SpoolError, StoreError
+from stocktake.model.errors import SpoolError, StoppedError, StoreError
 from stocktake.store.asking import asking
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _MD5_PIECE_BYTES = 2**20
+STOP_LOOKED_FOR_EVERY_S = 0.02
 _NOT_ALLOWED, _NOT_IMPLEMENTED = 405, 501
 
 # Genuine reports do not show which types AWS sets. These are what browsers and tools expect; data
@@ -102,15 +104,21 @@ def upload_file(
     *,
     options: WriteOptions,
     limits: TransferConfig,
+    stopping: threading.Event | None = None,
 ) -> None:
-    """Store the file at `path`; a failed or interrupted multipart upload is aborted.
+    """Store the file at `path`; a failed, stopped or interrupted multipart upload is aborted.
 
     Raises:
         SpoolError: the file cannot be read.
+        StoppedError: `stopping` was set before the upload was complete.
     """
     try:
         with _writing(bucket, key, options), TransferManager(s3, limits) as transfers:
-            transfers.upload(str(path), bucket, key, options.arguments(key)).result()
+            upload = transfers.upload(str(path), bucket, key, options.arguments(key))
+            while stopping is not None and not upload.done():
+                if stopping.wait(STOP_LOOKED_FOR_EVERY_S):
+                    raise StoppedError("stopped")  # leaving the manager so aborts the upload
+            upload.result()
     except OSError as error:
         raise SpoolError(f"cannot read {path} to upload it: {error.strerror or error}") from error
 
@@ -173,11 +181,9 @@ def add_content_md5(params: dict[str, Any], **_: object) -> None:
     params["headers"]["Content-MD5"] = base64.b64encode(_md5(params["body"])).decode()
 
 
-def _md5(body: bytes | bytearray | BinaryIO) -> bytes:
+def _md5(body: BinaryIO) -> bytes:
+    """The MD5 of the rest of `body`, which boto3 makes a file of, whatever it is given."""
     digest = hashlib.md5(usedforsecurity=False)
-    if isinstance(body, bytes | bytearray):
-        digest.update(body)
-        return digest.digest()
     start = body.tell()
     while piece := body.read(_MD5_PIECE_BYTES):
         digest.update(piece)

@@ -129,9 +129,8 @@ def _final(block: bytes) -> bytes:
     """The headers of the answer itself, without those of a proxy's CONNECT and of 1xx answers before it,
     and without trailers behind the body; b"" where it did not arrive whole.
     """
-    block = block.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")  # some servers send bare newlines
-    if not block.endswith(_END_OF_HEADERS):
-        return b""
-    parts = block.split(_END_OF_HEADERS)[:-1]
-    answers = [part + _END_OF_HEADERS for part in parts if part.startswith(b"HTTP/")]
-    return answers[-1] if answers else b""
+    rest = block.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")  # some servers send bare newlines
+    head = end = b""
+    while rest.startswith(b"HTTP/"):
+        head, end, rest = rest.partition(_END_OF_HEADERS)
+    return head + end if end else b""

@@ -1,0 +1,104 @@
+"""Ctrl-C and SIGTERM: a clean end within seconds, no manifest, and what was left is said."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.command_line import command, files_below
+from tests.servers.fault import FaultServer, latency, synthetic
+
+STOPPED_WITHIN_S = 8.0
+
+
+@pytest.fixture
+def slow_store() -> Iterator[FaultServer]:
+    """A bucket whose inventory takes minutes: every HEAD is late."""
+    with FaultServer() as server:
+        server.bucket("slow", generated=synthetic(3000, "data/{:05d}".format))
+        server.rule(latency(1.0), operation="HeadObject")
+        yield server
+
+
+def started(server: FaultServer, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command("run", "s3://slow", folder, "--fields", "all", "--concurrency", "4", *arguments),
+        env={**os.environ, **server.environment()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,  # a terminal's Ctrl-C reaches the whole group
+    )
+
+
+def await_heads(server: FaultServer) -> None:
+    deadline = time.monotonic() + 30
+    while server.counts["HeadObject"] < 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("number", "whole_group"),
+    [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, False)],
+)
+def test_a_signal_ends_the_run_cleanly(
+    number: signal.Signals, whole_group: bool, slow_store: FaultServer, tmp_path: Path
+) -> None:
+    with started(slow_store, tmp_path / "reports") as process:
+        await_heads(slow_store)
+        asked = time.monotonic()
+        if whole_group:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert time.monotonic() - asked < STOPPED_WITHIN_S
+    assert process.returncode == 128 + number
+    assert "Traceback" not in err
+    assert "error: " in err
+    assert "hint: " in err
+    assert out == ""
+    left = files_below(tmp_path)
+    assert not [name for name in left if name.endswith(("manifest.json", "manifest.checksum"))]
+    assert nobody_asks_any_more(slow_store)
+
+
+def nobody_asks_any_more(server: FaultServer) -> bool:
+    time.sleep(0.5)
+    before = sum(server.counts.values())
+    time.sleep(2.5)
+    return sum(server.counts.values()) == before
+
+
+def test_asked_twice_it_leaves_at_once_and_no_worker_goes_on(
+    slow_store: FaultServer, tmp_path: Path
+) -> None:
+    with started(slow_store, tmp_path / "reports") as process:
+        await_heads(slow_store)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+    assert process.returncode in (130, 143)
+    assert nobody_asks_any_more(slow_store)
+
+
+def test_progress_comes_as_lines_where_there_is_no_terminal_and_not_at_all_when_quiet(
+    slow_store: FaultServer, tmp_path: Path
+) -> None:
+    def said(*arguments: str) -> str:
+        with started(slow_store, tmp_path / "reports", *arguments) as process:
+            await_heads(slow_store)
+            time.sleep(6)
+            process.send_signal(signal.SIGTERM)
+            return process.communicate(timeout=30)[1]
+
+    assert "listing" in said()
+    assert "listing" not in said("--quiet")

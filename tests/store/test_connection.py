@@ -1,0 +1,452 @@
+"""A Store resolved as the AWS CLI would: where requests go, who asks, and one clear error for bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections import Counter
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from botocore import UNSIGNED
+
+from stocktake.model.errors import CertificateError, CredentialsError, UsageError
+from stocktake.model.store import Addressing, Store
+from stocktake.store.client import Client
+from stocktake.store.connection import USER_AGENT, Connection
+from tests.servers.fault import FaultServer, FixtureObject
+from tests.servers.fault_tls import tls
+from tests.servers.server import Server
+from tests.store.doors import sign_as
+
+LOOPBACK = "http://127.0.0.1:9000"
+
+
+@pytest.fixture(autouse=True)
+def _signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_as(monkeypatch, "AKID", "hidden-secret")
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+
+
+@pytest.fixture
+def config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The user's ~/.aws/config, empty so far."""
+    path = tmp_path / "config"
+    path.touch()
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
+    return path
+
+
+def _place(store: Store, bucket: str = "bucket", region: str | None = None) -> tuple[str, str]:
+    url = Connection.open(store, region=region).bucket_url(bucket)
+    return url.origin, url.path
+
+
+# -- where -----------------------------------------------------------------------------------------
+
+
+def test_without_any_set_up_it_is_aws_in_its_first_region() -> None:
+    connection = Connection.open(Store())
+    assert connection.region == "us-east-1"
+    assert connection.endpoint_url("bucket") == "https://bucket.s3.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("store", "bucket", "origin", "path"),
+    [
+        (Store(region="eu-west-1"), "b-1", "https://b-1.s3.eu-west-1.amazonaws.com", ""),
+        (Store(region="cn-north-1"), "b-1", "https://b-1.s3.cn-north-1.amazonaws.com.cn", ""),
+        (Store(region="eu-west-1"), "a.b", "https://s3.eu-west-1.amazonaws.com", "/a.b"),
+        (Store(region="eu-west-1"), "B_x", "https://s3.eu-west-1.amazonaws.com", "/B_x"),
+        (
+            Store(region="eu-west-1", addressing=Addressing.PATH),
+            "b-1",
+            "https://s3.eu-west-1.amazonaws.com",
+            "/b-1",
+        ),
+        (Store(LOOPBACK), "bucket", LOOPBACK, "/bucket"),
+        (Store("https://s3.example.com"), "bucket", "https://s3.example.com", "/bucket"),
+        (
+            Store("https://s3.example.com:8443", addressing=Addressing.VIRTUAL),
+            "bucket",
+            "https://bucket.s3.example.com:8443",
+            "",
+        ),
+        (
+            Store("https://s3.eu-west-1.amazonaws.com"),
+            "bucket",
+            "https://bucket.s3.eu-west-1.amazonaws.com",
+            "",
+        ),
+        (Store("http://[::1]:9000/"), "bucket", "http://[::1]:9000", "/bucket"),
+        (Store("https://h.example.com/s3/"), "bucket", "https://h.example.com", "/s3/bucket"),
+        (Store("HTTPS://S3.Example.com:443"), "bucket", "https://s3.example.com", "/bucket"),
+        (Store("http://s3.example.com:80"), "bucket", "http://s3.example.com", "/bucket"),
+    ],
+)
+def test_a_bucket_stands_in_the_host_name_or_the_path(
+    store: Store, bucket: str, origin: str, path: str
+) -> None:
+    assert _place(store, bucket) == (origin, path)
+
+
+def test_a_custom_endpoint_gets_the_bucket_in_its_path_unless_the_configuration_says_otherwise(
+    config: Path,
+) -> None:
+    store = Store("https://s3.example.com")
+    assert _place(store) == ("https://s3.example.com", "/bucket")
+    config.write_text("[default]\ns3 =\n  addressing_style = virtual\n")
+    assert _place(store) == ("https://bucket.s3.example.com", "")
+    forced = Store("https://s3.example.com", addressing=Addressing.PATH)
+    assert _place(forced) == ("https://s3.example.com", "/bucket")
+    config.write_text("[default]\nregion = eu-west-1\ns3 =\n  addressing_style = path\n")
+    assert _place(Store()) == ("https://s3.eu-west-1.amazonaws.com", "/bucket")
+
+
+def test_endpoints_come_from_the_environment_and_the_nearer_one_wins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1111")
+    assert _place(Store())[0] == "http://127.0.0.1:1111"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:2222")
+    assert _place(Store())[0] == "http://127.0.0.1:2222"
+    assert _place(Store(LOOPBACK))[0] == LOOPBACK
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    assert _place(Store())[0] == "https://bucket.s3.amazonaws.com"
+
+
+def test_a_profile_brings_its_endpoint_region_and_credentials(config: Path) -> None:
+    config.write_text(
+        "[profile home]\nregion = nowhere-1\nservices = at-home\naws_access_key_id = HOME\n"
+        "aws_secret_access_key = s\n[services at-home]\ns3 =\n  endpoint_url = http://127.0.0.1:3333\n"
+        "[profile other]\nendpoint_url = http://127.0.0.1:4444\n"
+    )
+    connection = Connection.open(Store(profile="home"))
+    assert connection.endpoint_url("bucket") == "http://127.0.0.1:3333"
+    assert connection.region == "nowhere-1"
+    credentials = connection.credentials()
+    assert credentials is not None
+    assert credentials.access_key == "HOME"
+    other = Connection.open(Store(profile="other", region="x-2", sign_requests=False))
+    assert other.endpoint_url("bucket") == "http://127.0.0.1:4444"
+    assert other.region == "x-2"
+    assert Connection.open(Store(LOOPBACK, region="x-2"), region="x-3").region == "x-3"
+
+
+def test_the_region_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-south-1")
+    assert _place(Store())[0] == "https://bucket.s3.ap-south-1.amazonaws.com"
+
+
+def test_an_adopted_region_changes_the_host_on_aws_alone() -> None:
+    aws, own = Connection.open(Store()), Connection.open(Store(LOOPBACK))
+    for connection in (aws, own):
+        connection.adopt_region("bucket", "eu-north-1")
+        assert connection.region_of("bucket") == "eu-north-1"
+        assert connection.region_of("another") == connection.region == "us-east-1"
+    assert aws.endpoint_url("bucket") == "https://bucket.s3.eu-north-1.amazonaws.com"
+    assert aws.endpoint_url("another") == "https://another.s3.amazonaws.com"
+    assert own.endpoint_url("bucket") == LOOPBACK
+
+
+def test_proxies_are_those_of_the_environment_but_for_hosts_named_in_no_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert Connection.open(Store(LOOPBACK)).proxy("bucket") == ""
+    monkeypatch.setenv("HTTP_PROXY", "http://user:pw@proxy.example.com:3128")
+    monkeypatch.setenv("https_proxy", "tls.example.com:3129")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,.internal")
+    plain = Connection.open(Store("http://s3.example.com"))
+    assert plain.proxy("bucket") == "http://user:pw@proxy.example.com:3128"
+    secured = Connection.open(Store("https://s3.example.com"))
+    assert secured.proxy("bucket") == "http://tls.example.com:3129"
+    assert Connection.open(Store(LOOPBACK)).proxy("bucket") == ""
+    assert Connection.open(Store("http://s3.internal")).proxy("bucket") == ""
+
+
+# -- trust -----------------------------------------------------------------------------------------
+
+
+def test_certificates_are_checked_against_the_bundle_that_is_named_nearest(
+    monkeypatch: pytest.MonkeyPatch, config: Path, tmp_path: Path
+) -> None:
+    def bundle(name: str) -> str:
+        path = tmp_path / name
+        path.touch()
+        return str(path)
+
+    default = Connection.open(Store()).verify
+    assert isinstance(default, str)
+    assert Path(default).read_bytes().count(b"BEGIN CERTIFICATE") > 50
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle("requests.pem"))
+    assert Connection.open(Store()).verify == bundle("requests.pem")
+    config.write_text(f"[default]\nca_bundle = {bundle('config.pem')}\n")
+    assert Connection.open(Store()).verify == bundle("config.pem")
+    monkeypatch.setenv("AWS_CA_BUNDLE", bundle("aws.pem"))
+    assert Connection.open(Store()).verify == bundle("aws.pem")
+    assert Connection.open(Store(ca_bundle=bundle("own.pem"))).verify == bundle("own.pem")
+    assert Connection.open(Store(verify_tls=False)).verify is False
+
+
+def test_a_client_trusts_what_the_connection_trusts(tmp_path: Path) -> None:
+    context, bundle = tls(tmp_path)
+    with FaultServer(ssl_context=context) as server:
+        server.bucket("bucket", [FixtureObject("key", body=b"body")])
+        for store in (
+            Store(server.endpoint_url, ca_bundle=str(bundle)),
+            Store(server.endpoint_url, verify_tls=False),
+        ):
+            with Client.open(Connection.open(store), Counter()) as client:
+                assert client.read("bucket", "key", 10) == b"body"
+        with (
+            Client.open(Connection.open(Store(server.endpoint_url)), Counter()) as client,
+            pytest.raises(CertificateError, match="certificate") as caught,
+        ):
+            client.read("bucket", "key", 10)
+    assert "--ca-bundle" in caught.value.hint
+
+
+# -- bad input -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "s3.example.com",
+        "127.0.0.1:9000",
+        "http://",
+        "ftp://s3.example.com",
+        "http://h:port",
+        "http://h:99999",
+        "http://h:0",
+        "https://h/?query",
+        "https://h/#part",
+        "http://h\x1b[31m",
+        " ",
+    ],
+)
+def test_an_endpoint_url_that_is_none_is_one_clear_error(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    with pytest.raises(UsageError, match="endpoint") as caught:
+        Connection.open(Store(endpoint))
+    assert "https://HOST" in caught.value.hint
+    assert str(caught.value).isprintable()
+    if endpoint.strip():
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+        with pytest.raises(UsageError, match="endpoint"):
+            Connection.open(Store())
+
+
+def test_a_password_in_an_endpoint_url_is_refused_and_not_shown() -> None:
+    with pytest.raises(UsageError, match=r"s3\.example\.com holds a user name") as caught:
+        Connection.open(Store("https://user:hidden@s3.example.com"))
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["nobody", ""])
+def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    if not name:
+        monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(UsageError, match="no profile `nobody`"):
+        Connection.open(Store(LOOPBACK, profile=name or None))
+
+
+def test_a_broken_configuration_file_is_named(config: Path) -> None:
+    config.write_text("[default\nregion")
+    with pytest.raises(UsageError, match=str(config)):
+        Connection.open(Store(LOOPBACK))
+
+
+@pytest.mark.parametrize("region", ["us east", "a/b", "x" * 70])
+def test_a_region_that_is_none_is_one_clear_error(region: str) -> None:
+    with pytest.raises(UsageError, match="region") as caught:
+        Connection.open(Store(region=region))
+    assert "--region" in caught.value.hint
+
+
+def test_a_ca_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no CA bundle .*missing\.pem"):
+        Connection.open(Store(LOOPBACK, ca_bundle=str(tmp_path / "missing.pem")))
+
+
+def test_a_name_that_no_bucket_can_have_is_one_clear_error() -> None:
+    with pytest.raises(UsageError, match=r"`no bucket` is no bucket of http://127\.0\.0\.1:9000"):
+        Connection.open(Store(LOOPBACK)).bucket_url("no bucket")
+
+
+# -- who -------------------------------------------------------------------------------------------
+
+
+def test_without_credentials_the_error_says_how_to_give_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(CredentialsError, match="no credentials") as caught:
+        Connection.open(Store(LOOPBACK))
+    assert "--no-sign-request" in caught.value.hint
+    assert "AWS_ACCESS_KEY_ID" in caught.value.hint
+    unsigned = Connection.open(Store(LOOPBACK, sign_requests=False))
+    assert unsigned.credentials() is None
+    assert unsigned.renew_credentials() is None
+
+
+def test_half_a_pair_of_credentials_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(CredentialsError, match="Partial credentials"):
+        Connection.open(Store(LOOPBACK))
+
+
+@pytest.mark.parametrize("command", ["false", "echo no-json", "/nonexistent/program"])
+def test_a_credential_process_that_fails_is_one_clear_error(
+    monkeypatch: pytest.MonkeyPatch, config: Path, command: str
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    config.write_text(f"[default]\ncredential_process = {command}\n")
+    with pytest.raises(CredentialsError, match="credentials cannot be fetched"):
+        Connection.open(Store(LOOPBACK))
+
+
+def test_a_connection_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_as(monkeypatch, "AKID", "hidden-secret", "hidden-token")
+    connection = Connection.open(Store(LOOPBACK))
+    credentials = connection.credentials()
+    assert credentials is not None
+    assert (credentials.access_key, credentials.secret_key, credentials.token) == (
+        "AKID",
+        "hidden-secret",
+        "hidden-token",
+    )
+    assert "hidden" not in f"{connection!r} {credentials!r} {connection.bucket_url('b')!r}"
+    assert "127.0.0.1:9000" in repr(connection)
+
+
+def test_renewing_reads_the_credentials_file_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    path = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+
+    def write(key: str) -> None:
+        path.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = s\n")
+
+    def in_use() -> str:
+        credentials = connection.credentials()
+        assert credentials is not None
+        return credentials.access_key
+
+    write("OLD")
+    connection = Connection.open(Store(LOOPBACK))
+    write("NEW")
+    assert in_use() == "OLD"
+    renewed = connection.renew_credentials()
+    assert renewed is not None
+    assert renewed.access_key == in_use() == "NEW"
+    path.unlink()
+    with pytest.raises(CredentialsError):
+        connection.renew_credentials()
+    assert in_use() == "NEW"
+
+
+def test_renewing_runs_the_credential_process_again(
+    monkeypatch: pytest.MonkeyPatch, config: Path, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    answer, program = tmp_path / "answer", tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ncat '{answer}'\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    config.write_text(f"[default]\ncredential_process = {program}\n")
+    for key in ("FIRST", "SECOND"):
+        answer.write_text(
+            json.dumps(
+                {"Version": 1, "AccessKeyId": key, "SecretAccessKey": "s", "SessionToken": "t"}
+            )
+        )
+        if key == "FIRST":
+            connection = Connection.open(Store(LOOPBACK))
+            renewed = connection.credentials()
+        else:
+            renewed = connection.renew_credentials()
+        assert renewed is not None
+        assert (renewed.access_key, renewed.token) == (key, "t")
+
+
+def test_credentials_come_from_a_containers_endpoint(
+    monkeypatch: pytest.MonkeyPatch, fault_server: FaultServer
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv(
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI", fault_server.issue("CONTAINER", "s", "token-1")
+    )
+    connection = Connection.open(Store(fault_server.endpoint_url))
+    credentials = connection.credentials()
+    assert credentials is not None
+    assert (credentials.access_key, credentials.token) == ("CONTAINER", "token-1")
+    fault_server.issue("CONTAINER", "s", "token-2")
+    renewed = connection.renew_credentials()
+    assert renewed is not None
+    assert renewed.token == "token-2"
+
+
+# -- boto3 -----------------------------------------------------------------------------------------
+
+
+def test_a_client_has_the_connections_settings() -> None:
+    s3 = Connection.open(Store("https://s3.example.com", region="garage")).client()
+    assert s3.meta.endpoint_url == "https://s3.example.com"
+    assert s3.meta.region_name == "garage"
+    settings = s3.meta.config
+    assert settings.user_agent.startswith(USER_AGENT)
+    assert settings.signature_version == "s3v4"
+    assert settings.request_checksum_calculation == "when_required"
+    assert settings.response_checksum_validation == "when_required"
+    assert settings.s3["addressing_style"] == "path"
+    assert settings.retries["total_max_attempts"] == 5
+    assert settings.connect_timeout == 10
+    assert settings.read_timeout == 60
+
+
+def test_an_unsigned_client_sends_no_credentials(fault_server: FaultServer) -> None:
+    fault_server.bucket("bucket", [FixtureObject("key", body=b"body")])
+    seen: list[bool] = []
+    connection = Connection.open(Store(fault_server.endpoint_url, sign_requests=False))
+    s3 = connection.client()
+    assert s3.meta.config.signature_version is UNSIGNED
+    s3.meta.events.register(
+        "before-send.s3", lambda request, **_: seen.append("Authorization" in request.headers)
+    )
+    assert s3.get_object(Bucket="bucket", Key="key")["Body"].read() == b"body"
+    assert seen == [False]
+
+
+def test_clients_made_after_a_renewal_have_the_new_credentials(
+    monkeypatch: pytest.MonkeyPatch, fault_server: FaultServer
+) -> None:
+    fault_server.bucket("bucket")
+    connection = Connection.open(Store(fault_server.endpoint_url))
+    fault_server.require({"NEW"})
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "NEW")
+    with pytest.raises(CredentialsError), Client.open(connection, Counter()) as client:
+        list(client.list_keys("bucket", ""))
+    connection.renew_credentials()
+    with Client.open(connection, Counter()) as client:
+        assert list(client.list_keys("bucket", "")) == []
+
+
+@pytest.mark.server
+def test_a_client_reaches_a_real_store(
+    monkeypatch: pytest.MonkeyPatch, ceph_server: Server
+) -> None:
+    sign_as(monkeypatch, ceph_server.access_key, ceph_server.secret_key)
+    connection = Connection.open(Store(ceph_server.endpoint_url))
+    assert urlsplit(connection.endpoint_url("b")).port == urlsplit(ceph_server.endpoint_url).port
+    assert "Buckets" in connection.client().list_buckets()
+
+
+def test_opening_leaves_the_environment_as_it_was() -> None:
+    before = dict(os.environ)
+    Connection.open(Store(LOOPBACK)).bucket_url("bucket")
+    assert dict(os.environ) == before

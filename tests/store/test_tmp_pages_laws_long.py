@@ -1,0 +1,230 @@
+"""Whatever a store writes, and however it writes it: both readers give the same batch, and it is the truth."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from hypothesis import event, example, given, settings
+from hypothesis import strategies as st
+
+from stocktake.store.pages import LISTED_SCHEMA, read_page
+from stocktake.store.pages_exact import read_exact
+from stocktake.store.pages_fast import read_fast
+from tests.store.pages_written import NAMESPACE, Row, Style, written
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# What XML can carry; url-encoding can carry the rest.
+xml_characters = st.characters(
+    exclude_categories=["Cs"],
+    exclude_characters=[*map(chr, {*range(0x20)} - {9, 10, 13}), "\ufffe", "\uffff"],
+)
+any_characters = st.characters(exclude_categories=["Cs"])
+troublesome = st.sampled_from(
+    [
+        "%2F",
+        "+",
+        "&amp;",
+        "<Key>",
+        "]]>",
+        "</Contents>",
+        "<Contents>",
+        '"',
+        "\r\n",
+        " ",
+        "%",
+        "é",
+        "日",
+        "\U0001f600",
+        "\x01",
+    ]
+)
+words = st.sampled_from(["STANDARD", "GLACIER", "R&D <x>", "", "null", "é", "a b"])
+
+
+@st.composite
+def moments(draw: st.DrawFn) -> tuple[str, datetime]:
+    """A date as stores write it, and what it means."""
+    moment = draw(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+    digits = draw(st.sampled_from([0, 3, 6, 9]))
+    fraction = f"{moment.microsecond:06d}000"[:digits]
+    text = moment.strftime("%Y-%m-%dT%H:%M:%S") + (f".{fraction}" if digits else "") + "Z"
+    kept_ms = int(f"{fraction:0<3}"[:3]) if digits else 0
+    return text.rjust(20, "0"), moment.replace(microsecond=kept_ms * 1000)
+
+
+@st.composite
+def records(draw: st.DrawFn, style: Style, record: str) -> tuple[Row, dict[str, object]]:
+    """One record and the row it means."""
+    alphabet = any_characters if style.url_encoded else xml_characters
+    pieces = draw(
+        st.lists(
+            st.one_of(st.text(alphabet, min_size=1, max_size=8), troublesome),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    key = "".join(pieces)
+    if not style.url_encoded:
+        key = key.replace("\x01", "x").replace("]]>", "]]")
+    version = draw(st.sampled_from(["null", "v1", "3HL4kqtJlcpXroDTDmjVBH40Nrjfkd"]))
+    latest, size, etag = (
+        draw(st.booleans()),
+        draw(st.integers(0, 2**62)),
+        draw(st.text("0123456789abcdef-", max_size=34)),
+    )
+    written_moment, moment = draw(moments())
+    texts: dict[str, str | None] = {
+        "Size": str(size), "ETag": etag, "StorageClass": draw(words), "ChecksumAlgorithm": draw(words),
+        "ChecksumType": draw(words), "Owner/DisplayName": draw(words), "Owner/ID": draw(words), "Type": draw(words),
+        "RestoreStatus/IsRestoreInProgress": draw(st.sampled_from(["true", "false"])),
+        "RestoreStatus/RestoreExpiryDate": "2012-12-21T00:00:00Z",
+    }  # fmt: skip
+    absent = draw(st.sets(st.sampled_from([*texts])))
+    present = {path: text for path, text in texts.items() if path not in absent}
+    empty = {path for path, text in present.items() if text == "" and path != "ETag"}
+    present |= dict.fromkeys(draw(st.sets(st.sampled_from(sorted(empty)))) if empty else (), None)
+    marker = record == "DeleteMarker"
+    always = {"Key": key, "LastModified": written_moment}
+    if record != "Contents":
+        always |= {"VersionId": version, "IsLatest": "true" if latest else "false"}
+    known = lambda path: present.get(path) or None  # noqa: E731
+    expiry = (
+        ',"RestoreExpiryDate":"2012-12-21T00:00:00.000Z"'
+        if known("RestoreStatus/RestoreExpiryDate")
+        else ""
+    )
+    begun = known("RestoreStatus/IsRestoreInProgress")
+    row: dict[str, object] = {
+        "key": key,
+        "version_id": None if record == "Contents" or version == "null" else version,
+        "is_latest": record == "Contents" or latest,
+        "is_delete_marker": marker,
+        "last_modified_date": moment,
+        "object_owner": known("Owner/ID"),
+    } | {
+        "size": None if marker or "Size" not in present else size,
+        "e_tag": None if marker or "ETag" not in present else etag or None,
+        "storage_class": None if marker else known("StorageClass") or "STANDARD",
+        "checksum_algorithm": None if marker else known("ChecksumAlgorithm"),
+        "checksum_type": None if marker else known("ChecksumType"),
+        "restore_status": None
+        if marker or not begun
+        else f'{{"IsRestoreInProgress":{begun}{expiry}}}',
+    }
+    return Row(record, tuple((always | present).items())), row
+
+
+styles = st.builds(
+    Style,
+    namespace=st.sampled_from([None, NAMESPACE, "urn:other"]),
+    declaration=st.sampled_from(
+        ["", '<?xml version="1.0" encoding="UTF-8"?>\n', "<?xml version='1.0'?>"]
+    ),
+    indent=st.sampled_from(["", "\n  "]),
+    cdata=st.booleans(),
+    comments=st.booleans(),
+    quote=st.sampled_from(["&quot;", "&#34;", '"', ""]),
+    url_encoded=st.booleans(),
+    tail=st.sampled_from([(), (("NextContinuationToken", "a%41&"), ("NextKeyMarker", "k"))]),
+    common_prefixes=st.sampled_from([(), ("a b/", "é/")]),
+)
+
+
+@st.composite
+def pages(
+    draw: st.DrawFn, *, regular: bool = False
+) -> tuple[bytes, bool, list[dict[str, object]], Style]:
+    """The bytes of a page, whether it lists versions, and the rows it means."""
+    style = draw(styles)
+    if regular:
+        style = Style(**{**vars(style), "cdata": False, "comments": False})
+    versions = draw(st.booleans())
+    names = ["Version", "DeleteMarker"] if versions else ["Contents"]
+    drawn = [
+        draw(records(style, draw(st.sampled_from(names)))) for _ in range(draw(st.integers(0, 6)))
+    ]
+    rows = [row for row, _ in drawn]
+    if not regular and draw(st.booleans()):
+        rows = [Row(row.record, tuple(draw(shuffled(row.elements)))) for row in rows]
+    return written(rows, style, versions=versions), versions, [truth for _, truth in drawn], style
+
+
+def shuffled(
+    elements: tuple[tuple[str, str | None], ...],
+) -> st.SearchStrategy[list[tuple[str, str | None]]]:
+    """The elements in any order, those of one group together."""
+    groups: dict[str, list[tuple[str, str | None]]] = {}
+    for path, text in elements:
+        groups.setdefault(path.partition("/")[0], []).append((path, text))
+    return st.permutations([*groups.values()]).map(
+        lambda order: [each for group in order for each in group]
+    )
+
+
+@settings(max_examples=1500)
+@given(pages())
+def test_every_page_is_read_as_what_was_written(
+    drawn: tuple[bytes, bool, list[dict[str, object]], Style],
+) -> None:
+    body, versions, truth, style = drawn
+    expected = pa.RecordBatch.from_pylist(truth, schema=LISTED_SCHEMA)
+    exact = read_exact(body, versions=versions)
+    assert exact.batch.equals(expected)
+    assert exact.common_prefixes == style.common_prefixes
+    fast = read_fast(body, versions=versions)
+    event("fast" if fast is not None else "left to the exact reader")
+    assert fast is None or fast == exact
+    assert read_page(body, versions=versions) == exact
+
+
+@settings(max_examples=1500)
+@given(pages(regular=True))
+def test_pages_of_one_order_of_elements_are_read_fast(
+    drawn: tuple[bytes, bool, list[dict[str, object]], Style],
+) -> None:
+    body, versions, truth, _ = drawn
+    plain = body.isascii() or b"\r" not in body
+    if truth and plain:
+        assert read_fast(body, versions=versions) is not None
+
+
+@settings(max_examples=1500)
+@given(pages(), st.data())
+@example(
+    (written([Row("Contents", (("Key", "a"),))], Style(), versions=False), False, [], Style()), None
+)
+def test_damage_is_an_error_to_both_readers_or_to_none(
+    drawn: tuple[bytes, bool, list[dict[str, object]], Style], data: st.DataObject | None
+) -> None:
+    body, versions, _, _ = drawn
+    if data is not None:
+        at = data.draw(st.integers(0, len(body)))
+        bits = [
+            b"",
+            b"<",
+            b">",
+            b"&",
+            b"&#1;",
+            b"&amp;",
+            b"\x00",
+            b"\xff",
+            b"]]>",
+            b"<Key>x</Key>",
+            b"</Contents>",
+            b"<!--",
+            b"<a/>",
+            b"%",
+            b'"',
+        ]
+        inserted = data.draw(st.sampled_from(bits))
+        body = body[:at] + inserted + body[at + data.draw(st.integers(0, 3)) :]
+    assert outcome(read_fast, body, versions) in (None, outcome(read_exact, body, versions))
+
+
+def outcome(read: object, body: bytes, versions: bool) -> object:
+    try:
+        return read(body, versions=versions)  # type: ignore[operator]
+    except Exception as error:  # noqa: BLE001
+        return type(error)
