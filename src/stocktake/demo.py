@@ -345,8 +345,7 @@ def _look_around(stage: Stage, folder: Path, reports: Sequence[Path]) -> None:
     stage.say("And what is not encrypted at all?")
     stage.run("query", str(reports[-1]), QUESTION)
     stage.say("Is every file what the manifest says?")
-    for report in reports:
-        stage.run("verify", str(report))
+    stage.run("verify", str(reports[0]))
 
 
 def main(folder: Path) -> None:

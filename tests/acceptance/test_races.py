@@ -169,7 +169,7 @@ def test_fields_that_no_other_store_here_can_answer_come_out_as_aws_writes_them(
     assert row["object_lock_event_hold_status"] == "ON"
     assert row["object_lock_event_hold_duration"] == "30 days"
     assert row["intelligent_tiering_reference_date"] is None
-    [sidecar] = [path for path in tmp_path.rglob("stocktake.json")]
+    [sidecar] = tmp_path.rglob("stocktake.json")
     assert json.loads(sidecar.read_text())["never"] == ["IntelligentTieringReferenceDate"]
 
 

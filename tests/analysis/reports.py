@@ -169,7 +169,7 @@ def our_report(
         body = encoded(report_format, columns, batch)
         write(root, key, body)
         keys = _keys(batch)
-        upto = keys[-1] if number + 1 < len(rows) else None
+        upto = (keys[-1] if keys else f"{number}") if number + 1 < len(rows) else None
         files.append(
             DataFile(
                 ManifestFile(key, len(body), hashlib.md5(body).hexdigest()),

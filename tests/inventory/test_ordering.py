@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pyarrow as pa
 import pytest
@@ -46,7 +47,7 @@ def test_every_version_comes_out_once_by_key_and_version_with_null_first(
     )
     assert rows_of(batches) == expected
     assert counters["problems.latest"] == 0
-    for left, right in zip(batches, batches[1:], strict=False):
+    for left, right in pairwise(batches):
         assert left.column("key")[-1].as_py() < right.column("key")[0].as_py()
 
 

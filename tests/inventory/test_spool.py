@@ -86,14 +86,15 @@ def test_the_folder_of_a_run_under_way_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_missing_spool_folder_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(SpoolError, match="cannot keep rows in .*nowhere") as caught:
-        with spool_folder(tmp_path / "nowhere"):
-            pass
+    with (
+        pytest.raises(SpoolError, match=r"cannot keep rows in .*nowhere") as caught,
+        spool_folder(tmp_path / "nowhere"),
+    ):
+        pass
     assert "--spool-folder" in caught.value.hint
 
 
 def test_an_error_in_the_run_is_not_mistaken_for_one_of_the_spool(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="of the run") as caught:
-        with spool_folder(tmp_path):
-            raise OSError(errno.EIO, "of the run")
+    with pytest.raises(OSError, match="of the run") as caught, spool_folder(tmp_path):
+        raise OSError(errno.EIO, "of the run")
     assert not isinstance(caught.value, SpoolError)

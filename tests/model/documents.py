@@ -19,7 +19,7 @@ from stocktake.model.configuration import (
     S3BucketDestination,
     Schedule,
 )
-from stocktake.model.fields import EXTENSION_FIELDS, FIELDS, OPTIONAL_FIELDS, report_fields
+from stocktake.model.fields import EXTENSION_FIELDS, OPTIONAL_FIELDS, report_fields
 from stocktake.model.keys import KeyRange
 from stocktake.model.manifest import Manifest, ManifestFile, file_schema
 
@@ -46,25 +46,27 @@ def encryptions() -> st.SearchStrategy[Encryption]:
 
 def configurations(texts: st.SearchStrategy[str]) -> st.SearchStrategy[InventoryConfiguration]:
     """Any configuration AWS takes, its free texts drawn from `texts`."""
-    delivery = st.builds(
-        S3BucketDestination,
-        bucket=BUCKETS.map(lambda name: f"arn:aws:s3:::{name}"),
-        format=st.sampled_from(Format),
-        account_id=st.none() | st.just("111122223333"),
-        prefix=st.none() | texts,
-        encryption=st.none() | encryptions(),
-    )
-    return st.builds(
-        InventoryConfiguration,
-        id=IDS,
-        is_enabled=st.booleans(),
-        destination=st.builds(Destination, s3_bucket_destination=delivery),
-        schedule=st.builds(Schedule, frequency=st.sampled_from(Frequency)),
-        included_object_versions=st.sampled_from(IncludedObjectVersions),
-        filter=st.none() | st.builds(Filter, prefix=texts),
-        optional_fields=st.none()
-        | st.lists(st.sampled_from(OPTIONAL_FIELDS), unique=True).map(tuple),
-    )
+    delivery = st.fixed_dictionaries(
+        {
+            "bucket": BUCKETS.map(lambda name: f"arn:aws:s3:::{name}"),
+            "format": st.sampled_from(Format),
+            "account_id": st.none() | st.just("111122223333"),
+            "prefix": st.none() | texts,
+            "encryption": st.none() | encryptions(),
+        }
+    ).map(S3BucketDestination.model_validate)
+    return st.fixed_dictionaries(
+        {
+            "id": IDS,
+            "is_enabled": st.booleans(),
+            "destination": delivery.map(lambda it: Destination(s3_bucket_destination=it)),
+            "schedule": st.sampled_from(Frequency).map(lambda it: Schedule(frequency=it)),
+            "included_object_versions": st.sampled_from(IncludedObjectVersions),
+            "filter": st.none() | texts.map(lambda it: Filter(prefix=it)),
+            "optional_fields": st.none()
+            | st.lists(st.sampled_from(OPTIONAL_FIELDS), unique=True).map(tuple),
+        }
+    ).map(InventoryConfiguration.model_validate)
 
 
 def manifests() -> st.SearchStrategy[Manifest]:
@@ -95,6 +97,3 @@ def ranges(draw: st.DrawFn) -> KeyRange:
     bounds = sorted(draw(st.sets(KEYS, min_size=2, max_size=2)))
     after = draw(st.sampled_from(["", bounds[0]]))
     return KeyRange(after, draw(st.sampled_from([None, bounds[1]])))
-
-
-EVERY_NAME = tuple(field.name for field in FIELDS)

@@ -31,19 +31,19 @@ MANIFEST = (AWS / "manifest.json").read_bytes()
 
 def test_a_manifest_is_rendered_as_aws_prints_it() -> None:
     manifest = Manifest(
-        source_bucket="lakefs-example-data",
-        destination_bucket="arn:aws:s3:::yoni-test3",
+        source_bucket="example-source",
+        destination_bucket="arn:aws:s3:::example-destination",
         created=datetime(2020, 6, 27, tzinfo=UTC),
         format=Format.PARQUET,
         schema=file_schema(Format.PARQUET, report_fields(("Size",), all_versions=False)),
         files=(
             ManifestFile(
-                "inventory/lakefs-example-data/my_inventory/data/ea8268b2-a6ba-42de-8694-91a9833b4ff1.parquet",
+                "inventory/example-source/daily/data/ea8268b2-a6ba-42de-8694-91a9833b4ff1.parquet",
                 46473,
                 "f92e97e547625c91737495137cd306c7",
             ),
             ManifestFile(
-                "inventory/lakefs-example-data/my_inventory/data/0b0e5e2c-33f1-4d57-8d6c-9a3f7a1f9b11.parquet",
+                "inventory/example-source/daily/data/0b0e5e2c-33f1-4d57-8d6c-9a3f7a1f9b11.parquet",
                 1,
                 "d41d8cd98f00b204e9800998ecf8427e",
             ),
@@ -184,5 +184,5 @@ def test_members_nobody_knows_are_ignored() -> None:
 
 
 def test_a_destination_may_be_a_bare_name() -> None:
-    assert destination_bucket_name(parse_manifest(MANIFEST)) == "yoni-test3"
+    assert destination_bucket_name(parse_manifest(MANIFEST)) == "example-destination"
     assert destination_bucket_name(parse_manifest(changed(destinationBucket="plain"))) == "plain"

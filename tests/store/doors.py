@@ -8,13 +8,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from random import random as random_fraction
 
 import pytest
 
-from stocktake.model.runs import Call, Limits
+from stocktake.model.runs import Call, Counters, Limits
 from stocktake.model.store import Store
 from stocktake.store.connection import Connection
-from stocktake.store.requests import Request
+from stocktake.store.requests import Answer, Request
+from stocktake.store.transport import Transport
 from tests.servers.server import Server
 
 QUICK = Limits(
@@ -41,6 +43,27 @@ def connect(monkeypatch: pytest.MonkeyPatch, server: Server) -> Connection:
     """A connection to `server` as its first user."""
     sign_as(monkeypatch, server.access_key, server.secret_key)
     return Connection.open(Store(endpoint_url=server.endpoint_url))
+
+
+def open_transport(
+    endpoint_url: str,
+    counters: Counters | None = None,
+    limits: Limits = QUICK,
+    *,
+    signed: bool = False,
+    random: Callable[[], float] = random_fraction,
+) -> Transport:
+    """A transport to that endpoint."""
+    connection = Connection.open(Store(endpoint_url, sign_requests=signed))
+    counters = Counters() if counters is None else counters
+    return Transport(connection, limits, counters, random=random)
+
+
+def headers(answer: Answer) -> dict[str, str]:
+    """The headers of an answer, names in lower case."""
+    lines = answer.headers.decode("latin-1").split("\r\n")
+    assert lines.pop() == ""
+    return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
 
 
 def head(bucket: str, key: str) -> Request:

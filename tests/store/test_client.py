@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from stocktake.model.configuration import SSEKMS, SSES3, Encryption
 from stocktake.model.errors import (
     AccessDeniedError,
     CredentialsError,
@@ -38,7 +37,6 @@ MIB = 2**20
 SMALL_PARTS = UploadLimits(multipart_bytes_min=8 * MIB, part_bytes=5 * MIB)
 QUICK = {"retries": {"mode": "standard", "total_max_attempts": 3}}
 PLAIN: dict[str, Any] = {"encryption": None, "owner_full_control": False}
-SSE_S3 = Encryption(sse_s3=SSES3())
 MOTO = "moto_server"
 CEPH = pytest.param("ceph_server", marks=pytest.mark.server)
 
@@ -58,15 +56,6 @@ def bucket(server: Server, buckets: Callable[..., str]) -> str:
 
 def opened(server: Server | FaultServer, **settings: Any) -> Client:
     return Client(server.client(**QUICK), Counter(), **settings)
-
-
-def open_uploads(server: Server, bucket: str) -> list[Any]:
-    found: list[Any] = server.client().list_multipart_uploads(Bucket=bucket).get("Uploads", [])
-    return found
-
-
-def kms(key_id: str) -> Encryption:
-    return Encryption(sse_kms=SSEKMS(key_id=key_id))
 
 
 def sparse(folder: Path, size: int) -> Path:

@@ -200,11 +200,17 @@ def _client_error(status: int, code: str, message: str = "") -> ClientError:
         (boto.ResponseStreamingError(error="reset"), UnreachableError, ""),
         (boto.IncompleteReadError(actual_bytes=1, expected_bytes=2), ServerError, ""),
         (
-            boto.SSLError(endpoint_url="https://h", error="[SSL: CERTIFICATE_VERIFY_FAILED] x"),
+            boto.SSLError(
+                endpoint_url="https://h", error=ValueError("[SSL: CERTIFICATE_VERIFY_FAILED] x")
+            ),
             CertificateError,
             "",
         ),
-        (boto.SSLError(endpoint_url="https://h", error="WRONG_VERSION"), UnreachableError, ""),
+        (
+            boto.SSLError(endpoint_url="https://h", error=ValueError("WRONG_VERSION")),
+            UnreachableError,
+            "",
+        ),
         (boto.ParamValidationError(report="bad"), RequestRefusedError, ""),
         (ValueError("odd"), RequestRefusedError, ""),
     ],

@@ -7,7 +7,6 @@ import os
 import stat
 import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,19 +27,6 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def destination(root: Path) -> FolderDestination:
     return FolderDestination(root, "reports")
-
-
-@pytest.fixture
-def unprivileged() -> Iterator[None]:
-    """Be somebody whom permissions stop, also where the tests run as root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def tree(root: Path) -> dict[str, bytes]:

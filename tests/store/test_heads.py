@@ -341,8 +341,9 @@ def test_ceph_says_what_was_put(ceph_server: Server, buckets: Callable[..., str]
     client, bucket = ceph_server.client(), buckets("pages-heads")
     client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
     client.put_object(
-        Bucket=bucket, Key="a/../ b", Body=b"x", StorageClass="STANDARD_IA", ContentType="text/x", Metadata={"Size": "1"},
-        ServerSideEncryption="aws:kms", SSEKMSKeyId="testkey-1", Tagging="a=b", ObjectLockLegalHoldStatus="ON",
+        Bucket=bucket, Key="a/../ b", Body=b"x", StorageClass="STANDARD_IA", ContentType="text/x",
+        Metadata={"Size": "1"}, ServerSideEncryption="aws:kms", SSEKMSKeyId="testkey-1", Tagging="a=b",
+        ObjectLockLegalHoldStatus="ON",
     )  # fmt: skip
     client.put_object_retention(
         Bucket=bucket,

@@ -1,15 +1,8 @@
-"""The transport against the fault server and rude sockets: order, bounds, retries, back-off, stopping."""
+"""The transport against the fault server and rude sockets: order, bounds, headers, bodies."""
 
 from __future__ import annotations
 
-import os
-import random
-import resource
 import socket
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from http import HTTPStatus
 from urllib.parse import unquote
@@ -18,57 +11,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stocktake.model.errors import (
-    ServerError,
-    StoppedError,
-    ThrottledError,
-    UnreachableError,
-    UsageError,
-)
-from stocktake.model.runs import Call, Counters, Limits
-from stocktake.model.store import Store
-from stocktake.store.connection import USER_AGENT, Connection
-from stocktake.store.requests import Answer
-from stocktake.store.transport import Transport
+from stocktake.model.runs import Counters
+from stocktake.store.connection import USER_AGENT
 from tests.servers.fault import (
     FaultServer,
     FixtureObject,
     access_denied,
-    internal_error,
     latency,
-    reset,
     respond,
-    slow_down,
-    stall,
-    too_many_requests,
-    truncate,
 )
-from tests.store.doors import QUICK, get, head, listener, listing, read_head, scripted, sign_as
+from tests.store.doors import (
+    QUICK,
+    get,
+    head,
+    headers,
+    listener,
+    listing,
+    open_transport,
+    read_head,
+    scripted,
+    sign_as,
+)
 
 BODY = b"0123456789" * 1000
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch, fault_server: FaultServer) -> Iterator[FaultServer]:
+def store(monkeypatch: pytest.MonkeyPatch, fault_server: FaultServer) -> FaultServer:
     """The fault server with one bucket `b` that holds key-0 to key-199 and `large`."""
     sign_as(monkeypatch, "fault", "faultsecret")
     objects = [FixtureObject(f"key-{n}", body=b"x" * n) for n in range(200)]
     fault_server.bucket("b", [*objects, FixtureObject("large", body=BODY)])
     return fault_server
-
-
-def open_transport(
-    endpoint_url: str, counters: Counters | None = None, limits: Limits = QUICK, **doors: object
-) -> Transport:
-    connection = Connection.open(Store(endpoint_url, sign_requests="sign" in doors))
-    doors.pop("sign", None)
-    return Transport(connection, limits, Counters() if counters is None else counters, **doors)  # type: ignore[arg-type]
-
-
-def headers(answer: Answer) -> dict[str, str]:
-    lines = answer.headers.decode("latin-1").split("\r\n")
-    assert lines.pop() == ""
-    return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
 
 
 # -- order and bounds ------------------------------------------------------------------------------
@@ -128,7 +102,7 @@ def test_refusals_are_answers_and_no_errors(store: FaultServer) -> None:
 def test_requests_are_signed_only_when_asked_to(store: FaultServer) -> None:
     store.require({"fault"})
     with (
-        open_transport(store.endpoint_url, sign=True) as signing,
+        open_transport(store.endpoint_url, signed=True) as signing,
         open_transport(store.endpoint_url) as unsigned,
     ):
         assert signing.exchange([head("b", "key-1")])[0].status == HTTPStatus.OK
@@ -138,9 +112,9 @@ def test_requests_are_signed_only_when_asked_to(store: FaultServer) -> None:
 def test_what_is_sent_names_us_and_nothing_unasked() -> None:
     received: list[bytes] = []
 
-    def serve(link: object) -> None:
-        received.append(read_head(link))  # type: ignore[arg-type]
-        link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")  # type: ignore[attr-defined]
+    def serve(link: socket.socket) -> None:
+        received.append(read_head(link))
+        link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
     with listener(serve) as port, open_transport(f"http://127.0.0.1:{port}") as transport:
         transport.exchange([replace(get("b", "k"), headers=(("Range", "bytes=0-0"),))])
@@ -188,12 +162,12 @@ def test_a_body_longer_than_wanted_is_cut(store: FaultServer, bytes_max: int) ->
 def test_of_an_endless_body_little_is_read_and_the_connection_dropped(framing: bytes) -> None:
     sent: list[int] = []
 
-    def serve(link: object) -> None:
-        read_head(link)  # type: ignore[arg-type]
-        link.sendall(b"HTTP/1.1 200 OK\r\n" + framing)  # type: ignore[attr-defined]
+    def serve(link: socket.socket) -> None:
+        read_head(link)
+        link.sendall(b"HTTP/1.1 200 OK\r\n" + framing)
         try:
             while sum(sent) < 10**9:
-                sent.append(link.send(b"x" * 65536))  # type: ignore[attr-defined]
+                sent.append(link.send(b"x" * 65536))
         except OSError:
             return
 
@@ -238,288 +212,3 @@ def test_headers_are_those_of_the_final_answer(wire: bytes) -> None:
     found = headers(answer)
     assert found["etag"] == "e"
     assert not {"x-early", "link", "x-trailer"} & set(found)
-
-
-# -- trying again ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        internal_error(),
-        slow_down(),
-        too_many_requests(),
-        respond(502, body=b"<html>"),
-        respond(504),
-        respond(400, "RequestTimeout"),
-        reset(),
-        pytest.param(reset("after headers"), id="reset after headers"),
-        pytest.param(reset("in body", after_bytes=3), id="reset in body"),
-        truncate(),
-        pytest.param(truncate(0), id="no body"),
-    ],
-    ids=lambda value: getattr(value, "name", None),
-)
-def test_what_may_succeed_when_asked_again_is_asked_again(store: FaultServer, fault: object) -> None:
-    store.rule(fault, nth=(1, 2), per_target=True)  # type: ignore[arg-type]
-    counters = Counters()
-    with open_transport(store.endpoint_url, counters) as transport:
-        answers = transport.exchange([get("b", "large"), get("b", "key-7"), listing("b")])
-    assert [(answer.status, answer.error) for answer in answers] == [(200, None)] * 3
-    assert (answers[0].body, answers[1].body) == (BODY, b"x" * 7)
-    assert answers[2].body.count(b"<Contents>") == 201
-    assert counters == {"requests.proof": 6, "requests.list": 3, "retries": 6}
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        b"HTTP/1.1 200 OK\r\nContent-Le<close>",
-        b"HTTP/1.1 200 OK\r\nETag: e\r\n<close>",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel<close>",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n<close>",
-        b"\x16\x03\x01 no HTTP at all\r\n\r\n<close>",
-        b"<close>",
-    ],
-)
-@pytest.mark.parametrize("ask", [head, get])
-def test_a_damaged_answer_is_never_taken_for_a_whole_one(broken: bytes, ask: object) -> None:
-    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: whole\r\n\r\n"
-    whole += b"" if ask is head else b"hello"
-    if ask is head and b"chunked" in broken:
-        pytest.skip("the answer to a HEAD ends with its headers")
-    with (
-        scripted(broken, broken, whole) as port,
-        open_transport(f"http://127.0.0.1:{port}") as transport,
-    ):
-        [answer] = transport.exchange([ask("b", "k")])  # type: ignore[operator]
-    assert answer.error is None
-    assert headers(answer)["etag"] == "whole"
-
-
-@pytest.mark.parametrize(
-    ("fault", "status", "expected"),
-    [
-        (internal_error(), 500, ServerError),
-        (slow_down(), 503, ThrottledError),
-        (truncate(), 200, ServerError),
-        (reset(), 0, UnreachableError),
-    ],
-    ids=lambda value: getattr(value, "name", None),
-)
-def test_after_so_many_tries_it_is_given_up_and_the_others_go_on(
-    store: FaultServer, fault: object, status: int, expected: type[Exception]
-) -> None:
-    store.rule(fault, key="large")  # type: ignore[arg-type]
-    counters = Counters()
-    with open_transport(store.endpoint_url, counters) as transport:
-        bad, good = transport.exchange([get("b", "large"), get("b", "key-1")])
-    assert type(bad.error) is expected
-    assert "cannot read s3://b/large: " in str(bad.error)
-    assert "(4 tries)" in str(bad.error)
-    assert bad.status == status
-    assert (good.status, good.body, good.error) == (200, b"x", None)
-    assert counters == {"requests.proof": QUICK.tries_max + 1, "retries": QUICK.tries_max - 1}
-
-
-def test_what_is_refused_for_good_is_asked_once(store: FaultServer) -> None:
-    store.rule(respond(501, "NotImplemented"))
-    counters = Counters()
-    with open_transport(store.endpoint_url, counters) as transport:
-        [answer] = transport.exchange([get("b", "key-1")])
-    assert (answer.status, answer.error) == (501, None)
-    assert counters == {"requests.proof": 1}
-
-
-def test_an_endpoint_where_nobody_listens_is_named() -> None:
-    with scripted(b"") as port:
-        pass
-    counters = Counters()
-    with open_transport(f"http://127.0.0.1:{port}", counters) as transport:
-        [answer] = transport.exchange([listing("b", prefix="logs/")])
-    assert type(answer.error) is UnreachableError
-    assert str(answer.error).startswith(f"cannot list s3://b/logs/: 127.0.0.1:{port}: ")
-    assert answer.status == 0
-    assert counters["retries"] == QUICK.tries_max - 1
-
-
-def test_a_stalled_answer_is_given_up_and_asked_for_again(store: FaultServer) -> None:
-    store.rule(stall(), key="key-1", nth=1)
-    store.rule(stall(after_bytes=100), key="large", nth=1)
-    started = time.monotonic()
-    with open_transport(store.endpoint_url) as transport:
-        answers = transport.exchange([head("b", "key-1"), get("b", "large")])
-    assert [answer.status for answer in answers] == [200, 200]
-    assert answers[1].body == BODY
-    assert QUICK.stall_timeout_s <= time.monotonic() - started < 15
-
-
-def test_a_peer_that_never_accepts_runs_into_the_timeout() -> None:
-    limits = replace(QUICK, tries_max=1, connect_timeout_s=0.3)
-    started = time.monotonic()
-    # A port whose queue of connections is full: nothing is refused, nothing answered.
-    with _full_queue() as port, open_transport(f"http://127.0.0.1:{port}", limits=limits) as transport:
-        [answer] = transport.exchange([head("b", "k")])
-    assert type(answer.error) is UnreachableError
-    assert time.monotonic() - started < 5
-
-
-@contextmanager
-def _full_queue() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening:
-        place = listening.getsockname()
-        with ExitStack() as waiting:
-            for _ in range(4):
-                link = waiting.enter_context(closing(socket.socket()))
-                link.setblocking(False)
-                link.connect_ex(place)
-            yield place[1]
-
-
-# -- back-off --------------------------------------------------------------------------------------
-
-
-def test_a_request_that_waits_keeps_no_other_from_being_sent(store: FaultServer) -> None:
-    store.rule(internal_error(), key="large", nth=1)
-    limits = replace(QUICK, concurrency=1, retry_delay_s_min=0.5, retry_delay_s_max=0.5)
-    with open_transport(store.endpoint_url, limits=limits, random=lambda: 1.0) as transport:
-        answers = transport.exchange(
-            [get("b", "large"), *(head("b", f"key-{n}") for n in range(50))]
-        )
-    assert [answer.status for answer in answers] == [200] * 51
-    paths = [entry.path for entry in store.log]
-    assert paths[0] == paths[-1] == "/b/large"
-    assert store.log[-1].at - store.log[0].at >= 0.45
-    assert store.log[-2].at - store.log[0].at < 0.4
-
-
-def test_a_throttled_request_keeps_its_place_so_that_fewer_are_sent(store: FaultServer) -> None:
-    store.rule(slow_down(), key="large", nth=1)
-    limits = replace(QUICK, concurrency=1, retry_delay_s_min=0.3, retry_delay_s_max=0.3)
-    with open_transport(store.endpoint_url, limits=limits, random=lambda: 1.0) as transport:
-        transport.exchange([get("b", "large"), head("b", "key-1")])
-    assert [entry.path for entry in store.log] == ["/b/large", "/b/large", "/b/key-1"]
-
-
-def test_throttled_and_failing_requests_do_not_lock_each_other_out(store: FaultServer) -> None:
-    store.rule(internal_error(), nth=1, per_target=True, where=lambda asked: "key-1" in asked.key)
-    store.rule(slow_down(), nth=1, per_target=True, where=lambda asked: "key-1" not in asked.key)
-    with open_transport(store.endpoint_url, limits=replace(QUICK, concurrency=1)) as transport:
-        answers = transport.exchange([head("b", f"key-{n}") for n in range(30)])
-    assert [answer.status for answer in answers] == [200] * 30
-
-
-def test_the_store_may_say_how_long_to_wait(store: FaultServer) -> None:
-    store.rule(slow_down(1), nth=1)
-    limits = replace(QUICK, retry_delay_s_max=5.0)
-    with open_transport(store.endpoint_url, limits=limits, random=lambda: 0.0) as transport:
-        transport.exchange([head("b", "key-1")])
-    assert store.log[1].at - store.log[0].at >= 1.0
-
-
-def test_no_store_may_make_us_wait_longer_than_the_bound(store: FaultServer) -> None:
-    store.rule(slow_down(3600), nth=1)
-    started = time.monotonic()
-    with open_transport(store.endpoint_url) as transport:
-        assert transport.exchange([head("b", "key-1")])[0].status == HTTPStatus.OK
-    assert time.monotonic() - started < 3
-
-
-def test_delays_double_up_to_their_bound_and_any_part_of_them_may_be_drawn(
-    store: FaultServer,
-) -> None:
-    store.rule(internal_error(), key="large")
-    limits = replace(QUICK, tries_max=6, retry_delay_s_min=0.1, retry_delay_s_max=0.3)
-    with open_transport(store.endpoint_url, limits=limits, random=lambda: 1.0) as transport:
-        transport.exchange([head("b", "large")])
-    moments = [entry.at for entry in store.log]
-    waits = [after - before for before, after in zip(moments, moments[1:], strict=False)]
-    for wait, bound in zip(waits, [0.1, 0.2, 0.3, 0.3, 0.3], strict=True):
-        assert bound - 0.03 <= wait < bound + 0.25
-    store.reset_counts()
-    with open_transport(store.endpoint_url, limits=limits, random=lambda: 0.0) as transport:
-        transport.exchange([head("b", "large")])
-    assert store.log[-1].at - store.log[0].at < 0.3
-
-
-def test_a_store_that_throttles_is_got_through(store: FaultServer) -> None:
-    drawn = random.Random(7)
-    for fault in (slow_down(), internal_error(), reset(), truncate()):
-        store.rule(fault, probability=0.08)
-    counters = Counters()
-    limits = replace(QUICK, tries_max=12)
-    with open_transport(
-        store.endpoint_url, counters, limits, random=drawn.random
-    ) as transport:
-        answers = transport.exchange([get("b", f"key-{n}") for n in range(200)])
-    assert [answer.body for answer in answers] == [b"x" * n for n in range(200)]
-    assert counters["retries"] == counters["requests.proof"] - 200 > 10
-
-
-# -- stopping --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "fault", [stall(), stall(after_bytes=10), slow_down(3600)], ids=["silence", "body", "back-off"]
-)
-def test_stop_ends_an_exchange_within_a_second(store: FaultServer, fault: object) -> None:
-    store.rule(fault, key="large")  # type: ignore[arg-type]
-    limits = replace(QUICK, stall_timeout_s=60, retry_delay_s_max=60)
-    with open_transport(store.endpoint_url, limits=limits) as transport:
-        stopped_at: list[float] = []
-
-        def stop() -> None:
-            stopped_at.append(time.monotonic())
-            transport.stop(15)
-
-        timer = threading.Timer(0.4, stop)
-        timer.start()
-        with pytest.raises(StoppedError) as caught:
-            transport.exchange([get("b", "large"), get("b", "key-1")])
-        assert time.monotonic() - stopped_at[0] < 1.0
-        timer.join()
-        assert caught.value.exit_code == 128 + 15
-        with pytest.raises(StoppedError):
-            transport.exchange([head("b", "key-1")])
-
-
-def test_what_is_interrupted_leaves_nothing_behind_for_the_next_exchange(
-    store: FaultServer,
-) -> None:
-    with open_transport(store.endpoint_url) as transport:
-        with pytest.raises(UsageError):
-            transport.exchange([get("b", "large"), get("no bucket", "k"), get("b", "key-9")])
-        [answer] = transport.exchange([get("b", "key-1")])
-    assert answer.body == b"x"
-
-
-def test_more_than_a_thousand_open_files_are_no_hindrance(store: FaultServer) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < 2000:
-        pytest.skip("this machine allows too few open files")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (2000, hard))
-    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
-    try:
-        with open_transport(store.endpoint_url) as transport:
-            answers = transport.exchange([head("b", f"key-{n}") for n in range(20)])
-    finally:
-        for number in opened:
-            os.close(number)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert [answer.status for answer in answers] == [200] * 20
-
-
-def test_every_kind_of_call_is_counted_by_its_name(store: FaultServer) -> None:
-    counters = Counters()
-    with open_transport(store.endpoint_url, counters) as transport:
-        transport.exchange([replace(head("b", "key-1"), call=call) for call in Call])
-    assert counters == {f"requests.{call}": 1 for call in Call}
-
-
-def test_a_hostile_key_cannot_speak_to_the_terminal_through_an_error() -> None:
-    with scripted(b"") as port:
-        pass
-    with open_transport(f"http://127.0.0.1:{port}") as transport:
-        [answer] = transport.exchange([head("b", "a\x1b[31m\nb")])
-    assert str(answer.error).isprintable()
-    assert r"s3://b/a\x1b[31m\nb" in str(answer.error)

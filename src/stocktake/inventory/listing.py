@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stocktake.inventory.calls import CallPlan
-from stocktake.model.errors import ContradictionError
+from stocktake.model.errors import ContradictionError, ServerError
 from stocktake.model.keys import KeyRange
 from stocktake.model.runs import Counters, InventoryRun
 from stocktake.store.failures import failure
 from stocktake.store.pages import Page, page_request, read_page
+from stocktake.store.requests import Request
 from stocktake.store.transport import Transport
 
 # Pages without a row but with more to come: legal (a store may skip over what was deleted), but not for ever.
@@ -79,7 +80,7 @@ def list_range(
 
 
 def _fetch(run: InventoryRun, plan: CallPlan, marker: Marker, transport: Transport) -> Page:
-    what = f"cannot list s3://{run.bucket}/{run.configuration.prefix} after {marker.key!r}"
+    """The page behind `marker`. A damaged one is asked for again: a proxy's error page comes with status 200, too."""
     request = page_request(
         run.bucket,
         run.configuration.prefix,
@@ -92,12 +93,38 @@ def _fetch(run: InventoryRun, plan: CallPlan, marker: Marker, transport: Transpo
         request_payer=run.source.request_payer,
         rows_max=run.limits.page_rows_max,
     )
-    [answer] = transport.exchange([request])
-    if answer.error is not None:
-        raise answer.error
-    if answer.status != HTTPStatus.OK:
-        raise failure(answer.status, answer.body, answer.headers, what)
-    return read_page(answer.body, versions=run.configuration.all_versions)
+    what = f"cannot list s3://{run.bucket}/{run.configuration.prefix} after {marker.key!r}"
+    return fetch_page(
+        request,
+        what,
+        transport,
+        versions=run.configuration.all_versions,
+        tries_max=run.limits.tries_max,
+    )
+
+
+def fetch_page(
+    request: Request, what: str, transport: Transport, *, versions: bool, tries_max: int
+) -> Page:
+    """The page that `request` asks for; `what` begins the message where it cannot be had.
+
+    Raises:
+        StoreError: the store refuses it, or no readable page came in `tries_max` tries.
+    """
+    for tries in range(1, tries_max + 1):
+        [answer] = transport.exchange([request])
+        if answer.error is not None:
+            raise answer.error
+        if answer.status != HTTPStatus.OK:
+            raise failure(answer.status, answer.body, answer.headers, what)
+        try:
+            return read_page(answer.body, versions=versions)
+        except ServerError as error:
+            if tries == tries_max:
+                raise ServerError(
+                    f"{what}: {error.message} ({tries} tries)", hint=error.hint
+                ) from error
+    raise AssertionError("unreachable: the last try returns or raises")
 
 
 def check_page(page: Page, marker: Marker, *, prefix: str, versions: bool) -> pa.RecordBatch:
@@ -129,9 +156,10 @@ def check_page(page: Page, marker: Marker, *, prefix: str, versions: bool) -> pa
 
 def _interleaved(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The rows of a page whose delete markers all stand behind its versions, as moto has them, by key; any other
-    page as it is."""
+    page as it is.
+    """
     markers = batch.column("is_delete_marker")
-    first = pc.index(markers, True).as_py()  # noqa: FBT003 - pyarrow's form
+    first = pc.index(markers, True).as_py()
     if first < 1 or not pc.all(markers[first:]).as_py():
         return batch
     runs = (batch.column("key")[:first], batch.column("key")[first:])
@@ -151,9 +179,7 @@ def next_marker(page: Page, batch: pa.RecordBatch, marker: Marker) -> Marker:
     """
     if batch.num_rows:
         key = batch.column("key")[-1].as_py()
-        # The row's own version, not the store's marker: one store says `null` behind a delete marker and skips rows.
-        version = batch.column("version_id")[-1].as_py() or page.next_version or "null"
-        following = Marker(key, version)
+        following = Marker(key, _last_version(page, batch, key))
     else:
         following = Marker(
             page.next_key or marker.key, page.next_version or marker.version, page.next_token
@@ -163,6 +189,18 @@ def next_marker(page: Page, batch: pa.RecordBatch, marker: Marker) -> Marker:
             f"the store promises more, but its marker stands still after {marker.key!r}"
         )
     return following
+
+
+def _last_version(page: Page, batch: pa.RecordBatch, key: str) -> str:
+    """The version of `key` that the page ends with: the last row's own rather than the store's marker, for one store
+    says `null` behind a delete marker and so skips rows. Where the rows had to be put in order, which of them came
+    last only the marker tells.
+    """
+    own = batch.column("version_id")[-1].as_py() or "null"
+    if batch is page.batch:
+        return str(own)
+    of_key = batch.filter(pc.equal(batch.column("key"), key)).column("version_id").to_pylist()
+    return page.next_version if page.next_version in of_key and page.next_version else str(own)
 
 
 def _upto(batch: pa.RecordBatch, upto: str) -> pa.RecordBatch:

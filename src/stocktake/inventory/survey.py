@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from http import HTTPStatus
 
+from stocktake.inventory.listing import fetch_page
 from stocktake.model.errors import StoreError
 from stocktake.model.keys import KeyRange
 from stocktake.model.runs import InventoryRun
-from stocktake.store.failures import failure
-from stocktake.store.pages import Page, page_request, read_page
+from stocktake.store.pages import Page, page_request
 from stocktake.store.transport import Transport
 
 RANGES_PER_PROCESS = (
@@ -83,11 +82,6 @@ def _page(run: InventoryRun, transport: Transport, after: str, delimiter: str = 
         rows_max=run.limits.page_rows_max,
         delimiter=delimiter,
     )
-    [answer] = transport.exchange([request])
-    if answer.error is not None:
-        raise answer.error
-    if answer.status != HTTPStatus.OK:
-        raise failure(
-            answer.status, answer.body, answer.headers, f"cannot list s3://{run.bucket}/{prefix}"
-        )
-    return read_page(answer.body, versions=run.configuration.all_versions)
+    what = f"cannot list s3://{run.bucket}/{prefix}"
+    versions = run.configuration.all_versions
+    return fetch_page(request, what, transport, versions=versions, tries_max=run.limits.tries_max)

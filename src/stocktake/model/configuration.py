@@ -198,8 +198,9 @@ def configuration_error(error: ValidationError) -> ConfigurationError:
         else f", found `{str(first['input'])[:80]}`"
     )
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    text = f"malformed inventory configuration: {where}: {first['msg']}{found}{more}"
     return ConfigurationError(
-        f"malformed inventory configuration: {where}: {first['msg']}{found}{more}",
+        "".join(char if char.isprintable() else repr(char)[1:-1] for char in text),
         hint="expected what `aws s3api put-bucket-inventory-configuration` takes, as JSON or XML",
     )
 
@@ -223,4 +224,8 @@ def bucket_arn(name: str) -> str:
 
 def valid_bucket_name(name: str) -> bool:
     """Whether stores may have a bucket of this name: AWS's rules and the laxer old ones, but never an ARN."""
-    return _BUCKET_PATTERN.fullmatch(name) is not None and not name.startswith("arn:")
+    return (
+        _BUCKET_PATTERN.fullmatch(name) is not None
+        and not name.startswith("arn:")
+        and name not in {".", ".."}  # in a path they would name another place
+    )

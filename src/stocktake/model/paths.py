@@ -88,11 +88,11 @@ def report_folder_name(text: str) -> bool:
 
 def parse_manifest_key(key: str) -> ReportPaths | None:
     """The report a manifest.json's key belongs to, or None where the key is not of AWS's form."""
-    *root, folder, name = "", *key.split("/")
-    if name != MANIFEST or not any(root) or not report_folder_name(folder):
+    root, _, folder = key.removesuffix(f"/{MANIFEST}").rpartition("/")
+    if not key.endswith(f"/{MANIFEST}") or not root or not report_folder_name(folder):
         return None
     try:
         moment = datetime.strptime(folder, _FOLDER_FORM).replace(tzinfo=UTC)
     except ValueError:  # the digits are there but name no day
         return None
-    return ReportPaths("/".join(root), moment)
+    return ReportPaths(root, moment)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from stocktake.model.configuration import InventoryConfiguration
@@ -38,6 +38,11 @@ class SidecarFile(_Part):
     upto: str | None = None
     first_key: str | None = None
     last_key: str | None = None
+
+    @model_validator(mode="after")
+    def _covers_keys(self) -> SidecarFile:
+        KeyRange(self.after, self.upto)
+        return self
 
 
 class Sidecar(_Part):
@@ -101,5 +106,7 @@ def parse_sidecar(body: bytes) -> Sidecar:
     """
     try:
         return Sidecar.model_validate_json(body)
-    except (ValidationError, ValueError) as error:
-        raise ManifestError(f"not a stocktake.json: {str(error).splitlines()[0]}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the document"
+        raise ManifestError(f"not a stocktake.json: {where}: {first['msg']}") from error

@@ -31,21 +31,12 @@ def opened_files(address: str, store: Store) -> Iterator[tuple[ReportFiles, str]
 
     Raises:
         AddressError: it is no address.
-        StoreError: the bucket cannot be reached.
+        UsageError: the store is described in a way that makes no sense.
+        CredentialsError: there are none to ask with.
     """
     where = parse_address(address, folder=settings().working_folder)
     if isinstance(where, LocalAddress):
         yield FolderFiles.at(where.path)
         return
-    with Client.open(_connected(where.bucket, store), Counter()) as client:
+    with Client.open(Connection.open(store), Counter()) as client:
         yield BucketFiles(client, where.bucket), where.key
-
-
-def _connected(bucket: str, store: Store) -> Connection:
-    """A connection to the region the bucket is in."""
-    connection = Connection.open(store)
-    with Client.open(connection, Counter()) as client:
-        region = client.bucket_region(bucket, list_prefix=None)
-    return (
-        connection if region in (None, connection.region) else Connection.open(store, region=region)
-    )
