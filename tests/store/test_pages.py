@@ -326,7 +326,7 @@ def test_keys_are_decoded_only_where_the_answer_says_that_they_are_encoded() -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["100%", "%zz", "%%41", "%2", "a%2%46", "%F0%9F%98%80%", "x%25%32%35"]
+    "text", ["100%", "%zz", "%%41", "%2", "a%2%46", "%2%35", "%F0%9F%98%80%", "x%25%32%35"]
 )
 def test_percent_signs_that_begin_no_escape_stand_for_themselves(text: str) -> None:
     body = written([object_row("KEY"), object_row("z")], AWS_STYLE, versions=False)
@@ -431,6 +431,9 @@ def test_a_page_cut_anywhere_is_an_error_and_never_a_shorter_page(name: str) -> 
         (b"<Key>a</Key>", b"<Key/>", "without a key"),
         (b"<Key>a</Key>", b"<Key>a</Key><Key>b</Key>", "<Key> twice"),
         (b"<Key>a</Key>", b"<Key>a<b>c</b></Key>", "expected text"),
+        (b"<Size>1<", b"<Size><b>1</b><", "expected text"),
+        (b"<Key>a</Key>", b"<Key>a</Key><Type>a & b</Type>", "damaged XML"),
+        (b"<Key>a</Key>", b"<Key>a</Key><Type>&unknown;</Type>", "damaged XML"),
         (b"<Key>a</Key>", b"<Key>\xff</Key>", "damaged XML"),
         (b"<Key>a</Key>", b"<Key>&unknown;</Key>", "damaged XML"),
         (b"<Key>a</Key>", b"<Key>&#xD800;</Key>", "damaged XML"),
@@ -486,6 +489,23 @@ def test_an_unusual_page_is_left_to_the_exact_reader(old: bytes, new: bytes) -> 
     body = body.replace(old, new)
     assert read_fast(body, versions=False) is None
     assert keys(read_page(body, versions=False)) == ["first", "a", "z"]
+
+
+@pytest.mark.parametrize("forbidden", [b"\x00", b"\x1f", b"\r", b"\xef\xbf\xbe", b"\xef\xbf\xbf"])
+def test_what_a_parser_refuses_or_changes_is_left_to_the_exact_reader(forbidden: bytes) -> None:
+    rows = [object_row("a", ("Owner/ID", "ID")), object_row("b", ("Owner/ID", "me"))]
+    body = written(rows, AWS_STYLE, versions=False).replace(b">ID<", b">x" + forbidden + b"y<")
+    assert read_fast(body, versions=False) is None
+    read = {b"\r": "\n"}.get(forbidden, forbidden.decode())
+    assert column(read_page(body, versions=False), "object_owner") == [f"x{read}y", "me"]
+
+
+def test_references_in_texts_that_no_column_takes_do_not_slow_a_page_down() -> None:
+    rows = [
+        object_row(key, ("Owner/ID", "me"), ("Owner/DisplayName", "R&D <x> 'y'")) for key in "ab"
+    ]
+    body = written(rows, Style(url_encoded=False), versions=False).replace(b"'", b"&#39;")
+    assert column(agreed(body, versions=False), "object_owner") == ["me", "me"]
 
 
 def test_records_hidden_in_a_comment_or_another_element_are_none() -> None:

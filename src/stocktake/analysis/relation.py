@@ -13,6 +13,9 @@ from stocktake.model.fields import FLAG, MOMENT, NUMBER, TEXT, Field
 
 VIEW = "inventory_report"
 
+# Every file that is being read holds one; DuckDB's own choice is 32 MB.
+_CSV_BUFFER_BYTES = 8 * 2**20
+
 SQL_TYPES = {TEXT: "VARCHAR", FLAG: "BOOLEAN", NUMBER: "BIGINT", MOMENT: "TIMESTAMPTZ"}
 
 
@@ -66,7 +69,8 @@ def _csv_source(fields: Sequence[Field], urls: Sequence[str]) -> str:
     types = ", ".join(f"{literal(field.column)}: {literal(_type(field))}" for field in fields)
     return (
         f"read_csv({_list(urls)}, columns = {{{types}}}, auto_detect = false, header = false, delim = ',',"
-        " quote = '\"', escape = '\"', nullstr = '', compression = 'gzip')"
+        " quote = '\"', escape = '\"', nullstr = '', compression = 'gzip',"
+        f" buffer_size = {_CSV_BUFFER_BYTES})"
     )
 
 

@@ -183,7 +183,7 @@ class Engine:
             str(reports_out),
         ]
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command, pass_fds=(tasks_in, reports_out), stdin=subprocess.DEVNULL
+            command, pass_fds=(tasks_in, reports_out), stdin=subprocess.DEVNULL, process_group=0
         )
         close(tasks_in)
         close(reports_out)

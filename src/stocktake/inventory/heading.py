@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -176,7 +177,7 @@ def _settle_forbidden(asked: _Round, counters: Counters) -> None:
     renewed_before = counters["renewals"]
     [proof] = asked.prove(forbidden[-1:])
     _raise_if_credentials(proof)
-    if counters["renewals"] != renewed_before or proof.status < _BAD:
+    if counters["renewals"] != renewed_before or _readable(proof):
         asked.repeat(forbidden)
 
 
@@ -194,7 +195,7 @@ def _settle_bad(asked: _Round, counters: Counters) -> None:
     asked.repeat(
         row
         for row, proof in proofs.items()
-        if row not in asked.sse_c and (renewed or proof.status < _BAD)
+        if row not in asked.sse_c and (renewed or _readable(proof))
     )
     for row, proof in proofs.items():
         if (
@@ -203,6 +204,14 @@ def _settle_bad(asked: _Round, counters: Counters) -> None:
             and asked.answers[row].status == _BAD
         ):
             asked.answers[row] = Answer(proof.status, b"", b"")
+
+
+def _readable(proof: Answer) -> bool:
+    """Whether the store let the object be read, so that the HEAD was refused for a passing reason."""
+    # An empty object has no first byte.
+    return proof.error is None and (
+        proof.status < _BAD or proof.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+    )
 
 
 def _raise_if_credentials(proof: Answer) -> None:

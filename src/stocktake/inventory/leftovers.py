@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from stocktake.model.addresses import LocalAddress
 from stocktake.model.errors import InventoryError, StoppedError
@@ -13,33 +14,42 @@ from stocktake.store.destinations import Destination
 NAMED_MAX = 20
 
 
-def remove_leftovers(
-    error: InventoryError, keys: Sequence[str], run: InventoryRun, destination: Destination
-) -> InventoryError:
-    """Remove the objects at `keys`, in that order; the same error, which says so where one could not be removed.
+@contextmanager
+def settling_leftovers(
+    run: InventoryRun, destination: Destination, data: Sequence[str], placed: Sequence[str]
+) -> Iterator[None]:
+    """While this lasts a report comes into being: the data files at `data`, then what makes them one at `placed`, the
+    newest first. Where that fails, all of it is removed; where it is stopped, the error's hint names what is left.
+    """
+    try:
+        yield
+    except StoppedError as error:
+        left = [key for key in data if destination.exists(key)]
+        error.hint = (
+            _sentence(left, run, destination) if left else "nothing was left in the destination"
+        )
+        raise
+    except InventoryError as error:
+        if rest := _remove([*placed, *data], destination):
+            error.hint = f"{error.hint}; {_sentence(rest, run, destination)}".removeprefix("; ")
+        raise
+    except BaseException:  # a defect: what was delivered is of no use to anybody
+        _remove([*placed, *data], destination)
+        raise
+
+
+def _remove(keys: Sequence[str], destination: Destination) -> Sequence[str]:
+    """Remove the objects at `keys`, in that order; those that are left.
 
     The first that cannot be removed ends it: what lies behind it in the list may be what it vouches for.
     """
     for position, key in enumerate(keys):
         try:
-            destination.remove(key)
+            if destination.exists(key):
+                destination.remove(key)
         except InventoryError:
-            error.hint = (
-                f"{error.hint}; {_sentence(keys[position:], run, destination)}".removeprefix("; ")
-            )
-            break
-    return error
-
-
-def say_leftovers(
-    error: StoppedError, keys: Sequence[str], run: InventoryRun, destination: Destination
-) -> StoppedError:
-    """The same error, whose hint says which data files lie in the destination and how to remove them."""
-    left = [key for key in keys if destination.exists(key)]
-    error.hint = (
-        _sentence(left, run, destination) if left else "nothing was left in the destination"
-    )
-    return error
+            return keys[position:]
+    return ()
 
 
 def _sentence(keys: Sequence[str], run: InventoryRun, destination: Destination) -> str:

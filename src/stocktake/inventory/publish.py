@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from stocktake.inventory.enrichment import fields_never_known
 from stocktake.model.errors import InventoryError, ReportExistsError
 from stocktake.model.manifest import (
     Manifest,
@@ -78,7 +79,6 @@ def describe_run(
     *,
     generator: str,
     endpoint: str,
-    never: tuple[str, ...],
     warnings: tuple[str, ...],
     started: datetime,
     finished: datetime,
@@ -97,7 +97,7 @@ def describe_run(
         retries=counters["retries"],
         problems=group(counters, "problems"),
         unknowable=group(counters, "unknowable"),
-        never=never,
+        never=fields_never_known(run.fields),
         warnings=warnings,
         files=tuple(sidecar_file(file) for file in files),
     )

@@ -17,18 +17,15 @@ from uuid import uuid4
 
 from stocktake.inventory.delivery import open_destination
 from stocktake.inventory.engine import POLL_S, Engine
-from stocktake.inventory.enrichment import fields_never_known
 from stocktake.inventory.heading import HIDDEN
-from stocktake.inventory.leftovers import remove_leftovers, say_leftovers
+from stocktake.inventory.leftovers import settling_leftovers
 from stocktake.inventory.permissions import settle_silence
 from stocktake.inventory.publish import describe_run, publish
 from stocktake.inventory.spool import spool_folder
 from stocktake.inventory.survey import Survey, survey
 from stocktake.model.errors import (
     IncompleteRunError,
-    InventoryError,
     ReportExistsError,
-    StoppedError,
 )
 from stocktake.model.keys import KeyRange
 from stocktake.model.paths import ReportPaths, configuration_root
@@ -79,7 +76,7 @@ def take_inventory(
             stop=stop,
         )
         placed: list[str] = []
-        try:
+        with settling_leftovers(run, destination, engine.named, placed):
             with engine:
                 files = engine.work(ranges.ranges)
             check_files(files, KeyRange(), counters["rows"])
@@ -87,30 +84,24 @@ def take_inventory(
             _count_unknowable(counters)
             _check_strict(run, counters)
             on_progress(_progress(RunStage.PUBLISH, counters, ranges, ""))
-            warnings = _warnings(ranges, counters)
             sidecar = describe_run(
                 run,
                 files,
                 counters,
                 generator=f"stocktake {version('stocktake')}",
                 endpoint=connection.endpoint_url(run.bucket),
-                never=fields_never_known(run.fields),
-                warnings=warnings,
+                warnings=_warnings(ranges, counters),
                 started=started,
                 finished=now(),
             )
             manifest = publish(run, paths, files, sidecar, destination=destination, placed=placed)
-        except StoppedError as stopped:
-            raise say_leftovers(stopped, engine.named, run, destination) from stopped
-        except InventoryError as error:
-            raise remove_leftovers(error, [*placed, *engine.named], run, destination) from error
         return InventoryResult(
             address=destination.uri(paths.manifest),
             manifest=manifest,
             counters=counters,
             seconds=(now() - started).total_seconds(),
             files=files,
-            warnings=warnings,
+            warnings=sidecar.warnings,
         )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import queue
-import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -163,8 +162,6 @@ def _taken(counters: Counters) -> Counters:
 
 def main(tasks_fd: int, reports_fd: int) -> None:
     """Serve one run over two pipes; end when the tasks end."""
-    # Ctrl-C reaches the whole group of processes; it is the parent's to decide what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     tasks, reports = Pipe(tasks_fd, writable=False), Pipe(reports_fd, readable=False)
     lock = threading.Lock()
 

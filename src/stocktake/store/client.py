@@ -33,6 +33,7 @@ from stocktake.store.uploads import (
     UploadLimits,
     WriteOptions,
     add_content_md5,
+    put_new_object,
     put_object,
     try_write,
     upload_file,
@@ -256,6 +257,22 @@ class Client(AbstractContextManager["Client"]):
         (uploads.CONTENT_TYPES).
         """
         put_object(self._s3, bucket, key, body, WriteOptions(encryption, owner_full_control))
+
+    def put_new(
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        *,
+        encryption: Encryption | None,
+        owner_full_control: bool,
+    ) -> bool:
+        """As `put`, unless there is an object of that name: then False. A store that does not know the condition
+        stores the object all the same.
+        """
+        return put_new_object(
+            self._s3, bucket, key, body, WriteOptions(encryption, owner_full_control)
+        )
 
     def upload(
         self,

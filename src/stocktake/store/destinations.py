@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from stocktake.model.configuration import Encryption, bucket_arn
-from stocktake.model.errors import EncryptionNotAppliedError, InventoryError
+from stocktake.model.errors import EncryptionNotAppliedError, InventoryError, ReportExistsError
 from stocktake.store.client import Client, Head
 from stocktake.store.folders import FolderDestination
 from stocktake.store.uploads import WriteOptions
@@ -123,8 +123,11 @@ class BucketDestination(AbstractContextManager["BucketDestination"]):
         return self._client.exists(self._bucket, key)
 
     def put(self, key: str, body: bytes) -> None:
-        """Deliver a small object."""
-        self._client.put(self._bucket, key, body, **self._asked)
+        """Deliver a small object, never over another run's where the store can tell (If-None-Match)."""
+        stored = self._client.put_new(self._bucket, key, body, **self._asked)
+        # A lost answer makes the client send it twice; what lies there may be what was sent first.
+        if not stored and self._client.read(self._bucket, key, 2 * len(body) + 1) != body:
+            raise ReportExistsError(f"{self.uri(key)} is there already, and not this run's")
         self._confirm_encryption(key)
 
     def upload(self, key: str, path: Path, stopping: threading.Event | None = None) -> None:

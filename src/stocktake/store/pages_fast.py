@@ -43,7 +43,6 @@ _REFERENCE = re.compile(b"|".join(_REFERENCES))
 _QUOTES = (b"&quot;", b"&#34;", b'"')
 _ANY_QUOTE = b"any"
 _FORBIDDEN = bytes(code for code in range(0x20) if code not in b"\t\n")
-_SPACE = b" \t\n"
 _PARTING = b"\xff"  # a byte that no UTF-8 holds
 
 
@@ -112,11 +111,14 @@ def _record_area(body: bytes, names: tuple[str, ...]) -> _Area:
 
 
 def _around(area: _Area, *, versions: bool) -> Listing:
-    """What stands around the records, parsed exactly, with one empty record in their place."""
+    """What stands around the records, parsed exactly, with one empty record in their place.
+
+    Where that one is no child of the root, the records are none either: they stand in a comment or somewhere else.
+    """
     head, tail = area.body[: area.start], area.body[area.stop :]
     declaration = _DECLARATION.match(head)
     told = declaration[0].lower() if declaration else b""
-    if b"<!" in head or b"<!" in tail or (b"encoding" in told and b"utf-8" not in told):
+    if b"encoding" in told and b"utf-8" not in told:
         raise _UnusualError
     try:
         listing = parse_listing(
@@ -216,8 +218,6 @@ def _learnt(area: _Area, at: int) -> Layout:
             continue
         element = Element(name, empty=True, filled=False) if empty else _closed(name, stack.pop())
         spaced = spaced or bool(behind)
-        if behind.strip(_SPACE):
-            break
         if not stack:
             return Layout(element.inner, spaced)
         if any(element.name == other.name for other in stack[-1][1]):
@@ -229,7 +229,7 @@ def _learnt(area: _Area, at: int) -> Layout:
 
 def _closed(name: bytes, opened: tuple[bytes, list[Element], bytes]) -> Element:
     opened_name, inner, text = opened
-    if opened_name != name or (inner and text.strip(_SPACE)):
+    if opened_name != name:
         raise _UnusualError
     quote = next(
         (q for q in _QUOTES if text.startswith(q) and text.endswith(q) and len(text) >= 2 * len(q)),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _MD5_PIECE_BYTES = 2**20
 STOP_LOOKED_FOR_EVERY_S = 0.02
 _NOT_ALLOWED, _NOT_IMPLEMENTED = 405, 501
+_CONDITION_FAILED = (409, 412)  # 409: another such PUT is under way
 
 # Genuine reports do not show which types AWS sets. These are what browsers and tools expect; data
 # files get S3's own default. No Content-Encoding on .csv.gz: clients would unpack it behind the
@@ -94,6 +95,25 @@ def put_object(s3: S3Client, bucket: str, key: str, body: bytes, options: WriteO
     """Store `body` in one request."""
     with _writing(bucket, key, options):
         s3.put_object(Bucket=bucket, Key=key, Body=body, **options.arguments(key))
+
+
+def put_new_object(s3: S3Client, bucket: str, key: str, body: bytes, options: WriteOptions) -> bool:
+    """Store `body` in one request unless there is such an object; False where there is.
+
+    A store that refuses the condition itself (501) is asked without it.
+    """
+    try:
+        with _writing(bucket, key, options):
+            s3.put_object(
+                Bucket=bucket, Key=key, Body=body, IfNoneMatch="*", **options.arguments(key)
+            )
+    except StoreError as error:
+        if error.status in _CONDITION_FAILED:
+            return False
+        if error.status != _NOT_IMPLEMENTED:
+            raise
+        put_object(s3, bucket, key, body, options)
+    return True
 
 
 def upload_file(

@@ -1,0 +1,245 @@
+"""What HEAD, ACL and tagging add to listed rows, and what becomes of a row when they cannot."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from stocktake.model.errors import CredentialsError
+from tests.inventory.lanes import open_lane
+from tests.servers.fault import (
+    Action,
+    FaultServer,
+    FixtureObject,
+    ignore_subresource,
+    internal_error,
+    reset,
+    respond,
+    slow_down,
+    without_headers,
+)
+
+KMS = {
+    "x-amz-server-side-encryption": "aws:kms",
+    "x-amz-server-side-encryption-aws-kms-key-id": "arn:aws:kms:r:1:key/k",
+}
+
+
+def one(rows: list[dict[str, object]], key: str) -> dict[str, object]:
+    [row] = [row for row in rows if row["key"] == key]
+    return row
+
+
+def test_a_refused_object_keeps_its_row_with_what_listing_knew(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket(
+        "b", [FixtureObject("mine", size=1), FixtureObject("theirs", size=2, denied=True)]
+    )
+    with open_lane(fault_server.as_server(), "b", monkeypatch, fields="all,ObjectTags") as lane:
+        rows = lane.reported()
+    theirs = one(rows, "theirs")
+    assert (theirs["size"], theirs["storage_class"]) == (2, "STANDARD")
+    assert theirs["encryption_status"] is None
+    assert theirs["bucket_key_status"] is None
+    assert theirs["object_tags"] is None
+    document = json.loads(base64.b64decode(str(theirs["object_access_control_list"])))
+    assert document["status"] == "UNAVAILABLE"
+    assert one(rows, "mine")["encryption_status"] == "NOT-SSE"
+    assert lane.problems() == {"refused": 1}
+
+
+def test_sse_c_is_believed_only_when_the_store_says_so(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket(
+        "b",
+        [
+            FixtureObject("customer", sse_c=True),
+            FixtureObject("odd"),
+            FixtureObject("once"),
+            FixtureObject("plain"),
+        ],
+    )
+    fault_server.rule(respond(400, "InvalidRequest", "no such luck"), key="odd")
+    fault_server.rule(
+        respond(400, "Whatever", "just once"), operation="HeadObject", key="once", times=1
+    )
+    with open_lane(fault_server.as_server(), "b", monkeypatch, fields="EncryptionStatus") as lane:
+        found = {row["key"]: row["encryption_status"] for row in lane.reported()}
+    assert found == {"customer": "SSE-C", "odd": None, "once": "NOT-SSE", "plain": "NOT-SSE"}
+    assert lane.problems() == {"failed": 1}
+
+
+@pytest.mark.parametrize(
+    "fault", [slow_down(), internal_error(), reset()], ids=["slow down", "500", "reset"]
+)
+def test_a_passing_fault_leaves_no_trace_in_the_rows(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch, fault: Action
+) -> None:
+    fault_server.bucket("b", [FixtureObject(f"k{n}", head_headers=KMS) for n in range(40)])
+    fault_server.rule(fault, operation="HeadObject", nth=1, per_target=True)
+    with open_lane(fault_server.as_server(), "b", monkeypatch, fields="EncryptionStatus") as lane:
+        assert {row["encryption_status"] for row in lane.reported()} == {"SSE-KMS"}
+    assert lane.problems() == {}
+
+
+def test_an_object_whose_head_keeps_failing_is_counted_and_the_rest_is_whole(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket("b", [FixtureObject(f"k{n}", head_headers=KMS) for n in range(10)])
+    fault_server.rule(internal_error(), operation="HeadObject", key="k3")
+    with open_lane(
+        fault_server.as_server(), "b", monkeypatch, fields="EncryptionStatus,KmsKeyArn"
+    ) as lane:
+        rows = lane.reported()
+    assert one(rows, "k3")["encryption_status"] is None
+    assert {str(row["kms_key_arn"]) for row in rows if row["key"] != "k3"} == {
+        KMS["x-amz-server-side-encryption-aws-kms-key-id"]
+    }
+    assert lane.problems() == {"failed": 1}
+
+
+def test_credentials_that_are_no_longer_accepted_end_the_run_and_are_not_taken_for_refusals(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = fault_server.bucket("b", [FixtureObject(f"k{n}") for n in range(20)])
+    fault_server.after_page(1, lambda: fault_server.require({"somebody else"}))
+    with (
+        open_lane(fault_server.as_server(), "b", monkeypatch, fields="EncryptionStatus") as lane,
+        pytest.raises(CredentialsError),
+    ):
+        lane.reported()
+    assert bucket.keys()
+
+
+def test_sub_resources_that_answer_with_something_else_are_no_answer(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket(
+        "b", [FixtureObject("k", body=b"<Tagging>" + b"x" * 3_000_000, tags={"a": "b"})]
+    )
+    fault_server.rule(ignore_subresource())
+    with open_lane(
+        fault_server.as_server(),
+        "b",
+        monkeypatch,
+        fields="ObjectAccessControlList,ObjectOwner,ObjectTags",
+    ) as lane:
+        [row] = lane.reported()
+    assert row["object_tags"] is None
+    assert row["object_access_control_list"] is None
+    assert row["object_owner"] is not None  # listing knew it
+    assert lane.problems() == {}
+    assert lane.counters["without.acl"] == lane.counters["without.tagging"] == 1
+
+
+def test_tags_cost_a_call_only_where_there_are_some_and_one_to_prove_the_permission(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tagged = [FixtureObject(f"t{n}", tags={"n": str(n), "é": "ü"}) for n in range(3)]
+    fault_server.bucket("b", [*tagged, *(FixtureObject(f"u{n}") for n in range(20))])
+    with open_lane(
+        fault_server.as_server(), "b", monkeypatch, fields="EncryptionStatus,ObjectTags"
+    ) as lane:
+        rows = lane.reported()
+    assert json.loads(str(one(rows, "t2")["object_tags"])) == {"n": "2", "é": "ü"}
+    assert {row["object_tags"] for row in rows if str(row["key"]).startswith("u")} == {"{}"}
+    assert fault_server.counts["GetObjectTagging"] == 4
+
+
+def test_tags_that_may_be_withheld_are_unknown_and_not_none(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket(
+        "b", [FixtureObject(f"k{n}", tags={"a": "b"}) for n in range(5)], withheld={"tagging"}
+    )
+    with open_lane(
+        fault_server.as_server(), "b", monkeypatch, fields="EncryptionStatus,ObjectTags"
+    ) as lane:
+        rows = lane.reported()
+    assert {row["object_tags"] for row in rows} == {None}
+    assert lane.counters["unknowable.ObjectTags"] == 4
+    assert lane.problems() == {"refused": 1}
+
+
+def test_head_always_names_the_version_and_never_asks_about_a_delete_marker(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket(
+        "b",
+        [
+            FixtureObject("k", version_id="v3", delete_marker=True),
+            FixtureObject("k", version_id="v2", head_headers=KMS),
+            FixtureObject("k"),
+        ],
+    )
+    with open_lane(
+        fault_server.as_server(),
+        "b",
+        monkeypatch,
+        fields="EncryptionStatus,BucketKeyStatus",
+        versions="All",
+    ) as lane:
+        rows = lane.reported()
+    found = [
+        (row["version_id"], row["encryption_status"], row["bucket_key_status"]) for row in rows
+    ]
+    assert found == [
+        (None, "NOT-SSE", "DISABLED"),
+        ("v2", "SSE-KMS", "DISABLED"),
+        ("v3", None, "DISABLED"),
+    ]
+    asked = [entry.query for entry in fault_server.log if entry.operation == "HeadObject"]
+    assert sorted(asked) == ["versionId=null", "versionId=v2"]
+
+
+def test_a_store_that_knows_no_null_version_is_asked_without_it(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket("b", [FixtureObject("k", head_headers=KMS)])
+    fault_server.rule(
+        respond(404), operation="HeadObject", where=lambda request: "versionId" in request.query
+    )
+    with open_lane(
+        fault_server.as_server(), "b", monkeypatch, fields="EncryptionStatus", versions="All"
+    ) as lane:
+        [row] = lane.reported()
+    assert row["encryption_status"] == "SSE-KMS"
+    assert lane.problems() == {}
+
+
+def test_checksums_are_asked_for_only_where_listing_lacks_them(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket(
+        "b",
+        [
+            FixtureObject("listed", checksum_algorithm="SHA256", checksum_value="abc="),
+            FixtureObject("silent"),
+        ],
+    )
+    with open_lane(
+        fault_server.as_server(), "b", monkeypatch, fields="EncryptionStatus,ChecksumAlgorithm"
+    ) as lane:
+        rows = lane.reported()
+    assert one(rows, "listed")["checksum_algorithm"] == "SHA256"
+    with open_lane(fault_server.as_server(), "b", monkeypatch, fields="ChecksumValue") as lane:
+        rows = lane.reported()
+    assert one(rows, "listed")["checksum_value"] == "SHA256:abc="
+    assert one(rows, "silent")["checksum_value"] is None
+
+
+def test_a_head_without_an_etag_is_not_taken_for_a_change(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket("b", [FixtureObject("k")])
+    fault_server.rule(without_headers("ETag", "Last-Modified"), operation="HeadObject")
+    with open_lane(
+        fault_server.as_server(), "b", monkeypatch, fields="ETag,EncryptionStatus"
+    ) as lane:
+        [row] = lane.reported()
+    assert row["e_tag"] is not None
+    assert lane.problems() == {}
