@@ -189,8 +189,8 @@ def embedded_store() -> Iterator[tuple[str, int]]:
         ) from error
     logging.getLogger("werkzeug").disabled = True  # it tells of every request
     # The application for S3 alone: to find out which of AWS's services is meant would take a third
-    # of every request's time.
-    server = make_server("127.0.0.1", 0, create_backend_app("s3"), threaded=True)
+    # of every request's time. One request after the other: threads would only take turns.
+    server = make_server("127.0.0.1", 0, create_backend_app("s3"))
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

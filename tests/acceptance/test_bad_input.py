@@ -144,7 +144,7 @@ def test_a_store_that_does_not_answer_is_named(
             "run", source, tmp_path / "reports", "--endpoint-url", url,
             environment=moto_server.environment(),
         )  # fmt: skip
-    outcome.failed_clearly(1, url)
+    outcome.failed_clearly(1, url.removeprefix("http://"), "endpoint")
     assert not (tmp_path / "reports").exists()
 
 

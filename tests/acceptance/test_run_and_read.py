@@ -99,6 +99,17 @@ def test_the_result_is_one_json_object_and_words_go_to_stderr(run: Run, bucket: 
     assert result["seconds"] > 0
 
 
+def test_more_is_said_on_stderr_to_those_who_ask(run: Run, bucket: str) -> None:
+    folder, outcome = run("--json", "-v")
+    assert outcome.document["rows"] == len(KEYS)
+    assert f"taking s3://{bucket}/ of " in outcome.err
+    assert "published " in outcome.err
+    assert "testing" not in outcome.err  # who asks
+    assert "taking" not in run("--json")[1].err
+    shown = stocktake("show", folder / bucket / "stocktake", "-v")
+    assert "opened " in shown.err
+
+
 def test_the_default_fields_cost_no_call_per_object(run: Run) -> None:
     _, outcome = run("--json")
     assert set(outcome.document["requests"]) <= {"list", "control"}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,39 @@ def test_asked_twice_it_leaves_at_once_and_no_worker_goes_on(
         process.communicate(timeout=10)
     assert process.returncode in (130, 143)
     assert nobody_asks_any_more(slow_store)
+
+
+def test_a_terminal_is_drawn_on_and_left_in_order(slow_store: FaultServer, tmp_path: Path) -> None:
+    shown, terminal = pty.openpty()
+    words = ["run", "s3://slow", tmp_path / "reports", "--fields", "all", "--concurrency", "4"]
+    process = subprocess.Popen(
+        command(*words),
+        env={**os.environ, **slow_store.environment(), "TERM": "xterm", "NO_COLOR": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    with process, FileIO(shown) as screen:
+        drawn = b""
+        while b"requests" not in drawn:
+            drawn += screen.read(4096)
+        process.send_signal(signal.SIGINT)
+        while chunk := read_or_end(screen):
+            drawn += chunk
+    assert process.returncode == 130
+    assert b"listing" in drawn
+    assert b" s3://slow/" in drawn
+    assert drawn.rfind(b"\x1b[?25h") > drawn.rfind(b"\x1b[?25l") >= 0  # the cursor is back
+    assert b"\x1b[3" not in drawn  # no colour was asked for
+    assert b"error: " in drawn
+
+
+def read_or_end(screen: FileIO) -> bytes:
+    """What a terminal shows next; nothing once whoever drew on it has gone."""
+    try:
+        return screen.read(4096)
+    except OSError:
+        return b""
 
 
 def test_progress_comes_as_lines_where_there_is_no_terminal_and_not_at_all_when_quiet(

@@ -114,6 +114,18 @@ def test_an_answer_without_rows_still_has_its_columns(genuine: Report, output: O
         assert b"key" in body.splitlines()[0]
 
 
+@pytest.mark.parametrize("hostile", [False, True])
+def test_json_lines_say_what_any_json_reader_understands(tmp_path: Path, hostile: bool) -> None:
+    keys = ["a b", "z\u2028é", "\U0001f600"]
+    keys += ["\x00", "\n\t", '"', "\\", "\x1f", "\x7f"] if hostile else []
+    path = our_report(tmp_path, Format.CSV, [objects(sorted(keys))]).manifest_path
+    report = open_report(*FolderFiles.at(path))
+    body = texts(report, 'SELECT key AS "k""\\", size FROM inventory_report', Output.JSONL)
+    lines = [json.loads(line) for line in body.split("\n")[:-1]]
+    assert [line['k"\\'] for line in lines] == sorted(keys)
+    assert [line["size"] for line in lines] == list(range(len(keys)))
+
+
 VALUES = """SELECT sum(size) AS huge, 1.5::DECIMAL(4, 2) AS decimal, 'NaN'::DOUBLE AS nan,
   0.1::DOUBLE AS float, DATE '2024-05-06' AS day, TIME '01:02:03' AS time, INTERVAL 1 DAY AS period,
   TIMESTAMP '2024-05-06 01:02:03.000004' AS naive, [TIMESTAMPTZ '2024-05-06 00:00:00Z'] AS moments,

@@ -97,3 +97,10 @@ def _key(style: Style, key: str | None) -> str | None:
     if key is None or not style.url_encoded:
         return key
     return quote(key, safe="*-._")
+
+
+AWS_STYLE = Style(declaration='<?xml version="1.0" encoding="UTF-8"?>\n')
+
+
+def object_row(key: str, *more: tuple[str, str | None]) -> Row:
+    return Row("Contents", (("Key", key), ("LastModified", "2024-05-06T22:37:48.000Z"), *more))

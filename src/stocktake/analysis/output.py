@@ -74,13 +74,14 @@ def _gathered(answer: Answer) -> Iterator[pa.RecordBatch]:
 
 
 def _write_jsonl(answer: Answer, sink: BinaryIO) -> int:
-    rows = 0
     names = [json.dumps(name, ensure_ascii=False) for name in answer.columns]
+    rows = 0
     for batch in answer.batches():
-        columns = [_json_values(column) for column in batch.columns]
-        for values in zip(*columns, strict=True):
-            pairs = ", ".join(f"{name}: {value}" for name, value in zip(names, values, strict=True))
-            sink.write(f"{{{pairs}}}\n".encode())
+        parts: list[pa.Array | str] = []
+        for name, column in zip(names, batch.columns, strict=True):
+            parts += [f"{', ' if parts else '{'}{name}: ", _json_texts(column)]
+        lines = pc.binary_join_element_wise(*parts, "}\n", "")  # the last one stands between all
+        sink.write("".join(lines.to_pylist()).encode())
         rows += batch.num_rows
     return rows
 
@@ -181,10 +182,30 @@ def _moments(column: pa.Array) -> pa.Array:
     return pc.strftime(shown, format=f"%Y-%m-%dT%H:%M:%S{zone}")
 
 
-def _json_values(column: pa.Array) -> list[str]:
-    """Every value as JSON."""
-    values = _moments(column) if pa.types.is_timestamp(column.type) else column
-    return [_json(_fitted(value)) for value in values.to_pylist()]
+# What JSON does not write as it is: quotes, backslashes and control characters.
+_ESCAPED_IN_JSON = r'["\\\x00-\x1f]'
+
+
+def _json_texts(column: pa.Array) -> pa.Array:
+    """Every value as JSON text, null as `null`; whole columns at once where their type allows it."""
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        texts = _quoted(_moments(column))
+    elif pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        texts = column.cast(pa.string())
+    elif pa.types.is_string(kind) and not _any(pc.match_substring_regex(column, _ESCAPED_IN_JSON)):
+        texts = _quoted(column)
+    else:
+        texts = pa.array([_json(_fitted(value)) for value in column.to_pylist()], pa.string())
+    return pc.fill_null(texts, "null")
+
+
+def _quoted(texts: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise('"', texts, '"', "")
+
+
+def _any(flags: pa.Array) -> bool:
+    return pc.any(flags).as_py() is True
 
 
 def _json(value: object) -> str:

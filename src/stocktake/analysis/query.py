@@ -20,10 +20,10 @@ import pyarrow as pa
 
 from stocktake.analysis.relation import VIEW, identifier, literal, select_rows
 from stocktake.analysis.report import Report
-from stocktake.formats.dataset import orc_dataset
+from stocktake.formats.dataset import PulledDataset
 from stocktake.model.configuration import Format
 from stocktake.model.errors import DataFileError, InventoryError, QueryError
-from stocktake.model.fields import BY_COLUMN, BY_NAME, Field, Kind
+from stocktake.model.fields import BY_COLUMN, BY_NAME, Field, Kind, report_schema
 from stocktake.model.paths import DATA_SUFFIXES
 from stocktake.store.served import Served, ServedFiles
 
@@ -141,15 +141,25 @@ def _offer(
 ) -> None:
     """Make the view. Its first file is opened for that."""
     urls = [served.url(name) for name in served.names]
-    if report.manifest.format is Format.ORC and urls:
-        connection.register(_ORC_ROWS, orc_dataset(served.names, served))
+    if report.manifest.format is Format.ORC:
+        schema = report_schema(report.fields)
+        rows = PulledDataset(schema, lambda columns: _remembered(report.batches(columns), served))
+        connection.register(_ORC_ROWS, rows)
         stack.callback(connection.unregister, _ORC_ROWS)
         urls = [_ORC_ROWS]
     else:
         connection.register_filesystem(served)
         stack.callback(connection.unregister_filesystem, served.protocol)
-    rows = select_rows(report.manifest.format, report.fields, urls)
-    connection.execute(f"CREATE VIEW {identifier(VIEW)} AS {rows}")
+    selection = select_rows(report.manifest.format, report.fields, urls)
+    connection.execute(f"CREATE VIEW {identifier(VIEW)} AS {selection}")
+
+
+def _remembered(batches: Iterator[pa.RecordBatch], served: ServedFiles) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from batches
+    except InventoryError as error:
+        served.remember(error)
+        raise
 
 
 def _lock(connection: duckdb.DuckDBPyConnection) -> None:
@@ -205,19 +215,13 @@ class _Damage:
     def _named(self, text: str) -> str:
         """`text` with the engine's names of the data files replaced by where they are."""
         for name, file in zip(self.served.names, self.report.manifest.files, strict=True):
-            where = self.report.expected(file)
-            text = text.replace(self.served.url(name), where).replace(name, where)
+            text = text.replace(self.served.url(name), self.report.expected(file))
         return text
 
 
 # What stands in an engine's complaint about a file, and not in one about SQL: the file's address, and
-# the words of DuckDB's CSV reader, of its stream of Arrow rows and of decoding keys.
-_SIGNS_OF_DAMAGE = (
-    ServedFiles.url(""),
-    "CSV Error",
-    f"registered as '{_ORC_ROWS}'",
-    "using URL decoding",
-)
+# the words of DuckDB's CSV reader and of decoding keys.
+_SIGNS_OF_DAMAGE = (ServedFiles.url(""), "CSV Error", "using URL decoding")
 _QUOTED = re.compile(r'"([^"]+)"')
 _BY_WORD: dict[str, Field] = {name.lower(): field for name, field in BY_NAME.items()} | BY_COLUMN
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from types import FrameType
 
+_SHOW_CURSOR = b"\x1b[?25h"  # a live display hides it, and is not asked before leaving at once
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -24,6 +25,8 @@ class Stopping:
     def ask(self, signal_number: int, _frame: FrameType | None) -> None:
         """Take a signal in."""
         if self.event.is_set():
+            if os.isatty(2):
+                os.write(2, _SHOW_CURSOR)
             os._exit(128 + signal_number)
         self.signal_number = signal_number
         self.event.set()

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stocktake.inventory.calls import CallPlan
-from stocktake.model.errors import ContradictionError, ServerError
+from stocktake.model.errors import AccessDeniedError, ContradictionError, ServerError
 from stocktake.model.keys import KeyRange
 from stocktake.model.runs import Counters, InventoryRun
 from stocktake.store.failures import failure
@@ -116,7 +116,11 @@ def fetch_page(
         if answer.error is not None:
             raise answer.error
         if answer.status != HTTPStatus.OK:
-            raise failure(answer.status, answer.body, answer.headers, what)
+            error = failure(answer.status, answer.body, answer.headers, what)
+            if isinstance(error, AccessDeniedError):
+                permission = "s3:ListBucketVersions" if versions else "s3:ListBucket"
+                error.hint = f"the run needs {permission} on {request.bucket}"
+            raise error
         try:
             return read_page(answer.body, versions=versions)
         except ServerError as error:

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from stocktake.model.fields import Field, Source
 from stocktake.model.runs import Call, Counters, InventoryRun
 from stocktake.store.client import Client
+from stocktake.store.connection import Connection
 from stocktake.store.failures import read_error_code
 from stocktake.store.requests import Answer, Request
 from stocktake.store.transport import Transport
@@ -36,17 +37,22 @@ def settle_silence(
     counters: Counters,
     silent: tuple[str, str | None] | None,
     transport: Transport,
-    client: Client,
+    connection: Connection,
 ) -> None:
     """Turn the `said.F` and `silent.F` counts into `unknowable.F` where silence cannot be told from a refusal."""
     undecided = [permission for permission in _PROBES if _undecided(_of(run, permission), counters)]
-    if silent is not None and undecided and client.has_object_lock(run.bucket) is not False:
+    if silent is not None and undecided and _may_have_locks(run, counters, connection):
         for permission in undecided:
             if not _allowed(run, permission, silent, transport):
                 for field in _of(run, permission):
                     counters[f"unknowable.{field.name}"] += counters[f"silent.{field.name}"]
     for name in [name for name in counters if name.startswith(("said.", "silent."))]:
         del counters[name]
+
+
+def _may_have_locks(run: InventoryRun, counters: Counters, connection: Connection) -> bool:
+    with Client.open(connection, counters) as client:
+        return client.has_object_lock(run.bucket) is not False
 
 
 def _of(run: InventoryRun, permission: str) -> list[Field]:

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from uuid import uuid4
 
 from stocktake.inventory.delivery import open_destination
-from stocktake.inventory.engine import POLL_S, Engine
+from stocktake.inventory.engine import POLL_S, Engine, WorkPlan
 from stocktake.inventory.heading import HIDDEN
 from stocktake.inventory.leftovers import settling_leftovers
 from stocktake.inventory.permissions import settle_silence
@@ -31,7 +31,6 @@ from stocktake.model.keys import KeyRange
 from stocktake.model.paths import ReportPaths, configuration_root
 from stocktake.model.proof import check_files
 from stocktake.model.runs import Counters, InventoryResult, InventoryRun, Progress, RunStage, group
-from stocktake.store.client import Client
 from stocktake.store.connection import Connection
 from stocktake.store.destinations import Destination
 from stocktake.store.transport import Transport
@@ -56,8 +55,9 @@ def take_inventory(
     started = now()
     counters = Counters()
     with ExitStack() as doors:
+        folder = doors.enter_context(spool_folder(run.spool_folder))
+        engine = doors.enter_context(Engine(folder, counters, stop))
         connection = Connection.open(run.source, region=run.region)
-        source = doors.enter_context(Client.open(connection, counters))
         transport = doors.enter_context(Transport(connection, run.limits, counters))
         doors.enter_context(stopping(stop, transport))
         ranges = survey(run, transport)
@@ -66,21 +66,15 @@ def take_inventory(
         destination = doors.enter_context(open_destination(run, counters))
         paths = _free_paths(run, destination)
         destination.check_writable(paths.root)
-        folder = doors.enter_context(spool_folder(run.spool_folder))
-        engine = Engine(
-            run,
-            folder,
-            counters,
+        plan = WorkPlan(
             name_file=lambda: paths.data(uuid4(), run.configuration.delivery.format),
             on_progress=lambda key: on_progress(_progress(RunStage.LIST, counters, ranges, key)),
-            stop=stop,
         )
         placed: list[str] = []
         with settling_leftovers(run, destination, engine.named, placed):
-            with engine:
-                files = engine.work(ranges.ranges)
+            files = engine.work(run, ranges.ranges, plan)
             check_files(files, KeyRange(), counters["rows"])
-            settle_silence(run, counters, engine.silent, transport, source)
+            settle_silence(run, counters, engine.silent, transport, connection)
             _count_unknowable(counters)
             _check_strict(run, counters)
             on_progress(_progress(RunStage.PUBLISH, counters, ranges, ""))

@@ -169,7 +169,11 @@ def main(tasks_fd: int, reports_fd: int) -> None:
         with lock:
             reports.send(report)
 
-    worker = Worker(tasks.recv(), say)
+    try:
+        begin = tasks.recv()
+    except (EOFError, OSError):
+        return
+    worker = Worker(begin, say)
 
     def listen() -> None:
         try:

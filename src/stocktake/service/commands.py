@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ from stocktake.service.options import (
     make_options,
     make_store,
 )
-from stocktake.service.planning import notes, plan_run
+from stocktake.service.planning import described, notes, plan_run
 
 __all__ = [
     "Finding",
@@ -50,6 +51,8 @@ __all__ = [
     "take_inventory",
     "verify",
 ]
+
+_log = logging.getLogger("stocktake")
 
 CONFIGURATION_BYTES_MAX = 2**20  # AWS's own documents are a few hundred bytes
 
@@ -103,7 +106,10 @@ def run_inventory(
         StoppedError: `stop` was set.
         InventoryError: anything else that kept the report from being published.
     """
-    return take(run, now=house.now, on_progress=on_progress, stop=stop)
+    _log.info("taking %s", described(run))
+    result = take(run, now=house.now, on_progress=on_progress, stop=stop)
+    _log.info("published %s: %s", result.address, dict(result.counters))
+    return result
 
 
 def take_inventory(
@@ -118,8 +124,7 @@ def take_inventory(
 
     `options` are those of `stocktake run`, by the same names and with the same defaults.
     `on_progress` is called every so often, from another thread than the caller's perhaps; setting
-    `stop` ends the run cleanly. Processes are spawned, so a script calls this below
-    `if __name__ == "__main__":`.
+    `stop` ends the run cleanly.
 
     Returns:
         The published report: its address, its manifest and what was counted.
@@ -160,7 +165,9 @@ def opened_report(address: str, store: Store) -> Iterator[Report]:
         InventoryError: as `open_report`.
     """
     with house.opened_files(address, store) as (files, key):
-        yield open_at(files, key)
+        report = open_at(files, key)
+        _log.info("opened %s", report.address)
+        yield report
 
 
 def query(address: str, sql: str, *, output: str, sink: BinaryIO, store: Store) -> int:

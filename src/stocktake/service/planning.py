@@ -41,6 +41,7 @@ from stocktake.model.configuration import (
 from stocktake.model.errors import UsageError
 from stocktake.model.fields import EXTENSION_FIELDS, choose_fields
 from stocktake.model.runs import InventoryRun, Limits
+from stocktake.model.store import Store
 from stocktake.service.options import RunOptions, choose
 
 DEFAULT_ID = "stocktake"
@@ -101,6 +102,23 @@ def notes(run: InventoryRun) -> tuple[str, ...]:
     return (
         f"the configuration `{run.configuration.id}` is not enabled; as it was asked for, it runs",
     )
+
+
+def described(run: InventoryRun) -> str:
+    """All that was decided about a run, in one line; it holds no secret."""
+    configuration, limits = run.configuration, run.limits
+    return (
+        f"s3://{run.bucket}/{configuration.prefix} of {_place(run.source)} into {run.address} of"
+        f" {_place(run.destination)}: id {configuration.id}, {configuration.delivery.format},"
+        f" versions {configuration.included_object_versions},"
+        f" fields {','.join(field.name for field in run.fields)},"
+        f" {limits.processes} processes, {limits.concurrency} requests in flight,"
+        f" spool in {run.spool_folder}"
+    )
+
+
+def _place(store: Store) -> str:
+    return store.endpoint_url or "the AWS set-up's endpoint"
 
 
 def _destination(

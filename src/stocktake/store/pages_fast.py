@@ -171,15 +171,17 @@ def _matched(area: _Area, layout: Layout) -> Texts:
         # A record that does not fit matches too, with all its groups empty; and every record has a key.
         if b"" not in texts["Key"]:
             _latest[area.names] = layout
-            return texts if _only_quotes(area, layout, len(found)) else _dereferenced(texts)
+            return texts if _only_quotes(area, layout, texts) else _dereferenced(texts)
         layout = _widened(layout, _learnt(area, _first_misfit(pattern, area)))
     raise _UnusualError
 
 
-def _only_quotes(area: _Area, layout: Layout, records: int) -> bool:
+def _only_quotes(area: _Area, layout: Layout, texts: Texts) -> bool:
     """Whether all character references are the quotes that the expression itself has taken away."""
-    quoted = sum(each.quote.startswith(b"&") and each.required for each in layout.elements)
-    return area.body.count(b"&", area.start, area.stop) == 2 * records * quoted
+    e_tags = texts.get("ETag", ())
+    escaped = any(each.name == b"ETag" and each.quote.startswith(b"&") for each in layout.elements)
+    quotes = 2 * (len(e_tags) - e_tags.count(b"")) if escaped else 0
+    return area.body.count(b"&", area.start, area.stop) == quotes
 
 
 def _dereferenced(texts: Texts) -> Texts:
@@ -247,7 +249,11 @@ def _widened(layout: Layout, other: Layout) -> Layout:
 
 
 def _merged(elements: tuple[Element, ...], others: tuple[Element, ...]) -> tuple[Element, ...]:
-    """Both sequences in one that keeps the order of each; what only one of them has becomes optional."""
+    """Both sequences in one that keeps the order of each; what only one of them has becomes optional.
+
+    Where neither tells which of two elements comes first, it guesses; a later record that knows better makes the page
+    one for the exact reader.
+    """
     merged: list[Element] = []
     names = {element.name for element in elements}
     rest = list(others)

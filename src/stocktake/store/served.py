@@ -84,9 +84,9 @@ class ServedFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec brings no
             raise PermissionError(f"`{path}` can only be read")
         served = self._served(self._strip_protocol(path))
         try:
-            return cast("BinaryIO", _SharedFile(served.open(), self._remember))
+            return cast("BinaryIO", _SharedFile(served.open(), self.remember))
         except InventoryError as error:
-            self._remember(error)
+            self.remember(error)
             raise
 
     def _served(self, name: str) -> Served:
@@ -94,7 +94,8 @@ class ServedFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec brings no
             raise FileNotFoundError(f"`{name}` is no file of this report")
         return self._files[name]
 
-    def _remember(self, error: InventoryError) -> None:
+    def remember(self, error: InventoryError) -> None:
+        """Keep the first thing that went wrong."""
         self.failure = self.failure or error
 
 

@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import unquote_plus, unquote_to_bytes
+
+import pytest
+
+from stocktake.model.errors import ServerError
+from stocktake.store.pages import read_page
+from stocktake.store.pages_fast import read_fast
+from tests.store.pages_read import agreed, column, golden, keys
+from tests.store.pages_written import AWS_STYLE, NAMESPACE, Row, Style, object_row, written
+
+# --- values ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2024-05-06T22:37:48Z", datetime(2024, 5, 6, 22, 37, 48, 0, UTC)),
+        ("2024-05-06T22:37:48.000Z", datetime(2024, 5, 6, 22, 37, 48, 0, UTC)),
+        ("2024-05-06T22:37:48.9Z", datetime(2024, 5, 6, 22, 37, 48, 900000, UTC)),
+        ("2024-05-06T22:37:48.123999Z", datetime(2024, 5, 6, 22, 37, 48, 123000, UTC)),
+        ("2024-05-06T22:37:48.999999999Z", datetime(2024, 5, 6, 22, 37, 48, 999000, UTC)),
+        ("1969-12-31T23:59:59.999999Z", datetime(1969, 12, 31, 23, 59, 59, 999000, UTC)),
+        ("2024-05-06T22:37:48.5", datetime(2024, 5, 6, 22, 37, 48, 500000, UTC)),
+        ("2024-05-06T22:37:48+02:00", datetime(2024, 5, 6, 20, 37, 48, 0, UTC)),
+    ],
+)
+def test_dates_are_cut_to_milliseconds_whatever_their_digits(text: str, moment: datetime) -> None:
+    rows = [
+        Row("Contents", (("Key", "a"), ("LastModified", text))),
+        object_row("b"),
+    ]
+    page = agreed(written(rows, AWS_STYLE, versions=False), versions=False)
+    assert column(page, "last_modified_date") == [moment, datetime(2024, 5, 6, 22, 37, 48, 0, UTC)]
+
+
+@pytest.mark.parametrize("quote", ["&quot;", "&#34;", '"', ""])
+def test_an_etag_loses_its_quotes_however_they_are_written(quote: str) -> None:
+    rows = [object_row("a", ("ETag", "d41d8")), object_row("b", ("ETag", "e52e9-2"))]
+    page = agreed(written(rows, Style(quote=quote), versions=False), versions=False)
+    assert column(page, "e_tag") == ["d41d8", "e52e9-2"]
+
+
+def test_etags_of_one_page_may_be_quoted_differently() -> None:
+    rows = [object_row(key, ("ETag", "d41d8")) for key in "abcd"]
+    body = written(rows, Style(quote="&quot;"), versions=False)
+    for quote in (b'"', b"&#34;", b""):
+        body = body.replace(b"&quot;d41d8&quot;", quote + b"d41d8" + quote, 1)
+    assert column(agreed(body, versions=False), "e_tag") == ["d41d8"] * 4
+
+
+def test_an_object_without_a_storage_class_is_standard_and_a_delete_marker_has_none() -> None:
+    more = (("VersionId", "v"), ("IsLatest", "true"))
+    rows = [
+        Row("Version", (("Key", "a"), *more, ("Size", "1"))),
+        Row("DeleteMarker", (("Key", "b"), *more, ("Size", "0"), ("StorageClass", "STANDARD"))),
+        Row("Version", (("Key", "c"), *more, ("Size", "1"), ("StorageClass", None))),
+    ]
+    page = agreed(written(rows, AWS_STYLE, versions=True), versions=True)
+    assert column(page, "storage_class") == ["STANDARD", None, "STANDARD"]
+    assert column(page, "size") == [1, None, 1]
+
+
+@pytest.mark.parametrize("version", ["null", "", None])
+def test_the_null_version_has_no_version_id(version: str | None) -> None:
+    rows = [Row("Version", (("Key", "a"), ("VersionId", version), ("IsLatest", "true")))]
+    assert column(agreed(written(rows, AWS_STYLE, versions=True), versions=True), "version_id") == [
+        None
+    ]
+
+
+def test_a_continuation_token_is_never_percent_decoded() -> None:
+    style = Style(head=(("IsTruncated", "true"),), tail=(("NextContinuationToken", "a%2Bb+c%41"),))
+    page = agreed(written([object_row("a+b c")], style, versions=False), versions=False)
+    assert page.next_token == "a%2Bb+c%41"
+    assert keys(page) == ["a+b c"]
+
+
+def test_keys_are_decoded_only_where_the_answer_says_that_they_are_encoded() -> None:
+    body = written([object_row("a%2Bb+c")], Style(url_encoded=False), versions=False)
+    assert keys(agreed(body, versions=False)) == ["a%2Bb+c"]
+    body = body.replace(b"<IsTruncated>", b"<EncodingType>url</EncodingType><IsTruncated>")
+    assert keys(agreed(body, versions=False)) == ["a+b c"]
+
+
+@pytest.mark.parametrize(
+    "text", ["100%", "%zz", "%%41", "%2", "a%2%46", "%2%35", "%F0%9F%98%80%", "x%25%32%35"]
+)
+def test_percent_signs_that_begin_no_escape_stand_for_themselves(text: str) -> None:
+    body = written([object_row("KEY"), object_row("z")], AWS_STYLE, versions=False)
+    page = agreed(body.replace(b"KEY", text.encode()), versions=False)
+    assert keys(page) == [unquote_plus(text), "z"]
+
+
+def test_a_key_whose_escapes_are_all_different_is_decoded_at_once() -> None:
+    key = "".join(chr(code) for code in range(1, 256)) + "%41"
+    page = agreed(
+        written([object_row(key), object_row("z%")], AWS_STYLE, versions=False), versions=False
+    )
+    assert keys(page) == [key, "z%"]
+
+
+@pytest.mark.parametrize("encoded", ["%FF", "a%C3", "%ED%A0%80", "%C0%80", "%F4%90%80%80"])
+def test_a_key_that_decodes_to_no_utf_8_is_an_error_that_names_it(encoded: str) -> None:
+    body = written([object_row("fine"), object_row("KEY")], AWS_STYLE, versions=False)
+    with pytest.raises(ServerError, match="no UTF-8") as caught:
+        read_page(body.replace(b"KEY", encoded.encode()), versions=False)
+    assert repr(unquote_to_bytes(encoded)) in caught.value.message
+
+
+@pytest.mark.parametrize("key", ["cr\rx", "\r", "\r\n"])
+def test_a_raw_carriage_return_in_a_key_is_kept(key: str) -> None:
+    body = written([object_row("KEY")], Style(url_encoded=False), versions=False)
+    assert keys(read_page(body.replace(b"KEY", key.encode()), versions=False)) == [key]
+
+
+def test_a_page_with_carriage_returns_between_its_lines_is_read() -> None:
+    body = written([object_row("a"), object_row("b")], Style(indent="\r\n  "), versions=False)
+    assert keys(read_page(body, versions=False)) == ["a", "b"]
+
+
+def test_private_characters_stay_what_they_are_beside_forbidden_ones() -> None:
+    key = "\U0010f001"
+    body = written([object_row(key)], Style(url_encoded=False), versions=False)
+    assert keys(agreed(body, versions=False)) == [key]
+
+
+@pytest.mark.parametrize(
+    ("says", "token", "truncated"),
+    [("true", "", True), ("false", "t", False), (None, "t", True), (None, "", False)],
+)
+def test_a_page_says_whether_more_follows(says: str | None, token: str, truncated: bool) -> None:
+    head = (("IsTruncated", says),) if says else ()
+    style = Style(head=head, tail=(("NextContinuationToken", token),))
+    page = agreed(written([object_row("a")], style, versions=False), versions=False)
+    assert (page.truncated, page.next_token) == (truncated, token or None)
+
+
+# --- what is no page ---------------------------------------------------------------------------------------------
+
+
+HTML = b"<html><head><title>Sign in</title></head><body><p>Welcome</p></body></html>"
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (HTML, "<html>"),
+        (b"<!DOCTYPE html>" + HTML, "document type"),
+        (golden("ceph-acl.xml"), "<AccessControlPolicy>"),
+        (golden("ceph-versions-url.xml"), "<ListVersionsResult>"),
+        (golden("ceph-no-such-key.xml"), "<Error>"),
+        (b"", "damaged XML"),
+        (b"not found", "damaged XML"),
+        (b"\x00\x01\x02", "damaged XML"),
+    ],
+)
+def test_another_document_is_refused_and_named(body: bytes, found: str) -> None:
+    with pytest.raises(ServerError, match=r"expected .*<ListBucketResult>") as caught:
+        read_page(body, versions=False)
+    assert found in caught.value.message
+
+
+def test_a_listing_of_objects_is_no_listing_of_versions() -> None:
+    with pytest.raises(ServerError, match="<ListBucketResult>; expected <ListVersionsResult>"):
+        read_page(golden("ceph-inventory-answered-with-a-listing.xml"), versions=True)
+
+
+@pytest.mark.parametrize("name", ["ceph-list-url.xml", "moto-list-url.xml"])
+def test_a_page_cut_anywhere_is_an_error_and_never_a_shorter_page(name: str) -> None:
+    body = golden(name).rstrip()
+    for length in [
+        *range(0, len(body), 97),
+        len(body) - 1,
+        body.rindex(b"</Contents>") + len(b"</Contents>"),
+    ]:
+        with pytest.raises(ServerError):
+            read_page(body[:length], versions=False)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        (b"<Size>1<", b"<Size>one<", "Size"),
+        (b"<Size>1<", b"<Size>99999999999999999999<", "Size"),
+        (b"<LastModified>2024-05-06T22:37:48.000Z<", b"<LastModified>yesterday<", "yesterday"),
+        (b"<Key>a</Key>", b"", "without a key"),
+        (b"<Key>a</Key>", b"<Key></Key>", "without a key"),
+        (b"<Key>a</Key>", b"<Key/>", "without a key"),
+        (b"<Key>a</Key>", b"<Key>a</Key><Key>b</Key>", "<Key> twice"),
+        (b"<Key>a</Key>", b"<Key>a<b>c</b></Key>", "expected text"),
+        (b"<Size>1<", b"<Size><b>1</b><", "expected text"),
+        (b"<Key>a</Key>", b"<Key>a</Key><Type>a & b</Type>", "damaged XML"),
+        (b"<Key>a</Key>", b"<Key>a</Key><Type>&unknown;</Type>", "damaged XML"),
+        (b"<Key>a</Key>", b"<Key>\xff</Key>", "damaged XML"),
+        (b"<Key>a</Key>", b"<Key>&unknown;</Key>", "damaged XML"),
+        (b"<Key>a</Key>", b"<Key>&#xD800;</Key>", "damaged XML"),
+        (b"<Key>a</Key>", b"<Key>a]]>b</Key>", "damaged XML"),
+        (b"<Key>a</Key>", b"<Key>a & b</Key>", "damaged XML"),
+        (b"false</IsTruncated>", b"maybe</IsTruncated>", "maybe"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_an_error_that_names_it(
+    old: bytes, new: bytes, what: str
+) -> None:
+    rows = [object_row("first", ("Size", "5")), object_row("a", ("Size", "1"))]
+    body = written(rows, AWS_STYLE, versions=False)
+    assert old in body
+    before, _, after = body.rpartition(old)
+    with pytest.raises(ServerError) as caught:
+        read_page(before + new + after, versions=False)
+    assert what in caught.value.message
+
+
+def test_a_value_that_holds_elements_in_every_record_is_an_error() -> None:
+    rows = [object_row(key, ("Size/Bytes", "1")) for key in "ab"]
+    with pytest.raises(ServerError, match="expected text"):
+        read_page(written(rows, AWS_STYLE, versions=False), versions=False)
+
+
+# --- the fast reader knows when to leave a page ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"<Key>a</Key>", b"<Key><![CDATA[a]]></Key>"),
+        (b"<Key>a</Key>", b"<Key>a</Key><!-- a comment -->"),
+        (b"<Key>a</Key>", b"<Key>a<!-- a comment --></Key>"),
+        (b"<Key>a</Key>", b"<?target data?><Key>a</Key>"),
+        (b"<Key>a</Key>", b"<Key>&#97;</Key>"),
+        (b"<Key>a</Key>", b'<Key xml:space="preserve">a</Key>'),
+        (b"<Key>a</Key>", b"<Key >a</Key >"),
+        (
+            b"<Key>a</Key>",
+            b"<ChecksumAlgorithm>A</ChecksumAlgorithm><ChecksumAlgorithm>B</ChecksumAlgorithm><Key>a</Key>",
+        ),
+        (b"<Contents><Key>a<", b'<Contents id="1"><Key>a<'),
+        (b"<Contents><Key>a<", b"stray text<Contents><Key>a<"),
+        (
+            b"<Contents><Key>a<",
+            b"<CommonPrefixes><Prefix>p/</Prefix></CommonPrefixes><Contents><Key>a<",
+        ),
+        (b'encoding="UTF-8"', b'encoding="US-ASCII"'),
+        (b"<IsTruncated>", b"<!-- <Contents><Key>no</Key></Contents> --><IsTruncated>"),
+    ],
+)
+def test_an_unusual_page_is_left_to_the_exact_reader(old: bytes, new: bytes) -> None:
+    body = written(
+        [object_row("first"), object_row("a"), object_row("z")], AWS_STYLE, versions=False
+    )
+    assert body.count(old) == 1
+    body = body.replace(old, new)
+    assert read_fast(body, versions=False) is None
+    assert keys(read_page(body, versions=False)) == ["first", "a", "z"]
+
+
+@pytest.mark.parametrize("forbidden", [b"\x00", b"\x1f", b"\r", b"\xef\xbf\xbe", b"\xef\xbf\xbf"])
+def test_what_a_parser_refuses_or_changes_is_left_to_the_exact_reader(forbidden: bytes) -> None:
+    rows = [object_row("a", ("Owner/ID", "ID")), object_row("b", ("Owner/ID", "me"))]
+    body = written(rows, AWS_STYLE, versions=False).replace(b">ID<", b">x" + forbidden + b"y<")
+    assert read_fast(body, versions=False) is None
+    read = {b"\r": "\n"}.get(forbidden, forbidden.decode())
+    assert column(read_page(body, versions=False), "object_owner") == [f"x{read}y", "me"]
+
+
+def test_references_in_texts_that_no_column_takes_do_not_slow_a_page_down() -> None:
+    rows = [
+        object_row(key, ("Owner/ID", "me"), ("Owner/DisplayName", "R&D <x> 'y'")) for key in "ab"
+    ]
+    body = written(rows, Style(url_encoded=False), versions=False).replace(b"'", b"&#39;")
+    assert column(agreed(body, versions=False), "object_owner") == ["me", "me"]
+
+
+def test_records_hidden_in_a_comment_or_another_element_are_none() -> None:
+    page = written([object_row("a")], AWS_STYLE, versions=False)
+    record = page[page.index(b"<Contents>") : page.index(b"</ListBucketResult>")]
+    for hidden in (b"<!--" + record + b"-->", b"<Other>" + record + b"</Other>"):
+        assert keys(read_page(page.replace(record, hidden), versions=False)) == []
+        assert keys(read_page(page.replace(record, hidden + record), versions=False)) == ["a"]
+
+
+def test_records_under_a_namespace_prefix_are_read() -> None:
+    style = Style(prefix="s3:", namespace="http://doc.s3.amazonaws.com/2006-03-01/")
+    rows = [object_row("a b", ("Owner/ID", "me")), object_row("c")]
+    page = read_page(written(rows, style, versions=False), versions=False)
+    assert keys(page) == ["a b", "c"]
+    assert column(page, "object_owner") == ["me", None]
+
+
+@pytest.mark.parametrize("namespace", [None, NAMESPACE, "http://doc.s3.amazonaws.com/2006-03-01/"])
+def test_any_default_namespace_or_none_is_read_fast(namespace: str | None) -> None:
+    body = written([object_row("a")], Style(namespace=namespace), versions=False)
+    assert keys(agreed(body, versions=False)) == ["a"]
+
+
+def test_a_layout_learnt_from_one_store_does_not_spoil_the_next() -> None:
+    orders = [
+        ("Size", "ETag", "StorageClass"),
+        ("StorageClass", "ETag", "Size"),
+        ("ETag",),
+        ("Size", "StorageClass", "ETag"),
+    ]
+    values = {"Size": "1", "ETag": "e", "StorageClass": "GLACIER"}
+    for order in orders * 3:
+        rows = [object_row(key, *((path, values[path]) for path in order)) for key in "ab"]
+        page = agreed(written(rows, AWS_STYLE, versions=False), versions=False)
+        assert column(page, "e_tag") == ["e", "e"]
+        assert column(page, "size") == ([1, 1] if "Size" in order else [None, None])
