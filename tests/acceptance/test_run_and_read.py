@@ -215,9 +215,10 @@ def test_the_statement_for_duckdb_runs(run: Run, bucket: str) -> None:
     folder, _ = run("--format", "Parquet", "--fields", "all", "--json")
     outcome = stocktake("ddl", folder / bucket / "stocktake", "--engine", "DuckDB")
     assert outcome.code == 0, outcome.err
-    connection = duckdb.connect()
-    connection.execute(outcome.out)
-    assert connection.sql("SELECT count(*) FROM inventory_report").fetchall() == [(len(KEYS),)]
+    with duckdb.connect() as connection:
+        connection.execute(outcome.out)
+        counted = connection.sql("SELECT count(*) FROM inventory_report").fetchall()
+    assert counted == [(len(KEYS),)]
 
 
 def test_a_report_can_be_delivered_to_a_bucket_and_read_from_there(

@@ -196,18 +196,57 @@ def test_head_always_names_the_version_and_never_asks_about_a_delete_marker(
     assert sorted(asked) == ["versionId=null", "versionId=v2"]
 
 
+@pytest.mark.parametrize("status", [400, 404])
 def test_a_store_that_knows_no_null_version_is_asked_without_it(
-    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     fault_server.bucket("b", [FixtureObject("k", head_headers=KMS)])
     fault_server.rule(
-        respond(404), operation="HeadObject", where=lambda request: "versionId" in request.query
+        respond(status),
+        operation=("HeadObject", "GetObject"),
+        where=lambda request: "versionId" in request.query,
     )
     with open_lane(
         fault_server.as_server(), "b", monkeypatch, fields="EncryptionStatus", versions="All"
     ) as lane:
         [row] = lane.reported()
     assert row["encryption_status"] == "SSE-KMS"
+    assert lane.problems() == {}
+
+
+def test_a_null_version_that_is_gone_never_borrows_from_the_current_one(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket(
+        "b",
+        [FixtureObject("k", size=5, version_id="v2", head_headers=KMS), FixtureObject("k", size=3)],
+    )
+    fault_server.rule(
+        respond(404),
+        operation="HeadObject",
+        where=lambda request: request.query.get("versionId") == "null",
+    )
+    with open_lane(
+        fault_server.as_server(), "b", monkeypatch, fields="Size,EncryptionStatus", versions="All"
+    ) as lane:
+        rows = lane.reported()
+    assert [(row["version_id"], row["size"], row["encryption_status"]) for row in rows] == [
+        (None, 3, None),
+        ("v2", 5, "SSE-KMS"),
+    ]
+    assert lane.problems() == {"vanished": 1}
+
+
+def test_tags_are_read_of_objects_whose_head_needs_the_customers_key(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket("b", [FixtureObject("k", sse_c=True, tags={"team": "x"})])
+    with open_lane(
+        fault_server.as_server(), "b", monkeypatch, fields="EncryptionStatus,ObjectTags"
+    ) as lane:
+        [row] = lane.reported()
+    assert row["encryption_status"] == "SSE-C"
+    assert json.loads(str(row["object_tags"])) == {"team": "x"}
     assert lane.problems() == {}
 
 

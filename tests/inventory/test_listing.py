@@ -244,6 +244,36 @@ def test_ten_thousand_versions_of_one_key_are_paged_within_it(
     assert lane.problems() == {}
 
 
+@pytest.mark.parametrize(
+    "store", ["moto_server", pytest.param("ceph_server", marks=pytest.mark.server)]
+)
+def test_ranges_that_meet_at_a_key_share_none_of_its_versions(
+    store: str,
+    buckets: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    """Both stores begin with the versions of the marker's own key where no version of it is named."""
+    server: Server = request.getfixturevalue(store)
+    client = server.client()
+    bucket = buckets("meeting")
+    client.create_bucket(Bucket=bucket)
+    keys = ["a", "a/", "a/b", "a0", "b"]
+    for key in keys:
+        client.put_object(Bucket=bucket, Key=key, Body=b"")
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for key in keys * 3:
+        client.put_object(Bucket=bucket, Key=key, Body=b"")
+    for rows_max in (3, 1000):
+        limits = replace(QUICK, page_rows_max=rows_max)
+        with open_lane(server, bucket, monkeypatch, versions="All", limits=limits) as lane:
+            whole = lane.listed()
+            assert [row["key"] for row in whole] == [key for key in keys for _ in range(4)]
+            for pivot in keys[:-1]:
+                first, second = KeyRange().split(pivot)
+                assert lane.listed(first) + lane.listed(second) == whole
+
+
 @pytest.mark.server
 @pytest.mark.parametrize("versions", ["Current", "All"])
 def test_keys_of_a_real_store_are_exact_over_any_page_edge(

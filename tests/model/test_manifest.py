@@ -10,7 +10,7 @@ from hypothesis import given
 
 from stocktake.model.configuration import Format
 from stocktake.model.errors import ManifestError
-from stocktake.model.fields import report_fields
+from stocktake.model.fields import FLAG, MOMENT, NUMBER, TEXT, report_fields
 from stocktake.model.manifest import (
     Manifest,
     ManifestFile,
@@ -127,15 +127,35 @@ def test_the_form_of_the_documentation_is_read_too() -> None:
 @pytest.mark.parametrize(
     ("report_format", "schema", "complaint"),
     [
-        (Format.CSV, "Bucket, Key, Colour", "unknown column `Colour`"),
         (Format.CSV, "", "no columns"),
-        (Format.ORC, "struct<bucket:string,colour:string>", "unknown column `colour`"),
+        (Format.ORC, "struct<>", "no columns"),
         (Format.PARQUET, "Bucket, Key", "no columns"),
     ],
 )
-def test_a_schema_nobody_knows_is_named(report_format: Format, schema: str, complaint: str) -> None:
+def test_a_schema_without_columns_is_none(
+    report_format: Format, schema: str, complaint: str
+) -> None:
     with pytest.raises(ManifestError, match=complaint):
         parse_file_schema(report_format, schema)
+
+
+@pytest.mark.parametrize(
+    ("report_format", "schema", "types"),
+    [
+        (Format.CSV, "Bucket, Key, ANewColour", [TEXT]),
+        (Format.ORC, "struct<key:string,a_new_colour:string,is_new:boolean,new_size:bigint,new_date:timestamp>",
+         [TEXT, FLAG, NUMBER, MOMENT]),
+        (Format.PARQUET, "message s3.inventory {  required binary key (STRING);  optional binary a_new_colour (STRING);"
+         "  optional boolean is_new;  optional int64 new_size;  optional int64 new_date (TIMESTAMP(MILLIS,true));}",
+         [TEXT, FLAG, NUMBER, MOMENT]),
+    ],
+)  # fmt: skip
+def test_a_column_that_aws_adds_one_day_is_read_with_the_type_it_has(
+    report_format: Format, schema: str, types: list[object]
+) -> None:
+    added = parse_file_schema(report_format, schema)[-len(types) :]
+    assert [field.type for field in added] == types
+    assert added[0].column == "a_new_colour"
 
 
 def changed(**members: object) -> bytes:

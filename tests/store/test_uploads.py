@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ from stocktake.model.errors import (
     NoSuchBucketError,
     RequestRefusedError,
     SpoolError,
+    StoppedError,
     StoreError,
 )
 from stocktake.store.client import Client
@@ -171,20 +171,20 @@ def test_a_failed_upload_leaves_neither_object_nor_parts(
     assert open_uploads(ceph_server, bucket) == []
 
 
-def test_an_interrupted_upload_leaves_neither_object_nor_parts(
+def test_a_stopped_upload_leaves_neither_object_nor_parts(
     server: Server, bucket: str, tmp_path: Path
 ) -> None:
-    s3 = server.client(**QUICK)
+    s3, stopping = server.client(**QUICK), threading.Event()
 
-    def interrupt(params: dict[str, Any], **_: object) -> None:
+    def stop(params: dict[str, Any], **_: object) -> None:
         if params["query_string"]["partNumber"] == 2:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            time.sleep(1)  # nobody can complete the upload before the signal was seen
+            stopping.set()
+            time.sleep(1)  # the upload cannot be completed before that was seen
 
     with Client(s3, Counter(), uploads=SMALL_PARTS) as client:
-        s3.meta.events.register_last("before-call.s3.UploadPart", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            client.upload(bucket, "large", sparse(tmp_path, 42 * MIB), **PLAIN)
+        s3.meta.events.register_last("before-call.s3.UploadPart", stop)
+        with pytest.raises(StoppedError):
+            client.upload(bucket, "large", sparse(tmp_path, 42 * MIB), stopping=stopping, **PLAIN)
         assert not client.exists(bucket, "large")
     assert open_uploads(server, bucket) == []
 

@@ -115,7 +115,9 @@ def _check_files(report: Report) -> _Outcome:
     manifest = report.manifest
     findings = tuple(finding for file in manifest.files for finding in _file_findings(report, file))
     size = sum(file.size for file in manifest.files)
-    checked = (f"size, MD5 and schema of {len(manifest.files)} data files, {size} bytes",)
+    checked = (
+        f"size, MD5 and schema of {_counted(len(manifest.files), 'data file')}, {size} bytes",
+    )
     return _Outcome(checked, (), findings)
 
 
@@ -171,6 +173,10 @@ def _names_and_types(schema: str) -> str:
     for other, ours in _SPELLINGS.items():
         columns = columns.replace(other, ours)
     return "".join(columns.split())
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 # -- symlink.txt -----------------------------------------------------------------------------------
@@ -295,7 +301,7 @@ def _check_rows(report: Report, sidecar: Sidecar) -> _Outcome:
         findings += _content_findings(where, content, claims.get(file.key))
     findings += _overlaps(contents)
     checked = (
-        f"{sum(content.rows for _, content in contents)} rows counted, first and last keys,"
+        f"{_counted(sum(content.rows for _, content in contents), 'row')} counted, first and last keys,"
         " key order within and across files",
     )
     return _Outcome(checked, (), tuple(findings))

@@ -7,12 +7,9 @@ from itertools import zip_longest
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute
 
 from stocktake.model.errors import DataFileError
 from stocktake.model.fields import FLAG, MOMENT, NUMBER, TEXT, Field, report_schema
-
-_compute: Any = pyarrow.compute  # its stubs know too few of the types it takes
 
 READ_ROWS_MAX = 65_536  # rows of a batch when reading
 
@@ -56,9 +53,9 @@ def _moment(column: Any) -> Any:
         return column
     # ORC gives nanoseconds, genuine values are whole milliseconds at the finest.
     milliseconds = column.cast(pa.timestamp("ms", tz=column.type.tz), safe=False)
-    if column.type.tz:
-        return milliseconds.cast(MOMENT)
-    return _compute.assume_timezone(milliseconds, "UTC")
+    return milliseconds.cast(
+        MOMENT
+    )  # a moment without a zone is taken as UTC, which is what ORC's are
 
 
 _TEXT_TYPES = frozenset({pa.string(), pa.large_string(), pa.string_view()})

@@ -111,7 +111,7 @@ class Engine:
             InventoryError: whatever a worker met first.
         """
         self._plan = plan
-        count = min(run.limits.processes, len(ranges))
+        count = max(1, min(run.limits.processes, len(ranges)))
         self._workers += [WorkerProcess() for _ in range(count - len(self._workers))]
         try:
             for worker in self._workers:

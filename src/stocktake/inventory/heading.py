@@ -4,7 +4,7 @@ A HEAD answer has no body, so its status alone says little. What it hides, a one
 
     400   SSE-C only once the store has said so; an expired token refreshes (in the transport) and the HEAD repeats
     403   refused, unless the credentials were the reason; with checksums asked for, asked once more without
-    404   vanished since it was listed, unless the store knows the null version only without its name
+    404   vanished since it was listed, unless the store knows the null version only without its name (as a 400 may say)
     else  failed
 """
 
@@ -137,10 +137,7 @@ def fetch_heads(
     )
     _settle_forbidden(asked, counters)
     _settle_bad(asked, counters)
-    asked.repeat(
-        (row for row in asked.with_status(_MISSING) if asked.subjects[row].version == "null"),
-        lambda subject: _Subject(subject.key, None, checksum=subject.checksum),
-    )
+    _ask_unnamed(asked)
     batch = read_heads(asked.answers)
     changed = _changed(listed, batch)
     if plan.checksums and (
@@ -204,6 +201,24 @@ def _settle_bad(asked: _Round, counters: Counters) -> None:
             and asked.answers[row].status == _BAD
         ):
             asked.answers[row] = Answer(proof.status, b"", b"")
+
+
+def _ask_unnamed(asked: _Round) -> None:
+    """Ask without a version for null versions that the store does not know by that name; moto answers 404 or 400.
+
+    What is current may be another version by now, or all along: its answer says nothing of the null one.
+    """
+    rows = [
+        row
+        for row in (*asked.with_status(_MISSING), *asked.with_status(_BAD))
+        if asked.subjects[row].version == "null" and row not in asked.sse_c
+    ]
+    named = [(row, asked.subjects[row], asked.answers[row]) for row in rows]
+    asked.repeat(rows, lambda subject: _Subject(subject.key, None, checksum=subject.checksum))
+    versions = read_heads([asked.answers[row] for row in rows]).column("version_id").to_pylist()
+    for (row, subject, answer), version in zip(named, versions, strict=True):
+        if version is not None or asked.answers[row].status != _OK:
+            asked.subjects[row], asked.answers[row] = subject, answer
 
 
 def _readable(proof: Answer) -> bool:

@@ -57,10 +57,11 @@ def list_range(
         page = _fetch(run, plan, marker, transport)
         counters["pages"] += 1
         batch = check_page(page, marker, prefix=run.configuration.prefix, versions=versions)
-        inside = batch if keys.upto is None else _upto(batch, keys.upto)
+        behind = batch.slice(_count_upto(batch, keys.after)) if versions else batch
+        inside = behind if keys.upto is None else behind.slice(0, _count_upto(behind, keys.upto))
         if inside.num_rows:
             yield inside
-        if inside.num_rows < batch.num_rows:
+        if inside.num_rows < behind.num_rows:
             return
         if not page.truncated:
             counters["ended_early"] += keys.upto is not None
@@ -132,7 +133,8 @@ def fetch_page(
 
 
 def check_page(page: Page, marker: Marker, *, prefix: str, versions: bool) -> pa.RecordBatch:
-    """The page's rows, once nothing in them contradicts the marker, the prefix or their order.
+    """The page's rows, once nothing in them contradicts the marker, the prefix or their order. Where versions are
+    listed, some stores begin with those of the marker's own key although no version of it was named.
 
     Raises:
         ContradictionError: something does; the message names the keys.
@@ -142,7 +144,7 @@ def check_page(page: Page, marker: Marker, *, prefix: str, versions: bool) -> pa
         return batch
     keys = batch.column("key")
     first, last = keys[0].as_py(), keys[-1].as_py()
-    if first < marker.key or (first == marker.key and (not versions or marker.version is None)):
+    if first < marker.key or (first == marker.key and not versions):
         raise ContradictionError(
             f"asked for the keys after {marker.key!r}, the store answered from {first!r}"
         )
@@ -207,7 +209,6 @@ def _last_version(page: Page, batch: pa.RecordBatch, key: str) -> str:
     return page.next_version if page.next_version in of_key and page.next_version else str(own)
 
 
-def _upto(batch: pa.RecordBatch, upto: str) -> pa.RecordBatch:
-    """The rows whose keys are not beyond `upto`; keys ascend, so they are the first ones."""
-    inside = pc.sum(pc.less_equal(batch.column("key"), pa.scalar(upto)), min_count=0).as_py()
-    return batch.slice(0, inside)
+def _count_upto(batch: pa.RecordBatch, key: str) -> int:
+    """How many of the rows, the first ones as keys ascend, have keys that are not beyond `key`."""
+    return int(pc.sum(pc.less_equal(batch.column("key"), pa.scalar(key)), min_count=0).as_py())

@@ -67,7 +67,8 @@ def fetch_tags(
     for row, count in enumerate(counts):
         if count == 0:
             tags[row] = NO_TAGS
-    wanted = [row for row, count in enumerate(counts) if count or headed[row] is None]
+    # A HEAD that was refused, such as every one of an SSE-C object, says nothing of the tags.
+    wanted = [row for row, count in enumerate(counts) if count or headed[row] != _OK]
     if silent and proven is None:
         wanted.append(silent.pop(0))
     payer = run.source.request_payer

@@ -44,7 +44,7 @@ def survey(run: InventoryRun, transport: Transport) -> Survey:
     """
     whole = Survey((KeyRange(),))
     first = _page(run, transport, "")
-    if not first.truncated or first.batch.num_rows == 0 or run.limits.processes == 1:
+    if not first.truncated or first.batch.num_rows == 0 or run.limits.processes <= 1:
         return whole
     last = first.batch.column("key")[-1].as_py()
     try:

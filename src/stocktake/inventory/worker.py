@@ -57,6 +57,7 @@ class Worker:
         self._room = threading.Semaphore(SEGMENTS_WAITING_MAX)
         self._stopping = threading.Event()
         self._transport: Transport | None = None
+        self._told = Counters()
 
     def take(self, task: Task) -> None:
         """Accept a task from the parent; returns at once."""
@@ -105,7 +106,12 @@ class Worker:
                 self._list_one(task, transport, counters)
 
     def _list_one(self, task: WorkRange, transport: Transport, counters: Counters) -> None:
-        run = self._run
+        run, key = self._run, task.range.after
+
+        def tell() -> None:
+            self._say(Listed(task.index, self._counted(counters), key))
+
+        transport.on_tick = tell
         plan = call_plan(run.fields)
         enricher = Enricher(run, plan, transport, counters)
         listed = list_range(run, plan, task.range, transport, counters)
@@ -124,9 +130,16 @@ class Worker:
                 spool.add(rows)
                 if self._stopping.is_set():
                     raise StoppedError("stopped")
-                self._say(Listed(task.index, _taken(counters), batch.column("key")[-1].as_py()))
+                key = batch.column("key")[-1].as_py()
+                tell()
             spool.finish()
-        self._say(RangeDone(task.index, _taken(counters), enricher.silent))
+        self._say(RangeDone(task.index, self._counted(counters), enricher.silent))
+
+    def _counted(self, counters: Counters) -> Counters:
+        """What was counted since the last time. Nothing is reset, for others compare counts of before and after."""
+        since = counters - self._told
+        self._told = Counters(counters)
+        return since
 
     def _segment_sayer(self, index: int) -> Callable[[Segment], None]:
         def say(segment: Segment) -> None:

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from stocktake.model.configuration import Format, parse_bucket_arn
 from stocktake.model.errors import ConfigurationError, ManifestError
-from stocktake.model.fields import BY_COLUMN, BY_NAME, FLAG, MOMENT, NUMBER, TEXT, Field
+from stocktake.model.fields import BY_COLUMN, BY_NAME, FLAG, MOMENT, NUMBER, TEXT, Field, Source
 
 VERSION = "2016-11-30"
 MANIFEST_BYTES_MAX = 256 * 2**20  # about a million data files; anything larger is not a manifest
@@ -54,7 +54,7 @@ class Manifest:
         """The report's columns, in file order.
 
         Raises:
-            ManifestError: the schema names a column nobody knows.
+            ManifestError: the schema names none.
         """
         return parse_file_schema(self.format, self.schema)
 
@@ -72,28 +72,38 @@ def file_schema(report_format: Format, fields: Sequence[Field]) -> str:
     return f"message s3.inventory {{{''.join(parts)}}}"
 
 
-_NAMES = {
-    Format.CSV: re.compile(r"(?:^|,)\s*(\w+)"),
-    Format.ORC: re.compile(r"(?:<|,)\s*(\w+):"),
-    Format.PARQUET: re.compile(r"(?:required|optional)\s+\w+\s+(\w+)"),
+# How each format's schema names a column and its type; the documentation's older forms are read too.
+_COLUMNS = {
+    Format.CSV: re.compile(r"(?:^|,)\s*(?P<name>\w+)(?P<kind>)"),
+    Format.ORC: re.compile(r"(?:<|,)\s*(?P<name>\w+):(?P<kind>\w+)"),
+    Format.PARQUET: re.compile(
+        r"(?:required|optional)\s+(?P<kind>\w+)\s+(?P<name>\w+)(?:\s*\((?P<note>\w+))?"
+    ),
 }
+_KINDS = {
+    "boolean": FLAG, "bigint": NUMBER, "int": NUMBER, "int32": NUMBER, "int64": NUMBER, "timestamp": MOMENT,
+}  # fmt: skip
 
 
 def parse_file_schema(report_format: Format, schema: str) -> tuple[Field, ...]:
-    """The columns a `fileSchema` names, in its order; the documentation's forms are read too.
+    """The columns a `fileSchema` names, in its order. One that the table of fields does not have, as AWS adds them from
+    time to time, becomes a field of its own, with the type the schema gives it.
 
     Raises:
-        ManifestError: it names none, or one that is not in the table of fields.
+        ManifestError: it names none.
     """
     known = BY_NAME if report_format is Format.CSV else BY_COLUMN
-    names = _NAMES[report_format].findall(schema)
-    unknown = [name for name in names if name not in known]
-    if not names or unknown:
-        raise ManifestError(
-            f"the manifest's fileSchema names {f'unknown column `{unknown[0]}`' if unknown else 'no columns'}:"
-            f" {schema[:200]}"
-        )
-    return tuple(known[name] for name in names)
+    found = list(_COLUMNS[report_format].finditer(schema))
+    if not found:
+        raise ManifestError(f"the manifest's fileSchema names no columns: {schema[:200]}")
+    return tuple(known.get(match["name"]) or _unknown_field(match) for match in found)
+
+
+def _unknown_field(match: re.Match[str]) -> Field:
+    name = match["name"]
+    dated = str(match.groupdict().get("note")).startswith("TIMESTAMP")
+    kind = MOMENT if dated else _KINDS.get(match["kind"].lower(), TEXT)
+    return Field(name, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), kind, Source.NEVER)
 
 
 def render_manifest(manifest: Manifest) -> bytes:

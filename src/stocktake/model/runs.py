@@ -26,7 +26,7 @@ class Call(StrEnum):
     ACL = "acl"
     TAGGING = "tagging"
     PROOF = "proof"  # the one-byte GET that says why a HEAD was refused
-    CONTROL = "control"  # bucket-level calls and uploads, through boto3
+    CONTROL = "control"  # bucket-level calls and uploads, through botocore
 
 
 class Problem(StrEnum):
@@ -61,7 +61,7 @@ class Limits:
     """
 
     concurrency: int = 64  # requests in flight over all processes
-    processes: int = 0  # 0: as many as this machine has cores
+    processes: int = 1  # faces ask for as many as the machine has cores
     page_rows_max: int = 1000  # S3's own limit
     file_rows_max: int = 1_000_000  # rows of a data file
     tries_max: int = 8  # of one request, the first included

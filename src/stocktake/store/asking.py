@@ -1,4 +1,4 @@
-"""What boto3 raises, in our words, with the permission that would be the way out."""
+"""What botocore raises, in our words, with the permission that would be the way out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stocktake.store.failures import from_botocore, printable
 
 @contextmanager
 def asking(what: str, needs: str, *, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
-    """Turn what boto3 raises inside, except for `but`, into our error: `what`, such as "cannot list
+    """Turn what botocore raises inside, except for `but`, into our error: `what`, such as "cannot list
     s3://b/p", and why. For a denial the hint names `needs`, such as "s3:ListBucket on b".
 
     Raises:

@@ -1,8 +1,8 @@
-"""Questions about buckets, and listings that are short: through boto3.
+"""Questions about buckets, and listings that are short: through botocore.
 
 What a store says of a sub-resource is believed only when the answer's root element is the right
 one: many stores answer `?versioning` or `?object-lock`, which they do not know, with 200 and a
-listing, and boto3 turns that into an empty success.
+listing, and botocore turns that into an empty success.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LIST_PAGES_MAX = 100_000  # of one listing: a hundred million keys
 CHECKED_OPERATIONS = ("GetBucketVersioning", "GetObjectLockConfiguration", "ListObjectsV2")
 _REGION_HEADER = "x-amz-bucket-region"
-_ROOT_ELEMENT = "StocktakeRootElement"  # what `keep_root_element` adds to boto3's parsed answer
+_ROOT_ELEMENT = "StocktakeRootElement"  # what `keep_root_element` adds to botocore's parsed answer
 _VERSIONING_ROOTS = ("VersioningConfiguration", "GetBucketVersioningResponse")  # AWS; moto
 _OBJECT_LOCK_ROOTS = ("ObjectLockConfiguration",)
 _LISTING_ROOTS = ("ListBucketResult",)
@@ -127,7 +127,7 @@ def _entries(page: Any) -> list[str]:
     """The keys and common prefixes of a page, in one order.
 
     Raises:
-        ValueError: the page is another document, which boto3 takes for an empty one.
+        ValueError: the page is another document, which botocore takes for an empty one.
     """
     if page[_ROOT_ELEMENT] not in _LISTING_ROOTS:
         raise ValueError(f"found <{page[_ROOT_ELEMENT]}>, expected <ListBucketResult>")

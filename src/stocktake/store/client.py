@@ -1,6 +1,6 @@
-"""The calls that are few: about buckets, about single objects, and uploads. boto3 sends them.
+"""The calls that are few: about buckets, about single objects, and uploads. botocore sends them.
 
-Whatever boto3 raises stops here and becomes one of `model/errors.py`, naming the thing and the
+Whatever botocore raises stops here and becomes one of `model/errors.py`, naming the thing and the
 permission it takes. Bulk LIST and HEAD go through `transport.py`.
 """
 
@@ -42,7 +42,7 @@ from stocktake.store.uploads import (
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-READ_TRIES_MAX = 3  # of a body that breaks off; what happens before the body, boto3 repeats itself
+READ_TRIES_MAX = 3  # of a body that breaks off; what happens before the body, botocore repeats itself
 _NOT_FOUND, _RANGE_NOT_SATISFIABLE = 404, 416
 _PARTIAL_CONTENT = 206
 

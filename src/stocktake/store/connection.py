@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import SplitResult, urlsplit
 
-import boto3
 import botocore.session
 import urllib3
 from botocore import UNSIGNED
@@ -247,10 +246,10 @@ class Connection:
             self._session, self._held = before
             raise
 
-    # -- boto3 -------------------------------------------------------------------------------------
+    # -- control calls -----------------------------------------------------------------------------
 
     def client(self, service: Literal["s3"] = "s3") -> S3Client:
-        """A boto3 client for calls that are few, with all of this connection's settings.
+        """A botocore client for calls that are few, with all of this connection's settings.
 
         It sends checksums only where an operation demands one, as many stores refuse others.
         """
@@ -269,13 +268,14 @@ class Connection:
         if self.verify is False:
             # Said once, by whoever asked for it, is enough.
             urllib3.disable_warnings(InsecureRequestWarning)
-        return boto3.Session(botocore_session=self._session).client(
+        client = self._session.create_client(
             service,
             region_name=self.region,
             endpoint_url=self.store.endpoint_url,
             verify=self.verify,
             config=config,
         )
+        return cast("S3Client", client)
 
 
 class _Nothing:

@@ -1,4 +1,4 @@
-"""Credentials that expire under boto3's hands: fetched anew, and the request is sent once more.
+"""Credentials that expire under botocore's hands: fetched anew, and the request is sent once more.
 
 botocore refreshes in time what says when it expires. A token that is withdrawn earlier, or stands in
 a file that somebody rewrites, it goes on using. These hooks act on single requests, so that an

@@ -42,6 +42,7 @@ from stocktake.store.signing import encode_path, encode_query, sign
 from stocktake.store.wire import Wire, WireOptions
 
 STOP_NOTICED_S_MAX = 0.2  # the longest wait for the network before looking whether to stop
+TICK_S = 0.5
 CORRECTIONS_MAX = 4  # of one request, beside its tries
 
 _COUNTS = {call: f"requests.{call}" for call in Call}
@@ -99,6 +100,9 @@ class Transport(AbstractContextManager["Transport"]):
         self._in_flight: dict[pycurl.Curl, tuple[Wire, _Asked]] = {}
         self._waiting: list[tuple[float, _Asked]] = []
         self._throttled: list[tuple[float, _Asked]] = []  # waiting because the store asked for it
+        # Called from `exchange` every TICK_S or so, that a long one may be followed from outside.
+        self.on_tick: Callable[[], None] | None = None
+        self._ticked_at = 0.0
         self._stopping = threading.Event()
         self._stop_signal = 0
 
@@ -145,11 +149,17 @@ class Transport(AbstractContextManager["Transport"]):
                 if self._in_flight:
                     self._multi.perform()
                     unanswered -= self._collect(answers)
+                    self._tick()
                 if unanswered:
                     self._wait(more=bool(fresh))
         finally:
             self._drop_all()
         return [answer for answer in answers if answer is not None]
+
+    def _tick(self) -> None:
+        if self.on_tick is not None and (now := self._monotonic()) - self._ticked_at >= TICK_S:
+            self._ticked_at = now
+            self.on_tick()
 
     # -- sending -----------------------------------------------------------------------------------
 

@@ -78,7 +78,7 @@ class WriteOptions:
         return "AES256" if self.encryption and self.encryption.sse_s3 else None
 
     def arguments(self, key: str) -> dict[str, Any]:
-        """boto3's arguments for writing `key`; nothing is sent that was not asked for: some
+        """The client's arguments for writing `key`; nothing is sent that was not asked for: some
         stores refuse it.
         """
         ending = next((ending for ending in CONTENT_TYPES if key.endswith(ending)), "")
@@ -202,7 +202,7 @@ def add_content_md5(params: dict[str, Any], **_: object) -> None:
 
 
 def _md5(body: BinaryIO) -> bytes:
-    """The MD5 of the rest of `body`, which boto3 makes a file of, whatever it is given."""
+    """The MD5 of the rest of `body`, which botocore makes a file of, whatever it is given."""
     digest = hashlib.md5(usedforsecurity=False)
     start = body.tell()
     while piece := body.read(_MD5_PIECE_BYTES):
