@@ -150,7 +150,11 @@ def _head(client: Any, bucket: str, row: dict[str, Any], *, all_versions: bool) 
         head = client.head_object(Bucket=bucket, Key=row["Key"], **version)
     except ClientError as error:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        return {"EncryptionStatus": "SSE-C"} if status == 400 else {}
+        if status != 400:
+            return {}
+        # The customer's key hides what HEAD says, not the tags.
+        tags = _tags(client, bucket, row["Key"], version)
+        return {"EncryptionStatus": "SSE-C", "ObjectTags": tags}
     return {
         "EncryptionStatus": _ENCRYPTION[head.get("ServerSideEncryption")],
         "BucketKeyStatus": "ENABLED" if head.get("BucketKeyEnabled") else "DISABLED",

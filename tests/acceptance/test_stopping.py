@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.command_line import command, files_below
-from tests.servers.fault import FaultServer, latency, synthetic
+from tests.servers.fault import FaultServer, latency, stall, synthetic
 
 STOPPED_WITHIN_S = 8.0
 
@@ -79,6 +79,31 @@ def nobody_asks_any_more(server: FaultServer) -> bool:
     return sum(server.counts.values()) == before
 
 
+@pytest.mark.parametrize("silent", ["slow", "reports"])
+def test_a_store_that_says_nothing_keeps_no_run_from_stopping(
+    slow_store: FaultServer, silent: str
+) -> None:
+    slow_store.bucket("reports")
+    slow_store.rule(stall(), operation="List", bucket=silent)
+    with subprocess.Popen(
+        command("run", "s3://slow", "s3://reports"),
+        env={**os.environ, **slow_store.environment()},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 30
+        while not any(entry.path.startswith(f"/{silent}") for entry in list(slow_store.log)):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        asked = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert time.monotonic() - asked < STOPPED_WITHIN_S
+    assert process.returncode == 130
+    assert "nothing was published" in err
+    assert "hint: nothing was left in the destination" in err
+
+
 def test_asked_twice_it_leaves_at_once_and_no_worker_goes_on(
     slow_store: FaultServer, tmp_path: Path
 ) -> None:
@@ -104,7 +129,7 @@ def test_a_terminal_is_drawn_on_and_left_in_order(slow_store: FaultServer, tmp_p
     os.close(terminal)
     with process, FileIO(shown) as screen:
         drawn = b""
-        while b"requests" not in drawn:
+        while b"listing" not in drawn or b"requests" not in drawn:
             drawn += screen.read(4096)
         process.send_signal(signal.SIGINT)
         while chunk := read_or_end(screen):

@@ -27,6 +27,7 @@ from stocktake.inventory.messages import (
 )
 from stocktake.inventory.processes import WorkerProcess
 from stocktake.inventory.spool import Segment
+from stocktake.inventory.stopping import STOPPED
 from stocktake.model.errors import ContradictionError, StoppedError
 from stocktake.model.keys import KeyRange
 from stocktake.model.runs import Counters, DataFile, InventoryRun
@@ -149,7 +150,7 @@ class Engine:
     def _listen(self) -> None:
         """Take in what the workers have to say, for at most POLL_S."""
         if self._stop.is_set():
-            raise StoppedError("stopped before the report was complete; nothing was published")
+            raise StoppedError(STOPPED)
         ready = wait([worker.reports for worker in self._workers], POLL_S)
         for worker in self._workers:
             if worker.reports in ready:

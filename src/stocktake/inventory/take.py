@@ -8,24 +8,26 @@ What fails before the survey has written nothing. What fails after it has publis
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from uuid import uuid4
 
 from stocktake.inventory.delivery import open_destination
-from stocktake.inventory.engine import POLL_S, Engine, WorkPlan
+from stocktake.inventory.engine import Engine, WorkPlan
 from stocktake.inventory.heading import HIDDEN
 from stocktake.inventory.leftovers import settling_leftovers
 from stocktake.inventory.permissions import settle_silence
 from stocktake.inventory.publish import describe_run, publish
 from stocktake.inventory.spool import spool_folder
+from stocktake.inventory.stopping import NOTHING_LEFT, STOPPED, stopping, unless_stopped
 from stocktake.inventory.survey import Survey, survey
 from stocktake.model.errors import (
     IncompleteRunError,
     ReportExistsError,
+    StoppedError,
 )
 from stocktake.model.keys import KeyRange
 from stocktake.model.paths import ReportPaths, configuration_root
@@ -60,18 +62,19 @@ def take_inventory(
         connection = Connection.open(run.source, region=run.region)
         transport = doors.enter_context(Transport(connection, run.limits, counters))
         doors.enter_context(stopping(stop, transport))
-        ranges = survey(run, transport)
+        on_progress(Progress(RunStage.SURVEY, counters, None))
+        ranges = _survey(run, transport)
         # The store may have told another region; the workers need not find out for themselves.
         run = replace(run, region=connection.region_of(run.bucket))
         destination = doors.enter_context(open_destination(run, counters))
-        paths = _free_paths(run, destination)
-        destination.check_writable(paths.root)
+        paths = unless_stopped(stop, lambda: _free_paths(run, destination))
+        unless_stopped(stop, lambda: destination.check_writable(paths.root))
         plan = WorkPlan(
             name_file=lambda: paths.data(uuid4(), run.configuration.delivery.format),
             on_progress=lambda key: on_progress(_progress(RunStage.LIST, counters, ranges, key)),
         )
         placed: list[str] = []
-        with settling_leftovers(run, destination, engine.named, placed):
+        with settling_leftovers(run, destination, engine.named, placed, stop):
             files = engine.work(run, ranges.ranges, plan)
             check_files(files, KeyRange(), counters["rows"])
             settle_silence(run, counters, engine.silent, transport, connection)
@@ -99,24 +102,11 @@ def take_inventory(
         )
 
 
-@contextmanager
-def stopping(stop: threading.Event, transport: Transport) -> Iterator[None]:
-    """While this lasts, `stop` being set also ends what `transport` is doing."""
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(POLL_S):
-            if stop.is_set():
-                transport.stop()
-                return
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
+def _survey(run: InventoryRun, transport: Transport) -> Survey:
     try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
+        return survey(run, transport)
+    except StoppedError as error:
+        raise StoppedError(STOPPED, hint=NOTHING_LEFT) from error
 
 
 def _free_paths(run: InventoryRun, destination: Destination) -> ReportPaths:

@@ -42,7 +42,9 @@ from stocktake.store.uploads import (
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-READ_TRIES_MAX = 3  # of a body that breaks off; what happens before the body, botocore repeats itself
+READ_TRIES_MAX = (
+    3  # of a body that breaks off; what happens before the body, botocore repeats itself
+)
 _NOT_FOUND, _RANGE_NOT_SATISFIABLE = 404, 416
 _PARTIAL_CONTENT = 206
 
