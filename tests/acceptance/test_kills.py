@@ -16,7 +16,7 @@ import pytest
 from tests.acceptance.reports import command, folder_keys, published
 from tests.servers.fault import FaultServer, latency, synthetic
 
-# `make kills` sets more.
+# How many runs are killed, over both kinds of destination. More of them: STOCKTAKE_TEST_KILLS=50.
 KILLS = int(os.environ.get("STOCKTAKE_TEST_KILLS", "6"))
 OBJECTS = 3_000
 UPLOADS = ("PutObject", "UploadPart", "CreateMultipartUpload")

@@ -80,3 +80,16 @@ def test_a_data_file_without_a_column_of_the_manifest_is_no_empty_answer(
     with pytest.raises(InventoryError) as error:
         answer(opened(ours.manifest_path), "SELECT storage_class FROM inventory_report")
     assert type(error.value).__name__ == "DataFileError", error.value.message
+
+
+def test_damage_within_a_parquet_file_is_never_the_questions_fault(tmp_path: Path) -> None:
+    keys = [f"{number * 2654435761 % 2**32:08x}" for number in range(3000)]
+    ours = our_report(tmp_path, Format.PARQUET, [objects(sorted(keys))])
+    path = ours.data_path(tmp_path)
+    body = path.read_bytes()
+    for at in range(8, len(body), len(body) // 150):
+        path.write_bytes(body[:at] + bytes([body[at] ^ 0x55]) + body[at + 1 :])
+        try:
+            answer(opened(ours.manifest_path), "SELECT * FROM inventory_report")
+        except InventoryError as error:
+            assert error.exit_code == 1, (at, error.message)  # noqa: PT017 - some are not noticed

@@ -166,6 +166,8 @@ def test_a_missing_data_file_is_named_with_both_places_it_was_looked_for(tmp_pat
         rows(report)
     assert ours.manifest.files[0].key in error.value.message
     assert "is missing" in error.value.message
+    assert f"any folder above {ours.manifest_path}" in error.value.message
+    assert str(ours.data_path(tmp_path)) in error.value.message
 
 
 def test_a_data_file_of_another_size_is_named_with_both_sizes(tmp_path: Path) -> None:

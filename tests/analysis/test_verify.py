@@ -16,7 +16,7 @@ import pytest
 
 from stocktake.analysis.report import Report, open_report
 from stocktake.analysis.verify import Verification, verify_report
-from stocktake.model.configuration import Format
+from stocktake.model.configuration import Filter, Format
 from stocktake.model.fields import report_fields
 from stocktake.model.manifest import ManifestFile, render_symlink
 from stocktake.model.sidecar import render_sidecar
@@ -259,6 +259,33 @@ def test_a_stocktake_json_that_speaks_of_other_files_is_found(
     found = verified(ours.manifest_path)
     assert "file list" in whats(found)
     assert "completeness" in whats(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"schema": "Bucket, Key, Size, LastModifiedDate, FTag, StorageClass"}, "fileSchema"),
+        ({"source_bucket": "another"}, "sourceBucket"),
+        ({"destination_bucket": "arn:aws:s3:::another"}, "destinationBucket"),
+    ],
+)
+def test_a_manifest_that_says_other_than_the_configuration_did_is_found(
+    tmp_path: Path, change: dict[str, str], what: str
+) -> None:
+    ours = our_report(tmp_path, Format.CSV, [objects(["a"])])
+    republish(tmp_path, ours.paths, ours.manifest, **change)
+    assert what in whats(verified(ours.manifest_path))
+
+
+def test_keys_outside_the_prefix_that_was_asked_for_are_found(
+    tmp_path: Path, ours: OurReport
+) -> None:
+    configuration = ours.sidecar.configuration.model_copy(update={"filter": Filter(prefix="a")})
+    change_sidecar(tmp_path, ours, configuration=configuration)
+    findings = [
+        finding for finding in verified(ours.manifest_path).findings if finding.what == "prefix"
+    ]
+    assert [finding.found for finding in findings] == ["'b'", "'c'"]
 
 
 def test_a_damaged_stocktake_json_is_a_finding(tmp_path: Path, ours: OurReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,21 @@ def test_a_device_is_written_as_it_is() -> None:
     with opened_sink(Path("/dev/null"), binary=True) as sink:
         sink.write(b"x")
     assert Path("/dev/null").is_char_device()
+
+
+def test_a_stdout_that_is_closed_or_full_is_no_internal_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(DestinationError, match="stdout is closed"):
+        opened_sink(None, binary=True).__enter__()
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+
+        def write() -> None:
+            with opened_sink(None, binary=False) as sink:
+                sink.write(b"rows")
+
+        with pytest.raises(DestinationError, match="stdout cannot be written: No space left"):
+            write()
+        monkeypatch.undo()

@@ -132,6 +132,7 @@ def test_xml_and_json_say_the_same(document: InventoryConfiguration) -> None:
         SENT.replace(b"><", b">\n  <"),
         SENT.replace(b"<Encryption><SSE-S3 /></Encryption>", b"<SSE-S3/>"),
         SENT.replace(b"<Schedule>", b"<!-- when --><Schedule>"),
+        SENT.replace(b"report1", b"rep<!-- which -->ort1"),
     ],
     ids=[
         "as sent",
@@ -141,6 +142,7 @@ def test_xml_and_json_say_the_same(document: InventoryConfiguration) -> None:
         "indented",
         "SSE-S3 beside",
         "comment",
+        "a comment within text",
     ],
 )
 def test_every_form_clients_send_is_read(body: bytes) -> None:
@@ -163,6 +165,11 @@ def test_every_form_clients_send_is_read(body: bytes) -> None:
         (SENT.replace(b"Parquet", b"parquet"), "found `parquet`"),
         (SENT.replace(b"<Id>report1</Id>", b"<Id>r</Id><Colour/>"), "Colour: Extra inputs"),
         (SENT.replace(b"true", b"maybe"), "IsEnabled"),
+        (SENT.replace(b"true", b"yes"), "IsEnabled: .*found `yes`"),
+        (SENT.replace(b"<Id>report1</Id>", b"<Id>rep<b>o</b>rt1</Id>"), "<Id> holds elements"),
+        (SENT.replace(b"<Schedule>", b"Weekly<Schedule>"), "text `Weekly` in <InventoryConfiguration>"),
+        (SENT.replace(b"<Field>Size</Field>", b"<Feld>Size</Feld>"), "<Feld> in <OptionalFields>"),
+        (SENT.replace(b"<Field>Size</Field>", b"Size"), "text `Size` in <OptionalFields>"),
         (SENT.replace(b"arn:aws:s3:::dest", b"dest"), "`dest` is not a bucket ARN"),
         (SENT.replace(b"<SSE-S3 />", b"<SSE-S3/><SSE-KMS><KeyId>k</KeyId></SSE-KMS>"), "at most one"),
         (SENT.replace(b"<Field>Size</Field>", b"<Field>Colour</Field>"), "`Colour` is not one of"),

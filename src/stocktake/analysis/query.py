@@ -220,8 +220,17 @@ class _Damage:
 
 
 # What stands in an engine's complaint about a file, and not in one about SQL: the file's address, and
-# the words of DuckDB's CSV reader and of decoding keys.
-_SIGNS_OF_DAMAGE = (ServedFiles.url(""), "CSV Error", "using URL decoding")
+# the words of DuckDB's CSV reader, of decoding keys, and of its Parquet reader where it names no file.
+_SIGNS_OF_DAMAGE = (
+    ServedFiles.url(""),
+    "CSV Error",
+    "using URL decoding",
+    "Out of buffer",
+    "TProtocolException",
+    "Incorrect stats size",
+    "INTERNAL Error",
+    "Invalid Error:",
+)
 _QUOTED = re.compile(r'"([^"]+)"')
 _BY_WORD: dict[str, Field] = {name.lower(): field for name, field in BY_NAME.items()} | BY_COLUMN
 

@@ -109,8 +109,8 @@ class Report:
                 )
             return key
         raise DataFileError(
-            f"the data file {file.key} is missing: it is neither at {self.files.uri(file.key)}"
-            f" nor at {self.files.uri(self._candidates(file)[-1])}",
+            f"the data file {file.key} is missing: it is neither"
+            f" {self._manifests_place(file)} nor at {self.files.uri(self._candidates(file)[-1])}",
             hint="" if self.at_destination else "copy the report's `data/` beside its folder",
         )
 
@@ -143,6 +143,12 @@ class Report:
         with self.files.open(key) as source:
             name = self.files.uri(key)
             yield from read_batches(self.manifest.format, source, self.fields, columns, name=name)
+
+    def _manifests_place(self, file: ManifestFile) -> str:
+        """Where the manifest's key of a data file leads, in words."""
+        if self.at_destination:
+            return f"at {self.files.uri(file.key)}"
+        return f"there in any folder above {self.address}"
 
     def expected(self, file: ManifestFile) -> str:
         """Where a data file should be, as people write it; it need not be there."""

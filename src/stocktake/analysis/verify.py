@@ -27,9 +27,15 @@ from stocktake.model.errors import (
     NoSuchKeyError,
     ReportError,
 )
+from stocktake.model.fields import report_fields
 from stocktake.model.keys import KeyRange
-from stocktake.model.manifest import MANIFEST_BYTES_MAX, ManifestFile, destination_bucket_name
-from stocktake.model.paths import SIDECAR, SYMLINK
+from stocktake.model.manifest import (
+    MANIFEST_BYTES_MAX,
+    ManifestFile,
+    destination_bucket_name,
+    file_schema,
+)
+from stocktake.model.paths import SIDECAR, SYMLINK, configuration_root
 from stocktake.model.proof import check_files
 from stocktake.model.sidecar import Sidecar, SidecarFile
 
@@ -241,14 +247,34 @@ def _check_sidecar(report: Report) -> Iterator[_Outcome]:
 
 
 def _check_agreement(report: Report, sidecar: Sidecar, where: str) -> _Outcome:
-    """Whether stocktake.json and the manifest speak of the same files."""
+    """Whether stocktake.json and the manifest speak of the same report and the same files."""
     claimed = [ManifestFile(file.key, file.size, file.md5) for file in sidecar.files]
     findings = [
         Finding("file list", where, _shown(mine), _shown(theirs))
         for mine, theirs in zip_longest(claimed, report.manifest.files)
         if mine != theirs
     ]
-    return _Outcome((f"{SIDECAR} and the manifest list the same files",), (), tuple(findings[:10]))
+    findings = [*_identity_findings(report, sidecar, where), *findings[:10]]
+    return _Outcome((f"{SIDECAR} and the manifest list the same files",), (), tuple(findings))
+
+
+def _identity_findings(report: Report, sidecar: Sidecar, where: str) -> Iterator[Finding]:
+    """What the manifest says of itself and the configuration in stocktake.json says otherwise."""
+    manifest, asked = report.manifest, sidecar.configuration
+    names = [*(asked.optional_fields or ()), *sidecar.extension_fields]
+    fields = report_fields(names, all_versions=asked.all_versions)
+    prefix = asked.delivery.prefix or ""
+    root = f"{configuration_root(prefix, manifest.source_bucket, asked.id)}/data/"
+    astray = [file.key for file in manifest.files if not file.key.startswith(root)]
+    facts = (
+        ("fileFormat", asked.delivery.format, manifest.format),
+        ("fileSchema", file_schema(asked.delivery.format, fields), manifest.schema),
+        ("destinationBucket", asked.delivery.bucket_name, destination_bucket_name(manifest)),
+        ("sourceBucket", root, astray[0] if astray else root),
+    )
+    for what, claimed, found in facts:
+        if claimed != found:
+            yield Finding(what, where, claimed, found)
 
 
 def _shown(file: ManifestFile | None) -> str:
@@ -299,6 +325,7 @@ def _check_rows(report: Report, sidecar: Sidecar) -> _Outcome:
             continue
         contents.append((where, content))
         findings += _content_findings(where, content, claims.get(file.key))
+        findings += _prefix_findings(where, content, sidecar.configuration.prefix)
     findings += _overlaps(contents)
     checked = (
         f"{_counted(sum(content.rows for _, content in contents), 'row')} counted, first and last keys,"
@@ -352,6 +379,14 @@ def _content_findings(
     for what, found, expected in facts:
         if found != expected:
             yield Finding(what, where, repr(found), repr(expected))
+
+
+def _prefix_findings(where: str, content: _Content, prefix: str) -> Iterator[Finding]:
+    """Keys outside the prefix that was asked for. In order, the first or the last is one of them."""
+    for key in (content.first_key, content.last_key):
+        if key is not None and not key.startswith(prefix):
+            yield Finding("prefix", where, repr(key), f"a key that starts with {prefix!r}")
+            return
 
 
 def _overlaps(contents: list[tuple[str, _Content]]) -> Iterator[Finding]:

@@ -16,17 +16,16 @@ def opened_sink(path: Path | None, *, binary: bool) -> Iterator[BinaryIO]:
 
     Raises:
         UsageError: what is written is `binary`, and stdout is a terminal.
-        DestinationError: the file cannot be written.
+        DestinationError: the file, or stdout, cannot be written.
     """
     from stocktake.model.errors import DestinationError, UsageError
 
     if path is None:
-        if binary and sys.stdout.isatty():
+        if binary and sys.stdout is not None and sys.stdout.isatty():
             raise UsageError(
                 "this format is not for terminals", hint="name a file with --output, or pipe it on"
             )
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        yield from _stdout()
         return
     # A pipe or a device is written as it is; it cannot be replaced.
     replaced = path.is_file() or not path.exists()
@@ -41,3 +40,20 @@ def opened_sink(path: Path | None, *, binary: bool) -> Iterator[BinaryIO]:
     finally:
         if replaced:
             written.unlink(missing_ok=True)
+
+
+def _stdout() -> Iterator[BinaryIO]:
+    """Stdout itself. Whoever reads it may go away; that is no failure and passes as it is."""
+    from stocktake.model.errors import DestinationError
+
+    if sys.stdout is None:  # the shell closed it: `>&-`
+        raise DestinationError("stdout is closed", hint="name a file with --output")
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise DestinationError(
+            f"stdout cannot be written: {error.strerror or error}"
+        ) from error

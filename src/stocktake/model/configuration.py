@@ -10,7 +10,15 @@ import re
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_pascal
 
 from stocktake.model.errors import ConfigurationError
@@ -140,7 +148,7 @@ class InventoryConfiguration(Document):
     """What AWS's PutBucketInventoryConfiguration takes, with AWS's rules."""
 
     id: Annotated[str, AfterValidator(_checked_id)]
-    is_enabled: bool
+    is_enabled: StrictBool
     destination: Destination
     schedule: Schedule
     included_object_versions: IncludedObjectVersions
@@ -182,23 +190,24 @@ def parse_configuration_json(text: str | bytes) -> InventoryConfiguration:
     )
     try:
         if wrapped:
-            return _Wrapped.model_validate_json(text).inventory_configuration
-        return InventoryConfiguration.model_validate_json(text)
+            return _Wrapped.model_validate_json(text, by_name=False).inventory_configuration
+        return InventoryConfiguration.model_validate_json(text, by_name=False)
     except ValidationError as error:
         raise configuration_error(error) from error
+
+
+# Complaints that say what was found, or where nothing or everything was.
+_SELF_EXPLAINED = ("missing", "value_error", "json_invalid")
 
 
 def configuration_error(error: ValidationError) -> ConfigurationError:
     """Pydantic's first complaint in our words: which part, what was found, what was expected."""
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "the document"
-    found = (
-        ""
-        if first["type"] in ("missing", "value_error")
-        else f", found `{str(first['input'])[:80]}`"
-    )
+    found = "" if first["type"] in _SELF_EXPLAINED else f", found `{str(first['input'])[:80]}`"
+    wrong = first["msg"].removeprefix("Value error, ")
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    text = f"malformed inventory configuration: {where}: {first['msg']}{found}{more}"
+    text = f"malformed inventory configuration: {where}: {wrong}{found}{more}"
     return ConfigurationError(
         "".join(char if char.isprintable() else repr(char)[1:-1] for char in text),
         hint="expected what `aws s3api put-bucket-inventory-configuration` takes, as JSON or XML",

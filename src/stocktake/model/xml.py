@@ -86,7 +86,7 @@ def parse_configuration_xml(body: bytes) -> InventoryConfiguration:
             f"malformed inventory configuration: the root is <{local_name(root)}>, expected <InventoryConfiguration>"
         )
     try:
-        return InventoryConfiguration.model_validate(_members(root))
+        return InventoryConfiguration.model_validate(_members(root), by_name=False)
     except ValidationError as error:
         raise configuration_error(error) from error
 
@@ -97,7 +97,11 @@ _STRUCTURES = {
 }  # fmt: skip
 
 
+_FLAGS = {"true": True, "false": False}
+
+
 def _members(element: etree._Element) -> dict[str, object]:
+    _check_bare(element)
     members: dict[str, object] = {}
     for child in element:
         name = local_name(child)
@@ -108,18 +112,48 @@ def _members(element: etree._Element) -> dict[str, object]:
                 f"malformed inventory configuration: <{name}> stands there twice"
             )
         if name == "OptionalFields":
-            members[name] = tuple(
-                (field.text or "").strip() for field in child if local_name(field) == "Field"
-            )
+            members[name] = _field_names(child)
         elif name in _STRUCTURES:
             members[_RENAMED.get(name, name)] = _members(child)
         else:
-            members[name] = child.text or ""
+            text = _text(child)
+            members[name] = _FLAGS.get(text, text) if name == "IsEnabled" else text
     # The documentation's sample puts <SSE-S3/> outside <Encryption>; genuine documents nest it.
     for key in ("SSES3", "SSEKMS"):
         if local_name(element) == "S3BucketDestination" and key in members:
             members["Encryption"] = {key: members.pop(key)}
     return members
+
+
+def _field_names(element: etree._Element) -> tuple[str, ...]:
+    _check_bare(element)
+    children = [child for child in element if local_name(child)]
+    for child in children:
+        if local_name(child) != "Field":
+            raise ConfigurationError(
+                f"malformed inventory configuration: found <{local_name(child)}> in <OptionalFields>,"
+                " expected <Field>"
+            )
+    return tuple(_text(child).strip() for child in children)
+
+
+def _text(element: etree._Element) -> str:
+    """What stands in an element that holds text alone; comments are no part of it."""
+    if any(local_name(child) for child in element):
+        raise ConfigurationError(
+            f"malformed inventory configuration: <{local_name(element)}> holds elements, expected text"
+        )
+    return "".join([element.text or "", *(child.tail or "" for child in element)])
+
+
+def _check_bare(element: etree._Element) -> None:
+    """Refuse text where only elements may stand: what it was meant to say would be lost."""
+    texts = [element.text or "", *(child.tail or "" for child in element)]
+    if found := "".join(texts).strip():
+        raise ConfigurationError(
+            f"malformed inventory configuration: found the text `{found[:80]}` in"
+            f" <{local_name(element)}>, expected elements"
+        )
 
 
 def render_configuration_xml(configuration: InventoryConfiguration) -> bytes:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from stocktake.model.addresses import LocalAddress, parse_address
 from stocktake.model.store import Store
@@ -36,7 +38,8 @@ def opened_files(address: str, store: Store) -> Iterator[tuple[ReportFiles, str]
     """
     where = parse_address(address, folder=settings().working_folder)
     if isinstance(where, LocalAddress):
-        yield FolderFiles.at(where.path)
+        # A `..` is the user's here, and not a manifest's: FolderFiles would follow neither.
+        yield FolderFiles.at(Path(os.path.normpath(where.path)))
         return
     with Client.open(Connection.open(store), Counter()) as client:
         yield BucketFiles(client, where.bucket), where.key

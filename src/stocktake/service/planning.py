@@ -254,7 +254,7 @@ def _check_agreement(
         found = (
             "none"
             if delivery.encryption is None
-            else delivery.encryption.model_dump_json(by_alias=True)
+            else delivery.encryption.model_dump_json(by_alias=True, exclude_none=True)
         )
         raise _contradiction("--encryption", options.encryption, "Encryption", found)
     if source.key and source.key != configuration.prefix:
