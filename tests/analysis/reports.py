@@ -33,6 +33,7 @@ from stocktake.model.configuration import (
 )
 from stocktake.model.fields import (
     BY_NAME,
+    EXTENSION_FIELDS,
     FLAG,
     MOMENT,
     NUMBER,
@@ -189,7 +190,13 @@ def our_report(
         tuple(file.file for file in files),
     )
     sidecar = _sidecar(
-        report_format, files, all_versions=all_versions, moment=moment, key_prefix=key_prefix
+        report_format,
+        files,
+        fields=fields,
+        prefix=prefix,
+        all_versions=all_versions,
+        moment=moment,
+        key_prefix=key_prefix,
     )
     write(root, paths.sidecar, render_sidecar(sidecar))
     path = publish(root, paths, manifest, [f"s3://{DESTINATION}/{file.file.key}" for file in files])
@@ -200,6 +207,8 @@ def _sidecar(
     report_format: Format,
     files: Sequence[DataFile],
     *,
+    fields: Sequence[str],
+    prefix: str,
     all_versions: bool,
     moment: datetime,
     key_prefix: str,
@@ -210,18 +219,19 @@ def _sidecar(
         is_enabled=True,
         destination=Destination(
             s3_bucket_destination=S3BucketDestination(
-                bucket=bucket_arn(DESTINATION), format=report_format
+                bucket=bucket_arn(DESTINATION), format=report_format, prefix=prefix or None
             )
         ),
         schedule=Schedule(frequency=Frequency.DAILY),
         included_object_versions=versions,
         filter=Filter(prefix=key_prefix) if key_prefix else None,
+        optional_fields=tuple(name for name in fields if name not in EXTENSION_FIELDS) or None,
     )
     return Sidecar(
         generator="stocktake 0",
         endpoint="http://127.0.0.1:1",
         configuration=configuration,
-        extension_fields=(),
+        extension_fields=tuple(name for name in fields if name in EXTENSION_FIELDS),
         started=moment,
         finished=moment + timedelta(seconds=3),
         rows=sum(file.rows for file in files),

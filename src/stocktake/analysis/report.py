@@ -109,7 +109,7 @@ class Report:
                 )
             return key
         raise DataFileError(
-            f"the data file {file.key} is missing: it is neither"
+            f"the data file {file.key} is missing: it was found neither"
             f" {self._manifests_place(file)} nor at {self.files.uri(self._candidates(file)[-1])}",
             hint="" if self.at_destination else "copy the report's `data/` beside its folder",
         )
@@ -148,7 +148,7 @@ class Report:
         """Where the manifest's key of a data file leads, in words."""
         if self.at_destination:
             return f"at {self.files.uri(file.key)}"
-        return f"there in any folder above {self.address}"
+        return f"in any folder above {self.address}"
 
     def expected(self, file: ManifestFile) -> str:
         """Where a data file should be, as people write it; it need not be there."""

@@ -11,73 +11,32 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stocktake.analysis.claims import check_agreement, check_proof
+from stocktake.analysis.findings import Finding, Outcome, Verification
 from stocktake.analysis.report import Report
 from stocktake.formats import describe
 from stocktake.model.configuration import Format
 from stocktake.model.errors import (
     DataFileError,
-    IncompleteRunError,
     NoSuchKeyError,
     ReportError,
 )
-from stocktake.model.fields import report_fields
-from stocktake.model.keys import KeyRange
 from stocktake.model.manifest import (
     MANIFEST_BYTES_MAX,
     ManifestFile,
     destination_bucket_name,
-    file_schema,
 )
-from stocktake.model.paths import SIDECAR, SYMLINK, configuration_root
-from stocktake.model.proof import check_files
+from stocktake.model.paths import SIDECAR, SYMLINK
 from stocktake.model.sidecar import Sidecar, SidecarFile
 
 _CHUNK_BYTES = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong: `what` of `where`, `found` instead of `expected`."""
-
-    what: str
-    where: str
-    found: str
-    expected: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What was checked, what the report does not claim and so could not be, and what is wrong."""
-
-    address: str
-    checked: tuple[str, ...]
-    unclaimed: tuple[str, ...]
-    findings: tuple[Finding, ...]
-
-    @property
-    def sound(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.findings
-
-    def to_json(self) -> dict[str, object]:
-        """All of it as JSON has it."""
-        return {**asdict(self), "sound": self.sound}
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What one check found out."""
-
-    checked: tuple[str, ...] = ()
-    unclaimed: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +60,7 @@ def verify_report(report: Report) -> Verification:
         an error.
     """
     outcomes = [
-        _Outcome(checked=("manifest.json matches manifest.checksum",)),
+        Outcome(checked=("manifest.json matches manifest.checksum",)),
         _check_files(report),
         _check_symlink(report),
         *_check_sidecar(report),
@@ -117,14 +76,14 @@ def verify_report(report: Report) -> Verification:
 # -- data files: bytes and schema ------------------------------------------------------------------
 
 
-def _check_files(report: Report) -> _Outcome:
+def _check_files(report: Report) -> Outcome:
     manifest = report.manifest
     findings = tuple(finding for file in manifest.files for finding in _file_findings(report, file))
     size = sum(file.size for file in manifest.files)
     checked = (
         f"size, MD5 and schema of {_counted(len(manifest.files), 'data file')}, {size} bytes",
     )
-    return _Outcome(checked, (), findings)
+    return Outcome(checked, (), findings)
 
 
 def _file_findings(report: Report, file: ManifestFile) -> Iterator[Finding]:
@@ -188,26 +147,26 @@ def _counted(number: int, what: str) -> str:
 # -- symlink.txt -----------------------------------------------------------------------------------
 
 
-def _check_symlink(report: Report) -> _Outcome:
+def _check_symlink(report: Report) -> Outcome:
     key = report.paths.symlink
     where = report.files.uri(key)
     try:
         text = report.files.read(key, MANIFEST_BYTES_MAX).decode(errors="replace")
     except NoSuchKeyError:
         if report.at_destination or report.sidecar is not None:
-            return _Outcome(
+            return Outcome(
                 findings=(Finding(SYMLINK, where, "no such file", "one line a data file"),)
             )
-        return _Outcome(unclaimed=(f"{SYMLINK} is not in this copy",))
+        return Outcome(unclaimed=(f"{SYMLINK} is not in this copy",))
     except ReportError as error:
-        return _Outcome(findings=(Finding(SYMLINK, where, error.message, "one line a data file"),))
+        return Outcome(findings=(Finding(SYMLINK, where, error.message, "one line a data file"),))
     lines = text.split("\n") if text else []
     findings = [
         Finding(f"{SYMLINK} line {number}", where, line or "nothing", _symlink_line(report, file))
         for number, (line, file) in enumerate(zip_longest(lines, report.manifest.files), 1)
         if file is None or line is None or not _names(line, file, report)
     ]
-    return _Outcome(
+    return Outcome(
         (f"{SYMLINK} names the manifest's files, in its order",), (), tuple(findings[:10])
     )
 
@@ -228,90 +187,23 @@ def _symlink_line(report: Report, file: ManifestFile | None) -> str:
 # -- stocktake.json --------------------------------------------------------------------------------
 
 
-def _check_sidecar(report: Report) -> Iterator[_Outcome]:
+def _check_sidecar(report: Report) -> Iterator[Outcome]:
     where = report.files.uri(f"{report.folder}/{SIDECAR}")
     if report.sidecar_error:
-        yield _Outcome(
-            findings=(Finding(SIDECAR, where, report.sidecar_error, "a stocktake.json"),)
-        )
+        yield Outcome(findings=(Finding(SIDECAR, where, report.sidecar_error, "a stocktake.json"),))
     if report.sidecar is None:
-        yield _Outcome(
+        yield Outcome(
             unclaimed=(
                 "row counts, key order and completeness: a report without a stocktake.json claims none",
             )
         )
         return
-    yield _check_agreement(report, report.sidecar, where)
-    yield _check_proof(report.sidecar, where)
+    yield check_agreement(report.manifest, report.sidecar, where)
+    yield check_proof(report.sidecar, where)
     yield _check_rows(report, report.sidecar)
 
 
-def _check_agreement(report: Report, sidecar: Sidecar, where: str) -> _Outcome:
-    """Whether stocktake.json and the manifest speak of the same report and the same files."""
-    claimed = [ManifestFile(file.key, file.size, file.md5) for file in sidecar.files]
-    findings = [
-        Finding("file list", where, _shown(mine), _shown(theirs))
-        for mine, theirs in zip_longest(claimed, report.manifest.files)
-        if mine != theirs
-    ]
-    findings = [*_identity_findings(report, sidecar, where), *findings[:10]]
-    return _Outcome((f"{SIDECAR} and the manifest list the same files",), (), tuple(findings))
-
-
-def _identity_findings(report: Report, sidecar: Sidecar, where: str) -> Iterator[Finding]:
-    """What the manifest says of itself and the configuration in stocktake.json says otherwise."""
-    manifest, asked = report.manifest, sidecar.configuration
-    names = [*(asked.optional_fields or ()), *sidecar.extension_fields]
-    fields = report_fields(names, all_versions=asked.all_versions)
-    prefix = asked.delivery.prefix or ""
-    root = f"{configuration_root(prefix, manifest.source_bucket, asked.id)}/data/"
-    astray = [file.key for file in manifest.files if not file.key.startswith(root)]
-    facts = (
-        ("fileFormat", asked.delivery.format, manifest.format),
-        ("fileSchema", file_schema(asked.delivery.format, fields), manifest.schema),
-        ("destinationBucket", asked.delivery.bucket_name, destination_bucket_name(manifest)),
-        ("sourceBucket", root, astray[0] if astray else root),
-    )
-    for what, claimed, found in facts:
-        if claimed != found:
-            yield Finding(what, where, claimed, found)
-
-
-def _shown(file: ManifestFile | None) -> str:
-    return "no file" if file is None else f"{file.key}, {file.size} bytes, MD5 {file.md5}"
-
-
-def _check_proof(sidecar: Sidecar, where: str) -> _Outcome:
-    """Whether the files' key ranges tile all the keys that were asked for, and their rows add up."""
-    fact = "the files' key ranges leave no gap and do not overlap, and their rows add up"
-    if not sidecar.files:
-        if sidecar.rows:
-            finding = Finding("rows", where, "no files", f"{sidecar.rows} rows")
-            return _Outcome(findings=(finding,))
-        return _Outcome(("there are no rows and no files",))
-    prefix = sidecar.configuration.prefix
-    try:
-        files = sidecar.data_files()
-        whole = KeyRange(files[0].range.after, files[-1].range.upto)
-        check_files(files, whole, sidecar.rows)
-    except (IncompleteRunError, ValueError) as error:
-        return _Outcome(findings=(Finding("completeness", where, str(error), fact),))
-    if not _covers(whole, prefix):
-        expected = f"every key that starts with {prefix!r}" if prefix else "every key"
-        return _Outcome(findings=(Finding("completeness", where, f"only {whole}", expected),))
-    return _Outcome((fact,))
-
-
-def _covers(whole: KeyRange, prefix: str) -> bool:
-    """Whether every key that starts with `prefix` lies in `whole`."""
-    starts = whole.after < prefix if prefix else whole.after == ""
-    ends = whole.upto is None or (
-        bool(prefix) and whole.upto > prefix and not whole.upto.startswith(prefix)
-    )
-    return starts and ends
-
-
-def _check_rows(report: Report, sidecar: Sidecar) -> _Outcome:
+def _check_rows(report: Report, sidecar: Sidecar) -> Outcome:
     claims = {file.key: file for file in sidecar.files}
     strictly = not sidecar.configuration.all_versions
     findings: list[Finding] = []
@@ -331,7 +223,7 @@ def _check_rows(report: Report, sidecar: Sidecar) -> _Outcome:
         f"{_counted(sum(content.rows for _, content in contents), 'row')} counted, first and last keys,"
         " key order within and across files",
     )
-    return _Outcome(checked, (), tuple(findings))
+    return Outcome(checked, (), tuple(findings))
 
 
 def _content(report: Report, file: ManifestFile, *, strictly: bool) -> _Content:

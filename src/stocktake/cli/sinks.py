@@ -54,6 +54,4 @@ def _stdout() -> Iterator[BinaryIO]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise DestinationError(
-            f"stdout cannot be written: {error.strerror or error}"
-        ) from error
+        raise DestinationError(f"stdout cannot be written: {error.strerror or error}") from error

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import BinaryIO, Unpack
 
 from stocktake.analysis.ddl import Engine, table_statement
+from stocktake.analysis.findings import Finding, Verification
 from stocktake.analysis.output import Output, write_answer
 from stocktake.analysis.query import run_query
 from stocktake.analysis.report import Report
 from stocktake.analysis.report import open_report as open_at
 from stocktake.analysis.summary import ReportSummary, Share, summarize_report
-from stocktake.analysis.verify import Finding, Verification, verify_report
+from stocktake.analysis.verify import verify_report
 from stocktake.inventory.take import take_inventory as take
 from stocktake.model.configuration import InventoryConfiguration, parse_configuration_json
 from stocktake.model.errors import ConfigurationError
