@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -18,8 +19,10 @@ from tests.servers.fault import (
     reset,
     respond,
     slow_down,
+    with_headers,
     without_headers,
 )
+from tests.servers.fault_fixtures import WRITTEN
 
 KMS = {
     "x-amz-server-side-encryption": "aws:kms",
@@ -282,3 +285,32 @@ def test_a_head_without_an_etag_is_not_taken_for_a_change(
         [row] = lane.reported()
     assert row["e_tag"] is not None
     assert lane.problems() == {}
+
+
+def test_a_head_that_is_younger_than_the_listing_says_but_not_new_is_no_change(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Ceph, where setting an ACL moves what HEAD says and leaves what LIST says."""
+    fault_server.bucket("b", [FixtureObject("k")])
+    touched = {"Last-Modified": "Tue, 07 May 2024 10:00:00 GMT"}
+    fault_server.rule(with_headers(touched), operation="HeadObject")
+    with open_lane(
+        fault_server.as_server(), "b", monkeypatch, fields="LastModifiedDate,EncryptionStatus"
+    ) as lane:
+        [row] = lane.reported()
+    assert row["last_modified_date"] == WRITTEN
+    assert lane.problems() == {}
+
+
+def test_an_object_written_again_with_the_same_bytes_is_a_change(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket("b", [FixtureObject("k")])
+    ahead = {"Last-Modified": "Fri, 23 Dec 2095 00:00:00 GMT"}
+    fault_server.rule(with_headers(ahead), operation="HeadObject")
+    with open_lane(
+        fault_server.as_server(), "b", monkeypatch, fields="LastModifiedDate,EncryptionStatus"
+    ) as lane:
+        [row] = lane.reported()
+    assert row["last_modified_date"] == datetime(2095, 12, 23, tzinfo=UTC)
+    assert lane.problems() == {"changed": 1}

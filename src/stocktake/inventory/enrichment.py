@@ -39,6 +39,7 @@ class Enricher:
         self._fields: tuple[Field, ...] = run.fields
         self._schema = pa.schema([field.arrow for field in run.fields])
         self._withheld = tuple(f for f in run.fields if f.withheld and f.source is Source.HEAD)
+        self._since_s = transport.now()
         self._tags_proven: bool | None = None
         # An object whose HEAD withheld a value: what the permissions are tried on in the end.
         self.silent: tuple[str, str | None] | None = None
@@ -63,7 +64,12 @@ class Enricher:
         self, columns: dict[str, pa.Array], listed: pa.RecordBatch, objects: pa.Array
     ) -> None:
         heads = fetch_heads(
-            self._run, self._plan, listed.filter(objects), self._transport, self._counters
+            self._run,
+            self._plan,
+            listed.filter(objects),
+            self._transport,
+            self._counters,
+            since_s=self._since_s,
         )
         spread = _spread(heads.batch, objects)
         changed = pc.fill_null(_spread_one(heads.changed, objects), False)  # noqa: FBT003

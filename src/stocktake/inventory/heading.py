@@ -31,6 +31,9 @@ from stocktake.store.transport import Transport
 _SSE_C_CODES = {"InvalidRequest", "InvalidArgument", "MissingSecurityHeader"}
 _SSE_C_TEXT = re.compile(r"server[ -]side encryption|customer.provided|sse-c", re.IGNORECASE)
 
+# How much the store's clock may be behind ours.
+CLOCK_TOLERANCE_S = 1.0
+
 # Counts objects of which HEAD tells nothing but SSE-C to those who lack the customer's key.
 HIDDEN = "hidden_by_sse_c"
 
@@ -121,8 +124,11 @@ def fetch_heads(
     listed: pa.RecordBatch,
     transport: Transport,
     counters: Counters,
+    *,
+    since_s: float,
 ) -> Heads:
-    """What HEAD says of each row of `listed` (LISTED_SCHEMA without delete markers), in its order.
+    """What HEAD says of each row of `listed` (LISTED_SCHEMA without delete markers), in its order; the listing began at
+    `since_s`, in seconds since 1970.
 
     Counts the problems `refused`, `failed`, `vanished` and `changed`, and HIDDEN.
 
@@ -139,7 +145,7 @@ def fetch_heads(
     _settle_bad(asked, counters)
     _ask_unnamed(asked)
     batch = read_heads(asked.answers)
-    changed = _changed(listed, batch)
+    changed = _changed(listed, batch, since_s)
     if plan.checksums and (
         lacking := [r for r in _true_rows(changed) if not asked.subjects[r].checksum]
     ):
@@ -255,10 +261,12 @@ def _says_sse_c(proof: Answer) -> bool:
     )
 
 
-def _changed(listed: pa.RecordBatch, heads: pa.RecordBatch) -> pa.Array:
-    """Whether HEAD answered for another object than the one listed: another ETag, size or moment.
+def _changed(listed: pa.RecordBatch, heads: pa.RecordBatch, since_s: float) -> pa.Array:
+    """Whether HEAD answered for another object than the one listed: another ETag or size, or one written since the
+    listing began. A version that has an id is never overwritten.
 
-    Moments are compared to the second, which is all that HEAD has; a store that lists fractions may round either way.
+    Moments are compared to the second, which is all that HEAD has; a store that lists fractions may round either
+    way. An older moment that differs is no sign: Ceph's HEAD, not its LIST, moves on when an ACL is set.
     """
     answered = pc.equal(heads.column("status"), _OK)
     differ = pc.or_(_differ(listed, heads, "e_tag"), _differ(listed, heads, "size"))
@@ -267,7 +275,11 @@ def _changed(listed: pa.RecordBatch, heads: pa.RecordBatch) -> pa.Array:
         pc.not_equal(pc.floor_temporal(was, unit="second"), now),
         pc.not_equal(pc.ceil_temporal(was, unit="second"), now),
     )
-    return pc.fill_null(pc.and_(answered, pc.or_(differ, pc.fill_null(moved, False))), False)  # noqa: FBT003
+    since = pa.scalar(int((since_s - CLOCK_TOLERANCE_S) * 1000), pa.int64()).cast(now.type)
+    moved = pc.fill_null(pc.and_(moved, pc.greater_equal(now, since)), False)  # noqa: FBT003
+    mutable = pc.is_null(listed.column("version_id"))
+    changed = pc.and_(pc.and_(answered, mutable), pc.or_(differ, moved))
+    return pc.fill_null(changed, False)  # noqa: FBT003
 
 
 def _differ(listed: pa.RecordBatch, heads: pa.RecordBatch, name: str) -> pa.Array:

@@ -123,6 +123,10 @@ class Transport(AbstractContextManager["Transport"]):
         self._stop_signal = signal_number
         self._stopping.set()
 
+    def now(self) -> float:
+        """Seconds since 1970 by the store's clock, as far as it is known to differ from this machine's."""
+        return self._identity.now()
+
     def exchange(self, requests: Sequence[Request]) -> list[Answer]:
         """Send all `requests`; their answers, in the same order.
 
