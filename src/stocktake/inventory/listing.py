@@ -50,11 +50,10 @@ def list_range(
     versions = run.configuration.all_versions
     marker = Marker(keys.after)
     empty = 0
-    versions_behind: set[str | None] = (
-        set()
-    )  # version markers of the current key: none may come twice
+    # The version markers of the current key: none may come twice.
+    versions_behind: set[str | None] = set()
     while True:
-        page = _fetch(run, plan, marker, transport)
+        page = fetch_page(run, plan, marker, transport)
         counters["pages"] += 1
         batch = check_page(page, marker, prefix=run.configuration.prefix, versions=versions)
         behind = batch.slice(_count_upto(batch, keys.after)) if versions else batch
@@ -80,56 +79,54 @@ def list_range(
         marker = following
 
 
-def _fetch(run: InventoryRun, plan: CallPlan, marker: Marker, transport: Transport) -> Page:
-    """The page behind `marker`. A damaged one is asked for again: a proxy's error page comes with status 200, too."""
+def fetch_page(
+    run: InventoryRun, plan: CallPlan, marker: Marker, transport: Transport, delimiter: str = ""
+) -> Page:
+    """The page behind `marker`. A damaged one is asked for again: a proxy's error page comes with status 200, too.
+
+    Raises:
+        StoreError: the store refuses it, or no readable page came within the bound of tries.
+    """
+    versions, prefix = run.configuration.all_versions, run.configuration.prefix
     request = page_request(
         run.bucket,
-        run.configuration.prefix,
+        prefix,
         after=marker.key,
         after_version=marker.version,
         token=marker.token,
-        versions=run.configuration.all_versions,
+        versions=versions,
         owner=plan.owner,
         restore=plan.restore,
         request_payer=run.source.request_payer,
         rows_max=run.limits.page_rows_max,
+        delimiter=delimiter,
     )
-    what = f"cannot list s3://{run.bucket}/{run.configuration.prefix} after {marker.key!r}"
-    return fetch_page(
-        request,
-        what,
-        transport,
-        versions=run.configuration.all_versions,
-        tries_max=run.limits.tries_max,
-    )
-
-
-def fetch_page(
-    request: Request, what: str, transport: Transport, *, versions: bool, tries_max: int
-) -> Page:
-    """The page that `request` asks for; `what` begins the message where it cannot be had.
-
-    Raises:
-        StoreError: the store refuses it, or no readable page came in `tries_max` tries.
-    """
-    for tries in range(1, tries_max + 1):
-        [answer] = transport.exchange([request])
-        if answer.error is not None:
-            raise answer.error
-        if answer.status != HTTPStatus.OK:
-            error = failure(answer.status, answer.body, answer.headers, what)
-            if isinstance(error, AccessDeniedError):
-                permission = "s3:ListBucketVersions" if versions else "s3:ListBucket"
-                error.hint = f"the run needs {permission} on {request.bucket}"
-            raise error
+    behind = f" after {marker.key!r}" if marker.key else ""
+    what = f"cannot list s3://{run.bucket}/{prefix}{behind}"
+    for tries in range(1, run.limits.tries_max + 1):
+        body = _listing(transport, request, what, versions=versions)
         try:
-            return read_page(answer.body, versions=versions)
+            return read_page(body, versions=versions)
         except ServerError as error:
-            if tries == tries_max:
+            if tries == run.limits.tries_max:
                 raise ServerError(
                     f"{what}: {error.message} ({tries} tries)", hint=error.hint
                 ) from error
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _listing(transport: Transport, request: Request, what: str, *, versions: bool) -> bytes:
+    """The body of the answer to a LIST, which the store gave with 200."""
+    [answer] = transport.exchange([request])
+    if answer.error is not None:
+        raise answer.error
+    if answer.status != HTTPStatus.OK:
+        error = failure(answer.status, answer.body, answer.headers, what)
+        if isinstance(error, AccessDeniedError):
+            permission = "s3:ListBucketVersions" if versions else "s3:ListBucket"
+            error.hint = f"the run needs {permission} on {request.bucket}"
+        raise error
+    return answer.body
 
 
 def check_page(page: Page, marker: Marker, *, prefix: str, versions: bool) -> pa.RecordBatch:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from stocktake.inventory.listing import fetch_page
+from stocktake.inventory.calls import CallPlan
+from stocktake.inventory.listing import Marker, fetch_page
 from stocktake.model.errors import StoreError
 from stocktake.model.keys import KeyRange
 from stocktake.model.runs import InventoryRun
-from stocktake.store.pages import Page, page_request
 from stocktake.store.transport import Transport
 
 RANGES_PER_PROCESS = (
@@ -43,12 +43,12 @@ def survey(run: InventoryRun, transport: Transport) -> Survey:
         StoreError: the bucket cannot be listed.
     """
     whole = Survey((KeyRange(),))
-    first = _page(run, transport, "")
+    first = fetch_page(run, CallPlan(), Marker(""), transport)
     if not first.truncated or first.batch.num_rows == 0 or run.limits.processes <= 1:
         return whole
     last = first.batch.column("key")[-1].as_py()
     try:
-        folders = _page(run, transport, last, delimiter="/")
+        folders = fetch_page(run, CallPlan(), Marker(last), transport, delimiter="/")
     except StoreError as error:
         return Survey((KeyRange(),), warning=f"the bucket was not split: {error.message}")
     names = {*folders.common_prefixes, *folders.batch.column("key").to_pylist()}
@@ -65,23 +65,3 @@ def split_at(milestones: list[str], ranges_max: int) -> tuple[KeyRange, ...]:
     for pivot in milestones[step - 1 : -1 : step]:
         ranges[-1:] = ranges[-1].split(pivot)
     return tuple(ranges)
-
-
-def _page(run: InventoryRun, transport: Transport, after: str, delimiter: str = "") -> Page:
-    prefix = run.configuration.prefix
-    request = page_request(
-        run.bucket,
-        prefix,
-        after=after,
-        after_version=None,
-        token=None,
-        versions=run.configuration.all_versions,
-        owner=False,
-        restore=False,
-        request_payer=run.source.request_payer,
-        rows_max=run.limits.page_rows_max,
-        delimiter=delimiter,
-    )
-    what = f"cannot list s3://{run.bucket}/{prefix}"
-    versions = run.configuration.all_versions
-    return fetch_page(request, what, transport, versions=versions, tries_max=run.limits.tries_max)

@@ -57,7 +57,6 @@ class Worker:
         self._room = threading.Semaphore(SEGMENTS_WAITING_MAX)
         self._stopping = threading.Event()
         self._transport: Transport | None = None
-        self._told = Counters()
 
     def take(self, task: Task) -> None:
         """Accept a task from the parent; returns at once."""
@@ -102,14 +101,17 @@ class Worker:
         counters = Counters()
         with Transport(connection, self._run.limits, counters) as transport:
             self._transport = transport
+            counted = _Counted(counters)
             while not self._stopping.is_set() and (task := self._ranges.get()) is not None:
-                self._list_one(task, transport, counters)
+                self._list_one(task, transport, counters, counted)
 
-    def _list_one(self, task: WorkRange, transport: Transport, counters: Counters) -> None:
+    def _list_one(
+        self, task: WorkRange, transport: Transport, counters: Counters, counted: _Counted
+    ) -> None:
         run, key = self._run, task.range.after
 
         def tell() -> None:
-            self._say(Listed(task.index, self._counted(counters), key))
+            self._say(Listed(task.index, counted.since(), key))
 
         transport.on_tick = tell
         plan = call_plan(run.fields)
@@ -133,13 +135,7 @@ class Worker:
                 key = batch.column("key")[-1].as_py()
                 tell()
             spool.finish()
-        self._say(RangeDone(task.index, self._counted(counters), enricher.silent))
-
-    def _counted(self, counters: Counters) -> Counters:
-        """What was counted since the last time. Nothing is reset, for others compare counts of before and after."""
-        since = counters - self._told
-        self._told = Counters(counters)
-        return since
+        self._say(RangeDone(task.index, counted.since(), enricher.silent))
 
     def _segment_sayer(self, index: int) -> Callable[[Segment], None]:
         def say(segment: Segment) -> None:
@@ -151,6 +147,7 @@ class Worker:
 
     def _write_files(self) -> None:
         counters = Counters()
+        counted = _Counted(counters)
         with open_destination(self._run, counters) as destination:
             while (task := self._files.get()) is not None:
                 file = deliver_group(
@@ -161,16 +158,22 @@ class Worker:
                     destination=destination,
                     stopping=self._stopping,
                 )
-                self._say(Written(file, _taken(counters)))
+                self._say(Written(file, counted.since()))
                 if task.group[0].full:
                     self._room.release()
 
 
-def _taken(counters: Counters) -> Counters:
-    """What was counted since the last time; counting begins anew."""
-    taken = Counters(counters)
-    counters.clear()
-    return taken
+class _Counted:
+    """Tells what was counted since it was last asked. Nothing is reset: others compare counts of before and after."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._told = Counters()
+
+    def since(self) -> Counters:
+        news = self._counters - self._told
+        self._told = Counters(self._counters)
+        return news
 
 
 def main(tasks_fd: int, reports_fd: int) -> None:
