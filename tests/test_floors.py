@@ -21,7 +21,7 @@ FUNCTION_LINES_MAX = 70
 # From the ground up. Two modules stand outside: the public API and `python -m stocktake`.
 FLOORS = (
     ("model",),
-    ("store", "formats"),
+    ("store", "formats", "state"),
     ("inventory", "analysis"),
     ("service",),
     ("cli",),

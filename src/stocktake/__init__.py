@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     )
     from stocktake.model.manifest import Manifest
     from stocktake.model.runs import InventoryResult, Progress
-    from stocktake.service.commands import open_report, take_inventory
+    from stocktake.service.commands.report import open_report
+    from stocktake.service.commands.run import take_inventory
 
 __version__ = "0.1.0"
 
@@ -66,8 +67,8 @@ _HOMES = {
     "StoreError": "stocktake.model.errors",
     "UndecidedError": "stocktake.model.errors",
     "UsageError": "stocktake.model.errors",
-    "open_report": "stocktake.service.commands",
-    "take_inventory": "stocktake.service.commands",
+    "open_report": "stocktake.service.commands.report",
+    "take_inventory": "stocktake.service.commands.run",
 }
 
 

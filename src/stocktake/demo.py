@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 from urllib.parse import quote
 
@@ -221,8 +222,10 @@ def prepared_folder(folder: Path) -> None:
         raise DestinationError(f"{folder} cannot be made: {error.strerror}") from error
 
 
-def clean_environment(endpoint_url: str) -> dict[str, str]:
-    """The environment of the commands: the user's, without any AWS set-up or proxy of theirs."""
+def clean_environment(endpoint_url: str, state_folder: str) -> dict[str, str]:
+    """The environment of the commands: the user's, without any AWS set-up or proxy of theirs, and with a ledger apart
+    from theirs.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -236,6 +239,7 @@ def clean_environment(endpoint_url: str) -> dict[str, str]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "STOCKTAKE_STATE_FOLDER": state_folder,
     }
 
 
@@ -302,9 +306,9 @@ def play(folder: Path, console: Console) -> None:
     """
     start = time.monotonic()
     prepared_folder(folder)
-    with embedded_store() as (host, port):
+    with embedded_store() as (host, port), TemporaryDirectory() as state_folder:
         endpoint_url = f"http://{host}:{port}"
-        stage = Stage(console, clean_environment(endpoint_url))
+        stage = Stage(console, clean_environment(endpoint_url, state_folder))
         stage.say(f"An embedded S3 store listens at {endpoint_url}; filling the bucket `{BUCKET}`")
         console.print(
             f"{Filler(host, port).fill():,} requests: versions, locks, tags, odd keys ..."

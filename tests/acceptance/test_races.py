@@ -24,6 +24,11 @@ def objects() -> list[FixtureObject]:
     return [FixtureObject(f"k{number:04d}", body=b"old") for number in range(1500)]
 
 
+def new(key: str) -> FixtureObject:
+    """An object that is written while the run is under way."""
+    return FixtureObject(key, body=b"new", last_modified=datetime.now(UTC))
+
+
 def test_an_object_overwritten_after_it_was_listed_is_reported_as_the_new_one(
     fault_server: FaultServer, tmp_path: Path
 ) -> None:
@@ -58,8 +63,8 @@ def test_objects_deleted_and_added_meanwhile_leave_true_rows(
 
     def change() -> None:
         bucket.remove("k0001")
-        bucket.put(FixtureObject("a-new-one", body=b"new"))  # before what is being listed
-        bucket.put(FixtureObject("z-new-one", body=b"new"))  # behind it
+        bucket.put(new("a-new-one"))  # before what is being listed
+        bucket.put(new("z-new-one"))  # behind it
 
     fault_server.before_head("k0000", change)
     outcome = run(

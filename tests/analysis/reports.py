@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -67,8 +68,8 @@ OUR_MOMENT = datetime(2026, 11, 22, 10, 17, tzinfo=UTC)
 SOURCE = "filemanager-inventory-test"
 DESTINATION = "inventory-destination"
 
-Row = Mapping[str, object]
-Rows = Sequence[Row] | pa.Table
+Row: TypeAlias = Mapping[str, object]
+Rows: TypeAlias = Sequence[Row] | pa.Table
 
 
 def genuine_rows() -> list[dict[str, object]]:
@@ -124,7 +125,7 @@ def _aws_orc() -> bytes:
 
 def _aws_parquet() -> bytes:
     types = {FLAG: polars.Boolean, NUMBER: polars.Int64, MOMENT: polars.Datetime("ms", "UTC")}
-    schema = {field.column: types.get(field.type, polars.String) for field in GENUINE_FIELDS}
+    schema: Any = {field.column: types.get(field.type, polars.String) for field in GENUINE_FIELDS}
     sink = io.BytesIO()
     polars.DataFrame(genuine_rows(), schema=schema).write_parquet(sink, compression="snappy")
     return sink.getvalue()

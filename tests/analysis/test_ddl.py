@@ -10,15 +10,11 @@ import duckdb
 import pytest
 
 from stocktake.analysis.ddl import Engine, table_statement
-from stocktake.analysis.report import Report, open_report
+from stocktake.analysis.report import Report
 from stocktake.model.configuration import Format
 from stocktake.model.errors import UsageError
-from stocktake.store.files import FolderFiles
+from tests.analysis.questions import opened
 from tests.analysis.reports import aws_report, genuine_rows, objects, our_report
-
-
-def opened(path: Path) -> Report:
-    return open_report(*FolderFiles.at(path))
 
 
 def genuine(root: Path, report_format: Format) -> Report:

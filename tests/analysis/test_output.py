@@ -15,12 +15,7 @@ from stocktake.analysis.query import run_query
 from stocktake.analysis.report import Report, open_report
 from stocktake.model.configuration import Format
 from stocktake.store.files import FolderFiles
-from tests.analysis.reports import aws_report, genuine_rows, objects, our_report
-
-
-@pytest.fixture(params=Format)
-def genuine(request: pytest.FixtureRequest, tmp_path: Path) -> Report:
-    return open_report(*FolderFiles.at(aws_report(tmp_path, request.param)))
+from tests.analysis.reports import genuine_rows, objects, our_report
 
 
 def written(report: Report, sql: str, output: Output) -> tuple[int, bytes]:

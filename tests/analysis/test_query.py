@@ -16,39 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stocktake.analysis.query import run_query
-from stocktake.analysis.report import Report, open_report
+from stocktake.analysis.report import Report
 from stocktake.model.configuration import Format
-from stocktake.model.errors import QueryError
-from stocktake.store.files import FolderFiles
+from tests.analysis.questions import answer, opened
 from tests.analysis.reports import (
     aws_report,
     genuine_rows,
     objects,
     our_report,
 )
-
-SEED = "SELECT * FROM inventory_report WHERE encryption_status = 'NOT-SSE'"
-
-
-def opened(path: Path) -> Report:
-    return open_report(*FolderFiles.at(path))
-
-
-def answer(report: Report, sql: str) -> list[dict[str, object]]:
-    with run_query(report, sql) as found:
-        return [row for batch in found.batches() for row in batch.to_pylist()]
-
-
-def refusal(report: Report, sql: str) -> QueryError:
-    with pytest.raises(QueryError) as error:
-        answer(report, sql)
-    return error.value
-
-
-@pytest.fixture(params=Format)
-def genuine(request: pytest.FixtureRequest, tmp_path: Path) -> Report:
-    return opened(aws_report(tmp_path, request.param))
-
 
 # -- rows and types ------------------------------------------------------------------------------
 

@@ -8,25 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from stocktake.analysis.query import run_query
-from stocktake.analysis.report import Report, open_report
 from stocktake.model.configuration import Format
 from stocktake.model.errors import InventoryError
-from stocktake.store.files import FolderFiles
+from tests.analysis.questions import answer, opened
 from tests.analysis.reports import (
     objects,
     our_report,
     republish,
 )
-
-
-def opened(path: Path) -> Report:
-    return open_report(*FolderFiles.at(path))
-
-
-def answer(report: Report, sql: str) -> list[dict[str, object]]:
-    with run_query(report, sql) as found:
-        return [row for batch in found.batches() for row in batch.to_pylist()]
 
 
 def damaged(path: Path, change: Callable[[bytes], bytes]) -> None:

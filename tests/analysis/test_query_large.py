@@ -18,6 +18,7 @@ from stocktake.model.errors import QueryError
 from stocktake.model.fields import MOMENT
 from stocktake.store.files import BucketFiles, FolderFiles
 from stocktake.store.ranges import ReadLimits
+from tests.analysis.questions import answer, opened
 from tests.analysis.reports import (
     OUR_MOMENT,
     objects,
@@ -36,15 +37,6 @@ report = open_report(*FolderFiles.at(Path(sys.argv[1])))
 with run_query(report, sys.argv[2]) as found:
     print(next(found.batches()).to_pylist()[:1])
 """
-
-
-def opened(path: Path) -> Report:
-    return open_report(*FolderFiles.at(path))
-
-
-def answer(report: Report, sql: str) -> list[dict[str, object]]:
-    with run_query(report, sql) as found:
-        return [row for batch in found.batches() for row in batch.to_pylist()]
 
 
 class Counted:

@@ -15,7 +15,8 @@ from stocktake.analysis.report import Report, open_report
 from stocktake.model.configuration import Format, bucket_arn
 from stocktake.model.errors import DataFileError, ManifestError, NoReportError
 from stocktake.store.client import Client
-from stocktake.store.files import BucketFiles, FolderFiles
+from stocktake.store.files import BucketFiles
+from tests.analysis.questions import opened
 from tests.analysis.reports import (
     DESTINATION,
     GENUINE_FIELDS,
@@ -28,10 +29,6 @@ from tests.analysis.reports import (
     republish,
 )
 from tests.servers.server import Server
-
-
-def opened(path: Path | str) -> Report:
-    return open_report(*FolderFiles.at(Path(path)))
 
 
 def rows(report: Report) -> list[dict[str, object]]:

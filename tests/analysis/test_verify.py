@@ -9,19 +9,23 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stocktake.analysis.report import Report, open_report
-from stocktake.analysis.verify import Verification, verify_report
+from stocktake.analysis.findings import Verification
+from stocktake.analysis.report import open_report
+from stocktake.analysis.verify import verify_report
 from stocktake.model.configuration import Filter, Format
 from stocktake.model.fields import report_fields
 from stocktake.model.manifest import ManifestFile, render_symlink
 from stocktake.model.sidecar import render_sidecar
 from stocktake.store.files import FolderFiles
+from tests.analysis.questions import opened
 from tests.analysis.reports import (
+    AWS_MOMENT,
     DESTINATION,
     OurReport,
     Row,
@@ -35,10 +39,6 @@ from tests.analysis.reports import (
 
 FIELDS = ("Size", "LastModifiedDate", "ETag", "StorageClass")
 COLUMNS = report_fields(FIELDS, all_versions=False)
-
-
-def opened(path: Path) -> Report:
-    return open_report(*FolderFiles.at(path))
 
 
 def verified(path: Path) -> Verification:
@@ -90,7 +90,7 @@ def test_a_genuine_report_is_sound_and_says_what_it_does_not_claim(
     found = verified(aws_report(tmp_path, report_format))
     assert found.sound
     assert found.findings == ()
-    assert len(found.checked) == 3
+    assert len(found.checked) == 4
     assert any("row counts" in fact for fact in found.unclaimed)
 
 
@@ -98,7 +98,7 @@ def test_our_report_is_sound_and_all_of_it_was_checked(ours: OurReport) -> None:
     found = verified(ours.manifest_path)
     assert found.findings == ()
     assert found.unclaimed == ()
-    assert len(found.checked) == 6
+    assert len(found.checked) == 7
     assert any("5 rows counted" in fact for fact in found.checked)
 
 
@@ -136,6 +136,22 @@ def test_a_report_delivered_to_a_folder_names_its_files_by_path(
     uris = [(tmp_path / "ä b" / file.key).as_uri() for file in ours.manifest.files]
     write(tmp_path, ours.paths.symlink, render_symlink(uris))
     assert verified(ours.manifest_path).sound
+
+
+def test_a_creation_timestamp_may_be_finer_than_the_folders_name(tmp_path: Path) -> None:
+    theirs = aws_report(tmp_path, Format.CSV)
+    report = opened(theirs)
+    later = AWS_MOMENT + timedelta(seconds=59, milliseconds=999)
+    republish(Path("/"), report.paths, report.manifest, created=later)
+    assert verified(theirs).sound
+
+
+def test_a_copy_whose_folder_was_renamed_cannot_tell_when_the_run_began(tmp_path: Path) -> None:
+    theirs = aws_report(tmp_path, Format.CSV)
+    renamed = theirs.parent.rename(theirs.parent.with_name("a copy"))
+    found = verified(renamed)
+    assert found.sound
+    assert any("creationTimestamp" in fact for fact in found.unclaimed)
 
 
 def test_an_inventory_of_a_prefix_need_not_cover_other_keys(tmp_path: Path) -> None:
@@ -259,6 +275,19 @@ def test_a_stocktake_json_that_speaks_of_other_files_is_found(
     found = verified(ours.manifest_path)
     assert "file list" in whats(found)
     assert "completeness" in whats(found)
+
+
+@pytest.mark.parametrize("seconds", [-0.001, 60, 3 * 3600])
+def test_a_creation_timestamp_in_another_minute_than_the_folders_is_found(
+    tmp_path: Path, seconds: float
+) -> None:
+    theirs = aws_report(tmp_path, Format.CSV)
+    report, other = opened(theirs), AWS_MOMENT + timedelta(seconds=seconds)
+    republish(Path("/"), report.paths, report.manifest, created=other)
+    [finding] = verified(theirs).findings
+    assert (finding.what, finding.where) == ("creationTimestamp", str(theirs))
+    assert finding.found == f"{round(other.timestamp() * 1000)}, that is {other:%Y-%m-%dT%H-%MZ}"
+    assert finding.expected == "a moment in 2024-05-07T01-00Z"
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,14 @@ import typer
 
 from stocktake import __version__
 from stocktake.cli.app import app
-from stocktake.service.commands import open_report, take_inventory
+from stocktake.service.commands.report import open_report
+from stocktake.service.commands.run import take_inventory
 from stocktake.service.options import RunKeywords, StoreKeywords
 
 HELP_CPU_S_MAX = 0.3
-COMMANDS = ("run", "show", "query", "verify", "ddl", "demo")
+COMMANDS = ("run", "show", "query", "verify", "ddl", "plan", "probe", "runs", "reports", "demo")
 # What only a face has: the addresses, and how to show things.
-FACE_WORDS = {"source", "destination", "json", "quiet", "verbose", "help"}
+FACE_WORDS = {"source", "destination", "resume", "json", "quiet", "verbose", "help"}
 
 
 def parameters(command: str) -> dict[str, Any]:
@@ -52,31 +53,6 @@ def test_help_answers_at_once() -> None:
     assert min(cpu_s() for _ in range(5)) < HELP_CPU_S_MAX
 
 
-def test_help_imports_nothing_but_typer_and_the_standard_library() -> None:
-    script = (
-        "import sys; sys.argv = ['stocktake', '--help']\n"
-        "from stocktake.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "print('modules:', *{name.partition('.')[0] for name in sys.modules})"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    loaded = set(done.stdout.rpartition("modules:")[2].split())
-    assert loaded & {"typer", "stocktake"} == {"typer", "stocktake"}
-    assert not loaded & {
-        "boto3",
-        "botocore",
-        "duckdb",
-        "lxml",
-        "pyarrow",
-        "pydantic",
-        "pycurl",
-        "rich",
-    }
-
-
 def test_help_names_every_command() -> None:
     shown = stocktake("--help").stdout
     assert all(f"\n  {command} " in shown for command in COMMANDS)
@@ -106,7 +82,7 @@ def test_the_command_line_and_the_python_api_know_the_same_words() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["show", "query", "verify", "ddl"])
+@pytest.mark.parametrize("command", ["show", "query", "verify", "ddl", "probe"])
 def test_every_command_that_reads_can_be_told_of_any_store(command: str) -> None:
     assert set(StoreKeywords.__annotations__) <= set(parameters(command))
     assert set(inspect.signature(open_report).parameters) == {"address", "store"}

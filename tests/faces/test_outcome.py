@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import typer
 
-from stocktake.cli.outcome import failures_told
+from stocktake.cli.outcome import failures_told, say
 from stocktake.cli.signals import Stopping, stopping_on_signals
 from stocktake.model.errors import AccessDeniedError, StoppedError, UndecidedError, UsageError
 
@@ -80,10 +80,16 @@ def test_control_characters_in_a_message_do_not_reach_the_terminal(
     assert told(UsageError("key `\x1b[2J`"), capsys)[2] == "error: key `\\x1b[2J`\n"
 
 
-def test_a_reader_that_has_gone_is_no_failure_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(BrokenPipeError), failures_told(as_json=False, verbose=0):
-        raise OSError(errno.EPIPE, "gone")
-    assert capsys.readouterr().err == ""
+def test_words_that_stderr_does_not_take_are_lost_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        say("warning: 1 object vanished")
+        with pytest.raises(typer.Exit) as caught, failures_told(as_json=False, verbose=2):
+            raise AccessDeniedError("no")
+        monkeypatch.undo()
+    assert caught.value.exit_code == 1
 
 
 def test_a_signal_asks_once_and_the_handlers_of_before_come_back() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from stocktake.cli.progress import LINE_EVERY_S, Lines, Pace, Silence, progress_line, screen
+from stocktake.cli.progress import LINE_EVERY_S, Lines, Pace, Silence, progress_line
+from stocktake.cli.screen import screen
 from stocktake.model.runs import Progress, RunStage
 
 PROGRESS = Progress(
@@ -41,7 +41,7 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Iterator[Clock]:
+def clock() -> Clock:
     return Clock()
 
 

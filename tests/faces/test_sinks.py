@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import typer
 
-from stocktake.cli.sinks import opened_sink
+from stocktake.cli.outcome import failures_told
+from stocktake.cli.sinks import opened_sink, print_text
 from stocktake.model.errors import DestinationError
 
 
@@ -57,13 +60,38 @@ def test_a_closed_stdout_is_no_internal_error(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_full_stdout_is_no_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    with suppress(OSError), Path("/dev/full").open("w") as full:  # closing it fails once more
-        monkeypatch.setattr(sys, "stdout", full)
+    def write() -> None:
+        with opened_sink(None, binary=False) as sink:
+            sink.write(b"rows")
 
-        def write() -> None:
-            with opened_sink(None, binary=False) as sink:
-                sink.write(b"rows")
+    for writing in (write, lambda: print_text("a line")):
+        with Path("/dev/full").open("w") as full:
+            monkeypatch.setattr(sys, "stdout", full)
+            with pytest.raises(DestinationError, match="stdout cannot be written: No space left"):
+                writing()
+            monkeypatch.undo()
 
-        with pytest.raises(DestinationError, match="stdout cannot be written: No space left"):
-            write()
+
+def test_a_reader_that_has_gone_ends_the_command_as_sigpipe_would(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with pytest.raises(typer.Exit) as caught, failures_told(as_json=False, verbose=0):
+            print_text("a line")
         monkeypatch.undo()
+    assert caught.value.exit_code == 128 + signal.SIGPIPE
+    assert capsys.readouterr().err == ""
+
+
+def test_text_that_stdout_cannot_spell_is_no_internal_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with (tmp_path / "out").open("w", encoding="latin-1") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        with pytest.raises(DestinationError, match=r"'\\u20ac' is not in latin-1") as caught:
+            print_text("1 €")
+        monkeypatch.undo()
+    assert "UTF-8" in caught.value.hint

@@ -15,8 +15,8 @@ import pytest
 
 from stocktake.inventory.calls import call_plan
 from stocktake.inventory.enrichment import Enricher
-from stocktake.inventory.listing import list_range
-from stocktake.inventory.ordering import order_versions
+from stocktake.inventory.listing import ListedPage, OpenRange, list_range
+from stocktake.inventory.ordering import VersionOrder
 from stocktake.model.addresses import LocalAddress
 from stocktake.model.configuration import InventoryConfiguration
 from stocktake.model.fields import EXTENSION_FIELDS, choose_fields
@@ -25,6 +25,7 @@ from stocktake.model.runs import Counters, InventoryRun, Limits
 from stocktake.model.store import Store
 from stocktake.store.connection import Connection
 from stocktake.store.transport import Transport
+from tests.inventory.driving import drive, gather
 from tests.servers.server import Server
 
 QUICK = Limits(
@@ -74,11 +75,25 @@ class Lane:
 
     def listed(self, keys: KeyRange | None = None) -> list[dict[str, Any]]:
         """What LIST says of the range, as rows in the report's order."""
+        return [row for batch in self.batches(keys or KeyRange()) for row in batch.to_pylist()]
+
+    def pages(self, keys: KeyRange | OpenRange) -> list[ListedPage]:
+        """What LIST says of the range, as a lane gets it."""
+        open_range = keys if isinstance(keys, OpenRange) else OpenRange(keys)
         plan = call_plan(self.run.fields)
-        batches = list_range(self.run, plan, keys or KeyRange(), self.transport, self.counters)
-        if self.run.configuration.all_versions:
-            batches = order_versions(batches, self.counters)
-        return [row for batch in batches for row in batch.to_pylist()]
+        pages = list_range(self.run, plan, open_range, self.transport)
+        return drive(self.transport, gather(pages))
+
+    def batches(self, keys: KeyRange) -> Iterator[pa.RecordBatch]:
+        """What LIST says of the range, in the report's order."""
+        batches = [page.rows for page in self.pages(keys) if page.rows.num_rows]
+        if not self.run.configuration.all_versions:
+            yield from batches
+            return
+        order = VersionOrder(self.counters)
+        for batch in batches:
+            yield from order.add(batch)
+        yield from order.finish()
 
     def reported(self) -> list[dict[str, Any]]:
         """The report's rows."""
@@ -86,13 +101,9 @@ class Lane:
 
     def enriched(self) -> Iterator[pa.RecordBatch]:
         """The report's rows, a batch a page."""
-        plan = call_plan(self.run.fields)
-        enricher = Enricher(self.run, plan, self.transport, self.counters)
-        batches = list_range(self.run, plan, KeyRange(), self.transport, self.counters)
-        if self.run.configuration.all_versions:
-            batches = order_versions(batches, self.counters)
-        for batch in batches:
-            yield enricher.enrich(batch)
+        enricher = Enricher(self.run, call_plan(self.run.fields), self.transport)
+        for batch in self.batches(KeyRange()):
+            yield drive(self.transport, enricher.enrich(batch, self.counters))
 
     def problems(self) -> dict[str, int]:
         """What was counted under `problems.`, zeros left out."""

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stocktake.inventory.assembly import absorb_empty, group_fragments, group_range
-from stocktake.inventory.spool import Segment
+from stocktake.inventory.assembly import absorb_empty, group_range, group_segments
 from stocktake.model.errors import IncompleteRunError
 from stocktake.model.keys import KeyRange
 from stocktake.model.manifest import ManifestFile
+from stocktake.model.pieces import Segment
 from stocktake.model.proof import check_files
 from stocktake.model.runs import DataFile
 
@@ -62,7 +62,8 @@ def data_file(group: tuple[Segment, ...]) -> DataFile:
 def test_files_tile_the_key_space_and_are_few(ranges: list[list[Segment]]) -> None:
     rows = sum(each.rows for segments in ranges for each in segments)
     full = [(each,) for segments in ranges for each in segments if each.full]
-    groups = group_fragments(ranges, ROWS_MAX)
+    left = [each for segments in ranges for each in segments if not each.full]
+    groups = group_segments(left, ROWS_MAX)
     filled = [group for group in groups if any(each.rows for each in group)] or (
         [] if full else groups
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,10 @@ def test_tracebacks_are_asked_for_by_name(text: str, debug: bool) -> None:
     assert read_settings({"STOCKTAKE_DEBUG": text}).debug is debug
 
 
-def test_nothing_said_means_the_system_s_temporary_folder_and_all_cores() -> None:
+def test_nothing_said_means_the_user_s_state_folder_and_all_cores() -> None:
     settings = read_settings({})
-    assert settings.spool_folder == Path(tempfile.gettempdir())
+    assert settings.state_folder == Path.home() / ".local" / "state" / "stocktake"
+    assert settings.spool_folder == settings.state_folder / "spool"
     assert settings.working_folder == Path.cwd()
     assert settings.cores >= 1
     assert not settings.debug
@@ -25,6 +25,13 @@ def test_nothing_said_means_the_system_s_temporary_folder_and_all_cores() -> Non
 
 def test_the_spool_folder_can_be_said() -> None:
     assert read_settings({"STOCKTAKE_SPOOL_FOLDER": "/spool"}).spool_folder == Path("/spool")
+
+
+def test_the_state_folder_can_be_said_and_the_spool_lies_in_it() -> None:
+    assert read_settings({"XDG_STATE_HOME": "/xdg"}).state_folder == Path("/xdg/stocktake")
+    assert read_settings({"XDG_STATE_HOME": "xdg"}).state_folder.is_absolute()
+    settings = read_settings({"STOCKTAKE_STATE_FOLDER": "/state", "XDG_STATE_HOME": "/xdg"})
+    assert (settings.state_folder, settings.spool_folder) == (Path("/state"), Path("/state/spool"))
 
 
 def test_every_variable_is_explained() -> None:

@@ -42,14 +42,6 @@ from tests.servers.fault import (
 from tests.servers.server import Server
 
 QUICK = {"retries": {"mode": "standard", "total_max_attempts": 2}}
-MOTO = "moto_server"
-CEPH = pytest.param("ceph_server", marks=pytest.mark.server)
-
-
-@pytest.fixture(params=[MOTO, CEPH])
-def server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue(request.param)
-    return found
 
 
 def opened(server: Server | FaultServer, **config: Any) -> Client:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -13,24 +16,10 @@ from stocktake.store.client import Client
 from stocktake.store.connection import Connection
 from tests.servers.fault import FaultServer, FixtureObject
 from tests.servers.fault_tls import tls
-from tests.store.doors import sign_as
 
 LOOPBACK = "http://127.0.0.1:9000"
 
-
-@pytest.fixture(autouse=True)
-def _signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    sign_as(monkeypatch, "AKID", "hidden-secret")
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
-
-
-@pytest.fixture
-def config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The user's ~/.aws/config, empty so far."""
-    path = tmp_path / "config"
-    path.touch()
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
-    return path
+pytestmark = pytest.mark.usefixtures("signed_in")
 
 
 def _place(store: Store, bucket: str = "bucket", region: str | None = None) -> tuple[str, str]:
@@ -269,3 +258,51 @@ def test_a_ca_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_name_that_no_bucket_can_have_is_one_clear_error() -> None:
     with pytest.raises(UsageError, match=r"`no bucket` is no bucket of http://127\.0\.0\.1:9000"):
         Connection.open(Store(LOOPBACK)).bucket_url("no bucket")
+
+
+# -- handed on to other processes ------------------------------------------------------------------
+
+
+def test_what_was_found_is_handed_on_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:hidden-word@proxy.example.com:3128")
+    first = Connection.open(Store(region="eu-west-1"))
+    first.adopt_region("bucket", "eu-north-1")
+    way = first.way("bucket")
+    assert "hidden" not in repr(way)
+    second = Connection.resume(Store(region="eu-west-1"), pickle.loads(pickle.dumps(way)))
+    assert second.bucket_url("bucket") == first.bucket_url("bucket")
+    assert second.endpoint_url("bucket") == "https://bucket.s3.eu-north-1.amazonaws.com"
+    assert second.region_of("bucket") == "eu-north-1"
+    assert second.proxy("bucket") == "http://user:hidden-word@proxy.example.com:3128"
+    assert (second.verify, second.credentials()) == (first.verify, first.credentials())
+    assert second.way("bucket") == way
+
+
+def test_who_goes_the_way_that_was_found_needs_no_set_up_and_does_not_load_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    way = Connection.open(Store(LOOPBACK)).way("bucket")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    script = (
+        "import pickle, sys\n"
+        "from stocktake.store.connection import Connection\n"
+        "connection = Connection.resume(*pickle.load(sys.stdin.buffer))\n"
+        "print(connection.bucket_url('bucket').origin, connection.credentials().access_key,\n"
+        "      repr(connection.proxy('bucket')), 'botocore.session' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        input=pickle.dumps((Store(LOOPBACK), way)),
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.decode() == f"{LOOPBACK} AKID '' False\n"
+
+
+def test_a_bucket_that_turns_out_to_be_elsewhere_is_found_by_whoever_learns_of_it() -> None:
+    way = Connection.open(Store()).way("bucket")
+    connection = Connection.resume(Store(), way)
+    assert connection.endpoint_url("bucket") == "https://bucket.s3.amazonaws.com"
+    connection.adopt_region("bucket", "eu-north-1")
+    assert connection.endpoint_url("bucket") == "https://bucket.s3.eu-north-1.amazonaws.com"
+    assert connection.endpoint_url("another") == "https://another.s3.amazonaws.com"

@@ -23,20 +23,7 @@ from tests.store.doors import sign_as
 
 LOOPBACK = "http://127.0.0.1:9000"
 
-
-@pytest.fixture(autouse=True)
-def _signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    sign_as(monkeypatch, "AKID", "hidden-secret")
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
-
-
-@pytest.fixture
-def config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The user's ~/.aws/config, empty so far."""
-    path = tmp_path / "config"
-    path.touch()
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
-    return path
+pytestmark = pytest.mark.usefixtures("signed_in")
 
 
 # -- who -------------------------------------------------------------------------------------------
@@ -153,7 +140,59 @@ def test_credentials_come_from_a_containers_endpoint(
     assert renewed.token == "token-2"
 
 
-# -- boto3 -----------------------------------------------------------------------------------------
+# -- handed on to other processes ------------------------------------------------------------------
+
+
+def test_credentials_that_last_are_handed_on_and_renewed_where_they_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    way = Connection.open(Store(LOOPBACK)).way("bucket")
+    assert way.credentials is not None
+    assert "hidden" not in repr(way)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "NEW")
+    connection = Connection.resume(Store(LOOPBACK), way)
+    assert connection.credentials() == way.credentials
+    renewed = connection.renew_credentials()
+    assert renewed is not None
+    assert renewed.access_key == "NEW"
+    assert connection.credentials() == renewed
+
+
+def test_credentials_that_were_handed_on_stay_when_there_are_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    way = Connection.open(Store(LOOPBACK)).way("bucket")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    connection = Connection.resume(Store(LOOPBACK), way)
+    with pytest.raises(CredentialsError):
+        connection.renew_credentials()
+    assert connection.credentials() == way.credentials
+
+
+def test_credentials_that_expire_are_fetched_by_each_process_itself(
+    monkeypatch: pytest.MonkeyPatch, fault_server: FaultServer
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv(
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI", fault_server.issue("CONTAINER", "s", "token-1")
+    )
+    store = Store(fault_server.endpoint_url)
+    way = Connection.open(store).way("bucket")
+    assert way.credentials is None
+    fault_server.issue("CONTAINER", "s", "token-2")
+    credentials = Connection.resume(store, way).credentials()
+    assert credentials is not None
+    assert credentials.token == "token-2"
+
+
+def test_who_asks_anonymously_hands_on_no_credentials() -> None:
+    store = Store(LOOPBACK, sign_requests=False)
+    way = Connection.open(store).way("bucket")
+    assert way.credentials is None
+    assert Connection.resume(store, way).credentials() is None
+
+
+# -- botocore -----------------------------------------------------------------------------------------
 
 
 def test_a_client_has_the_connections_settings() -> None:

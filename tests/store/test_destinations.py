@@ -94,7 +94,7 @@ def test_ceph_confirms_a_kms_key(
     bucket, s3 = buckets("destinations"), ceph_server.client()
     s3.create_bucket(Bucket=bucket)
     with opened(ceph_server, bucket, kms("testkey-1")) as destination:
-        destination.check_writable("r")
+        destination.check_writable("r/data/probe")
         deliver(destination)
     head = s3.head_object(Bucket=bucket, Key="r/data/x")
     assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", "testkey-1")
@@ -212,7 +212,7 @@ def test_what_would_fail_later_fails_before_the_run_and_leaves_nothing(
         BucketDestination(client, bucket, encryption) as destination,
         pytest.raises(kind) as caught,
     ):
-        destination.check_writable("p/source/daily")
+        destination.check_writable("p/source/daily/data/probe")
     assert f"s3://{bucket}/p/source/daily/data/" in caught.value.message
     assert said in caught.value.hint
     if bucket_exists:
@@ -225,9 +225,9 @@ def test_where_multipart_uploads_are_missing_the_bucket_is_still_looked_for(
     fault_server.bucket("b")
     fault_server.rule(respond(501, "NotImplemented"), operation="CreateMultipartUpload")
     with opened(fault_server, "b", None) as destination:
-        destination.check_writable("r")
+        destination.check_writable("r/data/probe")
     with opened(fault_server, "gone", None) as destination, pytest.raises(NoSuchBucketError):
-        destination.check_writable("r")
+        destination.check_writable("r/data/probe")
 
 
 def test_who_may_write_but_not_list_is_not_stopped(fault_server: FaultServer) -> None:
@@ -236,6 +236,6 @@ def test_who_may_write_but_not_list_is_not_stopped(fault_server: FaultServer) ->
         access_denied(), operation=["HeadBucket", "ListObjectsV2", "HeadObject", "GetObject"]
     )
     with opened(fault_server, "b", None) as destination:
-        destination.check_writable("r")
+        destination.check_writable("r/data/probe")
         destination.put("r/x", b"")
     assert fault_server.bucket_named("b").keys() == ["r/x"]

@@ -197,10 +197,52 @@ def check_readers(drawn: tuple[bytes, bool, list[dict[str, object]], Style]) -> 
     return fast is not None
 
 
+@settings(max_examples=60)
+@given(st.lists(pages(), min_size=2, max_size=4))
+def test_a_page_is_read_alike_whatever_pages_were_read_before(
+    drawn: list[tuple[bytes, bool, list[dict[str, object]], Style]],
+) -> None:
+    for page in drawn * 2:
+        check_readers(page)
+
+
 DAMAGE = [
-    b"", b"<", b">", b"&", b"&#1;", b"&amp;", b"\x00", b"\xff", b"\r", b"]]>", b"<Key>x</Key>", b"</Contents>", b"<!--",
-    b"<a/>", b"%", b'"', b"&quot;", b"\xef\xbf\xbe", b"text", b"<Contents>", b"<Size>1</Size>", b" ",
+    b"", b"<", b">", b"&", b"&#1;", b"&am", b"&amp;", b"\x00", b"\xff", b"\xc3", b"\r", b"]]>", b"<Key>x</Key>",
+    b"</Contents>", b"<!--", b"<a/>", b"%", b'"', b"&quot;", b"\xef\xbf\xbe", b"text", b"<Contents>",
+    b"<Size>1</Size>", b" ",
 ]  # fmt: skip
+
+LONG_ROWS = 40
+
+
+@st.composite
+def long_pages(draw: st.DrawFn) -> tuple[bytes, bool]:
+    """Pages of many records that have few different forms, as stores write them."""
+    style, versions = draw(styles), draw(st.booleans())
+    style = Style(**{**vars(style), "cdata": False, "comments": False, "common_prefixes": ()})
+    names = ["Version", "DeleteMarker"] if versions else ["Contents"]
+    few = [
+        draw(records(style, draw(st.sampled_from(names)), whole=False))[0]
+        for _ in range(draw(st.integers(1, 3)))
+    ]
+    rows = draw(st.lists(st.sampled_from(few), min_size=LONG_ROWS, max_size=LONG_ROWS))
+    return written(rows, style, versions=versions), versions
+
+
+@settings(max_examples=60)
+@given(st.lists(long_pages(), min_size=1, max_size=3), st.data())
+def test_long_pages_of_few_forms_are_read_fast_and_damage_to_them_is_seen(
+    drawn: list[tuple[bytes, bool]], data: st.DataObject
+) -> None:
+    for body, versions in drawn * 2:
+        assert read_fast(body, versions=versions) == read_exact(body, versions=versions)
+    body, versions = drawn[-1]
+    at = data.draw(st.integers(body.find(b">", body.find(b"Result")), len(body)))
+    cut = data.draw(st.integers(0, 3))
+    body = body[:at] + data.draw(st.sampled_from(DAMAGE)) + body[at + cut :]
+    fast = outcome(read_fast, body, versions)
+    event(f"fast {type(fast).__name__}")
+    assert fast is None or fast == outcome(read_exact, body, versions)
 
 
 @settings(max_examples=200)
@@ -209,6 +251,8 @@ def test_damage_is_an_error_to_both_readers_or_to_none(
     drawn: tuple[bytes, bool, list[dict[str, object]], Style], data: st.DataObject
 ) -> None:
     body, versions, truth, _ = drawn
+    if data.draw(st.booleans(), label="the page is known without its damage"):
+        read_fast(body, versions=versions)
     at = data.draw(st.integers(body.find(b">", body.find(b"Result")) if truth else 0, len(body)))
     body = (
         body[:at] + data.draw(st.sampled_from(DAMAGE)) + body[at + data.draw(st.integers(0, 3)) :]

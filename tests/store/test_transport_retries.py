@@ -224,12 +224,23 @@ def test_a_request_that_waits_keeps_no_other_from_being_sent(store: FaultServer)
     assert store.log[-2].at - store.log[0].at < 0.4
 
 
-def test_a_throttled_request_keeps_its_place_so_that_fewer_are_sent(store: FaultServer) -> None:
-    store.rule(slow_down(), key="large", nth=1)
-    limits = replace(QUICK, concurrency=1, retry_delay_s_min=0.3, retry_delay_s_max=0.3)
-    with open_transport(store.endpoint_url, limits=limits, random=lambda: 1.0) as transport:
-        transport.exchange([get("b", "large"), head("b", "key-1")])
-    assert [entry.path for entry in store.log] == ["/b/large", "/b/large", "/b/key-1"]
+def test_a_store_that_throttles_is_asked_for_less_at_a_time(store: FaultServer) -> None:
+    store.rule(slow_down(), nth=1, per_target=True)
+    with open_transport(store.endpoint_url, limits=replace(QUICK, concurrency=16)) as transport:
+        assert transport.pace.allowed == 16
+        answers = transport.exchange([head("b", f"key-{n}") for n in range(40)])
+        assert transport.pace.allowed < 8
+    assert [answer.status for answer in answers] == [200] * 40
+
+
+def test_no_more_requests_are_sent_in_a_second_than_the_rate_allows(store: FaultServer) -> None:
+    limits = replace(QUICK, concurrency=16, rate=50.0)
+    with open_transport(store.endpoint_url, limits=limits) as transport:
+        transport.exchange([head("b", f"key-{n}") for n in range(30)])
+    moments = [entry.at for entry in store.log]
+    # A tenth of a second's requests may go at once.
+    assert moments[-1] - moments[0] >= (30 - 5 - 1) / 50
+    assert max(sum(start <= at < start + 0.5 for at in moments) for start in moments) <= 25 + 5 + 2
 
 
 def test_throttled_and_failing_requests_do_not_lock_each_other_out(store: FaultServer) -> None:

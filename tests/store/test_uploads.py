@@ -21,7 +21,6 @@ from stocktake.model.errors import (
     StoreError,
 )
 from stocktake.store.client import Client
-from stocktake.store.uploads import UploadLimits
 from tests.servers.fault import (
     FaultServer,
     Request,
@@ -29,31 +28,9 @@ from tests.servers.fault import (
     respond,
 )
 from tests.servers.server import Server
+from tests.store.clients import MIB, PLAIN, QUICK, SMALL_PARTS, opened, sparse
 
-MIB = 2**20
-SMALL_PARTS = UploadLimits(multipart_bytes_min=8 * MIB, part_bytes=5 * MIB)
-QUICK = {"retries": {"mode": "standard", "total_max_attempts": 3}}
-PLAIN: dict[str, Any] = {"encryption": None, "owner_full_control": False}
 SSE_S3 = Encryption(sse_s3=SSES3())
-MOTO = "moto_server"
-CEPH = pytest.param("ceph_server", marks=pytest.mark.server)
-
-
-@pytest.fixture(params=[MOTO, CEPH])
-def server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue(request.param)
-    return found
-
-
-@pytest.fixture
-def bucket(server: Server, buckets: Callable[..., str]) -> str:
-    name = buckets("destinations")
-    server.client().create_bucket(Bucket=name)
-    return name
-
-
-def opened(server: Server | FaultServer, **settings: Any) -> Client:
-    return Client(server.client(**QUICK), Counter(), **settings)
 
 
 def open_uploads(server: Server, bucket: str) -> list[Any]:
@@ -63,17 +40,6 @@ def open_uploads(server: Server, bucket: str) -> list[Any]:
 
 def kms(key_id: str) -> Encryption:
     return Encryption(sse_kms=SSEKMS(key_id=key_id))
-
-
-def sparse(folder: Path, size: int) -> Path:
-    """A file of that size whose parts differ."""
-    path = folder / "spool"
-    with path.open("wb") as sink:
-        for start in range(0, size, MIB):
-            sink.seek(start)
-            sink.write(b"%d" % start)
-        sink.truncate(size)
-    return path
 
 
 # -- writing -------------------------------------------------------------------------------------

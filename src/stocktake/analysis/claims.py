@@ -16,7 +16,7 @@ from stocktake.model.manifest import (
     file_schema,
 )
 from stocktake.model.paths import SIDECAR, configuration_root
-from stocktake.model.proof import check_files
+from stocktake.model.proof import check_files, check_ranges
 from stocktake.model.sidecar import Sidecar
 
 
@@ -56,7 +56,9 @@ def _shown(file: ManifestFile | None) -> str:
 
 
 def check_proof(sidecar: Sidecar, where: str) -> Outcome:
-    """Whether the files' key ranges tile all the keys that were asked for, and their rows add up."""
+    """Whether the files' key ranges tile all the keys that were asked for, and their rows add up; and those of the
+    ranges that were listed.
+    """
     fact = "the files' key ranges leave no gap and do not overlap, and their rows add up"
     if not sidecar.files:
         if sidecar.rows:
@@ -68,12 +70,15 @@ def check_proof(sidecar: Sidecar, where: str) -> Outcome:
         files = sidecar.data_files()
         whole = KeyRange(files[0].range.after, files[-1].range.upto)
         check_files(files, whole, sidecar.rows)
+        if sidecar.ranges:
+            check_ranges(sidecar.listed_ranges(), whole, sidecar.rows)
     except (IncompleteRunError, ValueError) as error:
         return Outcome(findings=(Finding("completeness", where, str(error), fact),))
     if not _covers(whole, prefix):
         expected = f"every key that starts with {prefix!r}" if prefix else "every key"
         return Outcome(findings=(Finding("completeness", where, f"only {whole}", expected),))
-    return Outcome((fact,))
+    listed = "so do the ranges as they were listed"
+    return Outcome((fact, listed) if sidecar.ranges else (fact,))
 
 
 def _covers(whole: KeyRange, prefix: str) -> bool:

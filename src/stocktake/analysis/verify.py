@@ -33,7 +33,7 @@ from stocktake.model.manifest import (
     ManifestFile,
     destination_bucket_name,
 )
-from stocktake.model.paths import SIDECAR, SYMLINK
+from stocktake.model.paths import SIDECAR, SYMLINK, parse_manifest_key
 from stocktake.model.sidecar import Sidecar, SidecarFile
 
 _CHUNK_BYTES = 2**20
@@ -61,6 +61,7 @@ def verify_report(report: Report) -> Verification:
     """
     outcomes = [
         Outcome(checked=("manifest.json matches manifest.checksum",)),
+        _check_moment(report),
         _check_files(report),
         _check_symlink(report),
         *_check_sidecar(report),
@@ -71,6 +72,30 @@ def verify_report(report: Report) -> Verification:
         tuple(fact for outcome in outcomes for fact in outcome.unclaimed),
         tuple(finding for outcome in outcomes for finding in outcome.findings),
     )
+
+
+# -- the manifest ----------------------------------------------------------------------------------
+
+
+def _check_moment(report: Report) -> Outcome:
+    """Whether the manifest's creationTimestamp lies in the minute that the report's folder is named by."""
+    named = parse_manifest_key(report.key)
+    if named is None:
+        return Outcome(
+            unclaimed=("creationTimestamp: this copy's folder is not named by a minute",)
+        )
+    created = replace(named, moment=report.manifest.created)
+    if created.folder != named.folder:
+        found, expected = (paths.folder.rpartition("/")[2] for paths in (created, named))
+        stamp = round(report.manifest.created.timestamp() * 1000)
+        finding = Finding(
+            "creationTimestamp",
+            report.address,
+            f"{stamp}, that is {found}",
+            f"a moment in {expected}",
+        )
+        return Outcome(findings=(finding,))
+    return Outcome(checked=("creationTimestamp lies in the minute that the folder is named by",))
 
 
 # -- data files: bytes and schema ------------------------------------------------------------------

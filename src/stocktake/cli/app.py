@@ -11,8 +11,10 @@ from typing import Annotated
 
 import typer
 
-from stocktake.cli import demonstrate, read, run
+from stocktake.cli import demonstrate, orphans, plan, probe, read, run, runs
+from stocktake.cli.outcome import failures_told, say
 from stocktake.cli.panels import PanelCommand
+from stocktake.cli.sinks import give_up, print_text
 
 app = typer.Typer(
     name="stocktake",
@@ -28,6 +30,10 @@ app.command(cls=PanelCommand, epilog=read.SHOW_EXAMPLES)(read.show)
 app.command(cls=PanelCommand, epilog=read.QUERY_EXAMPLES)(read.query)
 app.command(cls=PanelCommand, epilog=read.VERIFY_EXAMPLES)(read.verify)
 app.command(cls=PanelCommand, epilog=read.DDL_EXAMPLES)(read.ddl)
+app.command(cls=PanelCommand, epilog=plan.EXAMPLES)(plan.plan)
+app.command(cls=PanelCommand, epilog=probe.EXAMPLES)(probe.probe)
+app.add_typer(runs.app, name="runs")
+app.add_typer(orphans.app, name="reports")
 app.command(cls=PanelCommand, epilog=demonstrate.EXAMPLES)(demonstrate.demo)
 
 
@@ -35,7 +41,8 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from stocktake import __version__
 
-        typer.echo(f"stocktake {__version__}")
+        with failures_told(as_json=False, verbose=0):
+            print_text(f"stocktake {__version__}")
         raise typer.Exit
 
 
@@ -53,7 +60,8 @@ def main() -> None:
     """Run the command line; never returns."""
     try:
         app(prog_name="stocktake")
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python would complain once more when it flushes.
-        sys.stdout = open("/dev/null", "w")  # noqa: PTH123, SIM115
-        raise SystemExit(141) from None
+    except OSError as error:
+        # Commands tell their failures themselves; what is left is help that nobody can be given.
+        say(f"error: stdout cannot be written: {error.strerror or error}")
+        give_up(sys.stdout)
+        raise SystemExit(1) from error

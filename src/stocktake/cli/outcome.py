@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import sys
 import traceback
@@ -10,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
+
+from stocktake.cli.sinks import give_up, print_text
 
 
 @contextmanager
@@ -21,7 +22,6 @@ def failures_told(*, as_json: bool, verbose: int) -> Iterator[None]:
 
     Raises:
         typer.Exit: something went wrong and was told.
-        BrokenPipeError: nobody reads our output any more; that is no failure of ours.
     """
     # The tree of errors imports nothing.
     from stocktake.model.errors import InventoryError
@@ -35,8 +35,6 @@ def failures_told(*, as_json: bool, verbose: int) -> Iterator[None]:
         _trace(verbose)
         raise typer.Exit(error.exit_code) from error
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.EPIPE:
-            raise BrokenPipeError(errno.EPIPE, "the reader has gone") from error
         message = f"internal error: {type(error).__name__}: {error}"
         hint = "this should not happen; run it again with -vv and report what it prints"
         _tell("InternalError", message, hint, as_json=as_json)
@@ -57,25 +55,35 @@ def visible(text: str) -> str:
 
 
 def say(text: str) -> None:
-    """Words for whoever watches, on stderr; data goes to stdout."""
-    typer.echo(visible(text), err=True)
+    """Words for whoever watches, on stderr; data goes to stdout. Where nobody can, they are lost."""
+    try:
+        typer.echo(visible(text), err=True)
+    except OSError:
+        give_up(sys.stderr)  # a run is worth more than what is said of it
 
 
 def print_json(document: object) -> None:
     """The one JSON object of a command, on stdout."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=not _utf8()))
+    print_text(json.dumps(document, indent=2, ensure_ascii=not _utf8()))
 
 
 def _utf8() -> bool:
-    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    encoding = "" if sys.stdout is None else sys.stdout.encoding or ""
+    return encoding.lower().replace("-", "") == "utf8"
 
 
 def _tell(kind: str, message: str, hint: str, *, as_json: bool) -> None:
+    from stocktake.model.errors import DestinationError
+
     say(f"error: {message}")
     if hint:
         say(f"hint: {hint}")
     if as_json:
-        print_json({"error": {"kind": kind, "message": message, "hint": hint}})
+        try:
+            print_json({"error": {"kind": kind, "message": message, "hint": hint}})
+        except DestinationError as error:
+            if error.message != message:
+                say(f"error: {error.message}")
 
 
 def _trace(verbose: int) -> None:

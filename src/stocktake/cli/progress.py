@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
-
-from stocktake.cli.outcome import say, visible
+from stocktake.cli.outcome import say
 from stocktake.cli.words import bytes_text, count, duration, tally
 from stocktake.model.runs import InventoryRun, Progress, RunStage, group
+from stocktake.service.house import monotonic
 
 LINE_EVERY_S = 5.0
 RATE_WINDOW_S = 10.0
-KEY_SHOWN_MAX = 60
 STAGES: Mapping[RunStage, str] = {
     RunStage.SURVEY: "surveying",
     RunStage.LIST: "listing",
@@ -124,61 +119,17 @@ class Lines:
         say(text)
 
 
-class Screen:
-    """A few lines that are drawn over and over, for terminals."""
-
-    def __init__(self, console: Console, live: Live, title: str) -> None:
-        self._pace = Pace(console.get_time)
-        self._live = live
-        self._title = title
-        self._latest: Progress | None = None
-
-    def take(self, progress: Progress) -> None:
-        """Remember how far the run is."""
-        self._latest = progress
-
-    def draw(self) -> None:
-        """Draw it anew."""
-        if self._latest is not None:
-            self._live.update(screen(self._title, self._latest, self._pace), refresh=True)
-
-    def say(self, text: str) -> None:
-        """Say it above the figures."""
-        self._live.console.print(Text(visible(text)))
-
-
-def screen(title: str, progress: Progress, pace: Pace) -> RenderableType:
-    """The lines of one moment."""
-    table = Table.grid(padding=(0, 2))
-    for name, value in figures(progress, pace).items():
-        table.add_row(Text(name, style="dim"), Text(value))
-    if progress.key:
-        shown = visible(progress.key)
-        table.add_row(Text("at key", style="dim"), Text(_shortened(shown)))
-    head = Text.assemble((STAGES[progress.stage], "bold"), f" {title}")
-    if progress.done is None:
-        return Group(head, table)
-    bar = Table.grid(padding=(0, 1))
-    bar.add_row(ProgressBar(total=1.0, completed=progress.done, width=40), f"{progress.done:.0%}")
-    return Group(head, bar, table)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= KEY_SHOWN_MAX else f"...{text[-KEY_SHOWN_MAX:]}"
-
-
 def choose_display(run: InventoryRun, *, quiet: bool) -> AbstractContextManager[Display]:
     """The display that suits stderr and the user."""
-    console = Console(stderr=True, highlight=False)
     if quiet:
         return nullcontext(Silence())
-    if not console.is_terminal or console.is_dumb_terminal:
-        return nullcontext(Lines(console.get_time))
-    return _live(console, f"s3://{run.bucket}/{run.configuration.prefix}")
+    if sys.stderr is None or not sys.stderr.isatty():
+        return nullcontext(Lines(monotonic))
+    from rich.console import Console
 
+    from stocktake.cli.screen import live_screen
 
-@contextmanager
-def _live(console: Console, title: str) -> Iterator[Display]:
-    # What it showed last is repeated, more exactly, by the summary: it need not stay on the screen.
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        yield Screen(console, live, visible(title))
+    console = Console(stderr=True, highlight=False)
+    if console.is_dumb_terminal:
+        return nullcontext(Lines(monotonic))
+    return live_screen(console, f"s3://{run.bucket}/{run.configuration.prefix}")

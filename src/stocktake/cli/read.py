@@ -10,6 +10,7 @@ import typer
 from stocktake.cli import options as opt
 from stocktake.cli.outcome import failures_told, print_json
 from stocktake.cli.panels import OUTPUT
+from stocktake.cli.sinks import opened_sink, print_text
 
 if TYPE_CHECKING:
     from stocktake.model.store import Store
@@ -60,13 +61,13 @@ def show(
     with failures_told(as_json=json, verbose=verbose):
         opt.speak_up(verbose)
         from stocktake.cli.reports import summary_lines
-        from stocktake.service.commands import show as summarize
+        from stocktake.service.commands.show import show as summarize
 
         summary = summarize(report, store=_store(asked))
         if json:
             print_json(summary.to_json())
         else:
-            typer.echo("\n".join(summary_lines(summary)))
+            print_text("\n".join(summary_lines(summary)))
 
 
 def query(
@@ -109,8 +110,7 @@ def query(
     asked = locals()
     with failures_told(as_json=False, verbose=verbose):
         opt.speak_up(verbose)
-        from stocktake.cli.sinks import opened_sink
-        from stocktake.service.commands import query as answer
+        from stocktake.service.commands.query import query as answer
 
         with opened_sink(output, binary=format.lower() == "parquet") as sink:
             answer(report, sql, output=format, sink=sink, store=_store(asked))
@@ -139,13 +139,13 @@ def verify(
     with failures_told(as_json=json, verbose=verbose):
         opt.speak_up(verbose)
         from stocktake.cli.reports import verification_lines
-        from stocktake.service.commands import verify as check
+        from stocktake.service.commands.verify import verify as check
 
         verification = check(report, store=_store(asked))
         if json:
             print_json(verification.to_json())
         else:
-            typer.echo("\n".join(verification_lines(verification)))
+            print_text("\n".join(verification_lines(verification)))
         if not verification.sound:
             raise typer.Exit(1)
 
@@ -193,13 +193,13 @@ def ddl(
     asked = locals()
     with failures_told(as_json=json, verbose=verbose):
         opt.speak_up(verbose)
-        from stocktake.service.commands import ddl as statement
+        from stocktake.service.commands.ddl import ddl as statement
 
         text = statement(report, engine=engine, store=_store(asked), table=table, repair=repair)
         if json:
             print_json({"engine": engine, "statement": text})
         else:
-            typer.echo(text)
+            print_text(text)
 
 
 def _store(asked: dict[str, Any]) -> Store:

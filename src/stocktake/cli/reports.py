@@ -8,7 +8,8 @@ from stocktake.cli.outcome import visible
 from stocktake.cli.words import bytes_text, count, counted, tally
 
 if TYPE_CHECKING:
-    from stocktake.service.commands import ReportSummary, Share, Verification
+    from stocktake.service.commands.show import ReportSummary, Share
+    from stocktake.service.commands.verify import Verification
 
 _LABEL_WIDTH = 16
 

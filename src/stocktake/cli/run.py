@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import typer
 
 from stocktake.cli import options as opt
 from stocktake.cli import run_options as its
 from stocktake.cli.outcome import failures_told, print_json, say
 from stocktake.cli.signals import Stopping, stopping_on_signals
+from stocktake.cli.sinks import print_text
 
 if TYPE_CHECKING:
     from stocktake.cli.progress import Display
@@ -20,13 +21,14 @@ EXAMPLES = """\
 stocktake run s3://photos ./reports
 stocktake run s3://photos/2026/ s3://audit/inventory --fields all --versions All
 stocktake run s3://photos --configuration inventory.json --endpoint-url http://rgw:8000
+stocktake run --resume
 """
 TICK_S = 0.2  # between two looks at signals and at what the display should say
-_FACE_WORDS = ("source", "destination", "json", "quiet", "verbose")
+_FACE_WORDS = ("source", "resume", "json", "quiet", "verbose")
 
 
 def run(
-    source: its.Source,
+    source: its.Source = None,
     destination: its.Destination = None,
     *,
     id: its.Id = None,  # noqa: A002 - the option's name
@@ -56,7 +58,10 @@ def run(
     destination_no_verify_ssl: its.DestinationNoVerifySsl = False,
     concurrency: its.Concurrency = None,
     processes: its.Processes = None,
+    rate: its.Rate = None,
+    nice: its.Nice = False,
     spool_folder: its.SpoolFolder = None,
+    resume: its.Resume = False,
     json: opt.Json = False,
     quiet: its.Quiet = False,
     verbose: opt.Verbose = 0,
@@ -69,39 +74,54 @@ def run(
     with failures_told(as_json=json, verbose=verbose):
         opt.speak_up(verbose)
         keywords = {name: value for name, value in asked.items() if name not in _FACE_WORDS}
-        _run(source, destination, keywords, as_json=json, quiet=quiet)
+        result = _resumed(source, keywords, quiet) if resume else _begun(source, keywords, quiet)
+        for warning in result.warnings:
+            say(f"warning: {warning}")
+        _print_result(result, as_json=json)
 
 
-def _run(
-    source: str, destination: str | None, keywords: dict[str, Any], *, as_json: bool, quiet: bool
-) -> None:
-    from stocktake.service.commands import plan
+def _begun(source: str | None, keywords: dict[str, Any], quiet: bool) -> InventoryResult:
+    from stocktake.model.errors import UsageError
+    from stocktake.service.commands.run import plan, run_inventory
     from stocktake.service.options import make_options
     from stocktake.service.planning import notes
 
-    inventory_run = plan(make_options(source, destination, **keywords))
+    if source is None:
+        raise UsageError("of what? SOURCE is missing", hint="s3://bucket, or --resume to go on")
+    inventory_run = plan(make_options(source, keywords.pop("destination"), **keywords))
     for note in notes(inventory_run):
         say(f"note: {note}")
-    result = _watched(inventory_run, quiet=quiet)
-    for warning in result.warnings:
-        say(f"warning: {warning}")
-    _print_result(result, as_json=as_json)
+    return _watched(inventory_run, partial(run_inventory, inventory_run), quiet=quiet)
 
 
-def _watched(inventory_run: InventoryRun, *, quiet: bool) -> InventoryResult:
+def _resumed(name: str | None, keywords: dict[str, Any], quiet: bool) -> InventoryResult:
+    from stocktake.model.errors import UsageError
+    from stocktake.service.commands.run import find_run, resume_inventory
+
+    if given := [name for name, value in keywords.items() if value]:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(
+            f"--resume goes on with what the run was asked for, and {options} asks for something else",
+            hint="leave that out, or begin a new run",
+        )
+    run, inventory_run = find_run(name)
+    say(f"note: going on with the run {run}, of {inventory_run.moment:%Y-%m-%d %H:%M} UTC")
+    return _watched(inventory_run, partial(resume_inventory, run), quiet=quiet)
+
+
+def _watched(
+    inventory_run: InventoryRun, take: Callable[..., InventoryResult], *, quiet: bool
+) -> InventoryResult:
     """Take the inventory in a thread, so that this one is free for signals and the display."""
     from stocktake.cli.progress import choose_display
     from stocktake.model.errors import StoppedError
-    from stocktake.service.commands import run_inventory
 
     with (
         stopping_on_signals() as stopping,
         choose_display(inventory_run, quiet=quiet) as display,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="run") as pool,
     ):
-        work = pool.submit(
-            run_inventory, inventory_run, on_progress=display.take, stop=stopping.event
-        )
+        work = pool.submit(take, on_progress=display.take, stop=stopping.event)
         while not wait([work], timeout=TICK_S).done:
             _look(stopping, display)
         try:
@@ -125,5 +145,4 @@ def _print_result(result: InventoryResult, *, as_json: bool) -> None:
     if as_json:
         print_json(result_document(result))
         return
-    for line in result_lines(result):
-        typer.echo(line)
+    print_text("\n".join(result_lines(result)))

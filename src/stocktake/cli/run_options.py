@@ -10,7 +10,12 @@ import typer
 from stocktake.cli.panels import DESTINATION, OUTPUT, PACE, REPORT
 
 Source = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="s3://bucket[/prefix]", show_default=False)
+    str | None,
+    typer.Argument(
+        metavar="SOURCE",
+        help="s3://bucket[/prefix]; with --resume the run to go on with.",
+        show_default=False,
+    ),
 ]
 Destination = Annotated[
     str | None,
@@ -115,7 +120,7 @@ Concurrency = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="Requests in flight, over all processes. Default: 64.",
+        help="Requests in flight, over all processes, at most. Default: 64.",
         rich_help_panel=PACE,
     ),
 ]
@@ -131,8 +136,33 @@ SpoolFolder = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="Local room for rows under way. Default: the system's temporary folder.",
+        help="Local room for rows under way. Default: `spool` in the state folder.",
         rich_help_panel=PACE,
+    ),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        metavar="N",
+        help="Requests a second, over all processes, at most. Default: as the store keeps up.",
+        rich_help_panel=PACE,
+    ),
+]
+Nice = Annotated[
+    bool,
+    typer.Option(
+        "--nice",
+        help="For a store on spinning disks: few requests in flight, and fewer as soon as it slows down.",
+        rich_help_panel=PACE,
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with the run in place of SOURCE, or with the newest that can be gone on with, as"
+        " it was asked for.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 Quiet = Annotated[

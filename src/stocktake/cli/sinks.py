@@ -1,13 +1,19 @@
-"""Where the rows of an answer go: stdout, or a file that appears whole or not at all."""
+"""Where data goes: stdout, or a file that appears whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
+
+import typer
+
+READER_GONE = 128 + signal.SIGPIPE  # what shells show for a program that SIGPIPE ended
 
 
 @contextmanager
@@ -17,6 +23,7 @@ def opened_sink(path: Path | None, *, binary: bool) -> Iterator[BinaryIO]:
     Raises:
         UsageError: what is written is `binary`, and stdout is a terminal.
         DestinationError: the file, or stdout, cannot be written.
+        typer.Exit: nobody reads stdout any more.
     """
     from stocktake.model.errors import DestinationError, UsageError
 
@@ -25,7 +32,8 @@ def opened_sink(path: Path | None, *, binary: bool) -> Iterator[BinaryIO]:
             raise UsageError(
                 "this format is not for terminals", hint="name a file with --output, or pipe it on"
             )
-        yield from _stdout()
+        with _stdout(otherwise="name a file with --output") as stdout:
+            yield stdout.buffer
         return
     # A pipe or a device is written as it is; it cannot be replaced.
     replaced = path.is_file() or not path.exists()
@@ -42,16 +50,40 @@ def opened_sink(path: Path | None, *, binary: bool) -> Iterator[BinaryIO]:
             written.unlink(missing_ok=True)
 
 
-def _stdout() -> Iterator[BinaryIO]:
-    """Stdout itself. Whoever reads it may go away; that is no failure and passes as it is."""
+def print_text(text: str) -> None:
+    """Write `text` and a newline to stdout, at once.
+
+    Raises:
+        DestinationError: stdout cannot be written.
+        typer.Exit: nobody reads it any more.
+    """
+    with _stdout() as stdout:
+        stdout.write(f"{text}\n")
+
+
+def give_up(stream: TextIO) -> None:
+    """Let what `stream` still holds go nowhere; else Python tries once more at the end, and complains."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+@contextmanager
+def _stdout(*, otherwise: str = "") -> Iterator[TextIO]:
+    """Stdout itself. Whoever reads it may go away; that is no failure, and the command ends silently."""
     from stocktake.model.errors import DestinationError
 
     if sys.stdout is None:  # the shell closed it: `>&-`
-        raise DestinationError("stdout is closed", hint="name a file with --output")
+        raise DestinationError("stdout is closed", hint=otherwise)
     try:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
+        yield sys.stdout
+        sys.stdout.flush()
+    except UnicodeEncodeError as error:
+        raise DestinationError(
+            f"stdout cannot be written: {error.object[error.start : error.end]!a} is not in {error.encoding}",
+            hint="choose a locale with UTF-8, such as LC_ALL=C.UTF-8",
+        ) from error
     except OSError as error:
+        give_up(sys.stdout)
+        if error.errno == errno.EPIPE:
+            raise typer.Exit(READER_GONE) from error
         raise DestinationError(f"stdout cannot be written: {error.strerror or error}") from error

@@ -1,37 +1,37 @@
 """Which segments become which data file: files in key order, at most `rows_max` rows each, few of them.
 
-A full segment is a file of its own and is written at once. What is left of the ranges waits until all are finished;
-then neighbours go together as long as they fit. Two neighbouring files that are not full so hold more than `rows_max`
-rows together, which bounds the files by 2 x ceil(rows / rows_max) + 1.
+Segments of one range that add up to a full data file are written at once. What is left of the ranges waits until all
+are finished; then neighbours go together as long as they fit. Two neighbouring files that are not full so hold more
+than `rows_max` rows together, which bounds the files by 2 x ceil(rows / rows_max) + 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
-from stocktake.inventory.spool import Segment
 from stocktake.model.keys import KeyRange
+from stocktake.model.pieces import Segment
 from stocktake.model.runs import DataFile
 
 Group = tuple[Segment, ...]
 
 
-def group_fragments(ranges: Iterable[Sequence[Segment]], rows_max: int) -> list[Group]:
-    """The groups of neighbouring fragments that make the files still to be written, in key order.
+def group_segments(segments: Iterable[Segment], rows_max: int) -> list[Group]:
+    """The groups of neighbours that make the files still to be written, of `segments` in key order.
 
-    `ranges` holds the segments of every range, in key order; full ones are files already and part their neighbours.
-    Every group holds at least one row, unless there is not one row in all ranges: then the one group is empty.
+    Segments go together only where one begins at the key the other ends with: between others there is a file already.
     """
     groups: list[Group] = []
     current: list[Segment] = []
-    for segment in (segment for segments in ranges for segment in segments):
-        rows = sum(part.rows for part in current)
-        if current and (segment.full or rows + segment.rows > rows_max):
+    rows = 0
+    for segment in segments:
+        apart = current and current[-1].range.upto != segment.range.after
+        if current and (apart or rows + segment.rows > rows_max):
             groups.append(tuple(current))
-            current = []
-        if not segment.full:
-            current.append(segment)
+            current, rows = [], 0
+        current.append(segment)
+        rows += segment.rows
     if current:
         groups.append(tuple(current))
     return groups

@@ -1,46 +1,24 @@
-"""Rows -> a data file -> its place in the destination; and the door to that place, for this process."""
+"""Rows -> a data file -> its place in the destination."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 from uuid import uuid4
 
 from stocktake.formats import open_writer
 from stocktake.inventory.assembly import Group, group_range
-from stocktake.inventory.spool import drop_segment, read_segment, spool_error
-from stocktake.model.addresses import LocalAddress
+from stocktake.inventory.spool import read_segment, spool_error
 from stocktake.model.fields import report_schema
 from stocktake.model.manifest import ManifestFile
-from stocktake.model.runs import Counters, DataFile, InventoryRun
-from stocktake.store.client import Client
-from stocktake.store.connection import Connection
-from stocktake.store.destinations import BucketDestination, Destination, FolderDestination
+from stocktake.model.runs import DataFile, InventoryRun
+from stocktake.store.destinations import Destination
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
-
-
-@contextmanager
-def open_destination(run: InventoryRun, counters: Counters) -> Iterator[Destination]:
-    """Where the run's report goes, for as long as the context lasts."""
-    delivery = run.configuration.delivery
-    if isinstance(run.address, LocalAddress):
-        yield FolderDestination(run.address.path, delivery.bucket_name)
-        return
-    connection = Connection.open(run.destination)
-    with Client.open(connection, counters) as client:
-        yield BucketDestination(
-            client,
-            run.address.bucket,
-            encryption=delivery.encryption,
-            owner_full_control=run.owner_full_control,
-        )
 
 
 class _HashingSink(io.RawIOBase):
@@ -79,7 +57,7 @@ def deliver_group(
     destination: Destination,
     stopping: threading.Event,
 ) -> DataFile:
-    """Write the rows of `group` as one data file, bring it to `key` in the destination, drop the spooled rows.
+    """Write the rows of `group` as one data file and bring it to `key` in the destination.
 
     Raises:
         SpoolError: no room for the file on this machine.
@@ -100,8 +78,6 @@ def deliver_group(
         raise spool_error(error, folder) from error
     destination.upload(key, path, stopping)
     path.unlink()
-    for segment in group:
-        drop_segment(segment)
     held = [segment for segment in group if segment.rows]
     return DataFile(
         file=ManifestFile(key, sink.size, sink.md5),

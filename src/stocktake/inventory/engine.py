@@ -1,79 +1,108 @@
 """Where ranges are worked: this machine's processes. The parent plans, counts and decides; the workers do the work.
 
-Rows never travel between them; what does are ranges, segments and the facts of data files.
+Rows never travel between them; what does are ranges, facts of pages, segments and the facts of data files. Which range
+ends where, only the worker that lists it knows at any moment: so the parent asks it to split, and it may refuse.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
 
-from stocktake.inventory.assembly import Group, absorb_empty, group_fragments, group_range
+from stocktake.inventory.assembly import Group, absorb_empty, group_range, group_segments
+from stocktake.inventory.calls import call_plan
+from stocktake.inventory.journal import Journal
 from stocktake.inventory.messages import (
     Begin,
     Failed,
     Listed,
+    LookAgain,
+    Looked,
     RangeDone,
+    Ready,
     Report,
+    Split,
+    SplitRange,
     Spooled,
     WorkRange,
     WriteFile,
     Written,
 )
 from stocktake.inventory.processes import WorkerProcess
-from stocktake.inventory.spool import Segment
+from stocktake.inventory.ranges import Ranges
+from stocktake.inventory.splitting import Splitter, Take
+from stocktake.inventory.spool import drop_segment
 from stocktake.inventory.stopping import STOPPED
-from stocktake.model.errors import ContradictionError, StoppedError
+from stocktake.model.errors import StoppedError
+from stocktake.model.histogram import StoredHistogram
 from stocktake.model.keys import KeyRange
-from stocktake.model.runs import Counters, DataFile, InventoryRun
+from stocktake.model.pieces import Kept, Segment
+from stocktake.model.runs import (
+    Counters,
+    DataFile,
+    InventoryRun,
+    Limits,
+    ListedRange,
+    Progress,
+    RunStage,
+)
+from stocktake.store.connection import Way
 
 POLL_S = 0.2
 STOP_WITHIN_S = 5.0
-
-
-@dataclass(slots=True)
-class _Range:
-    """What is known of one range so far."""
-
-    segments: list[Segment] = field(default_factory=list)
-    rows: int = 0
-    done: bool = False
-    ended_early: bool = False
+# Where objects are asked about one by one, a page keeps the connections busy: one lane more has the next ready.
+LANES_PER_PROCESS_ASKING = 2
 
 
 @dataclass(frozen=True, slots=True)
 class WorkPlan:
     """What the engine asks back: `name_file` gives each data file its key before a byte of it exists; `on_progress` is
-    told the last key seen, a few times a second.
+    told how far the listing is, a few times a second.
     """
 
     name_file: Callable[[], str]
-    on_progress: Callable[[str], None]
+    on_progress: Callable[[Progress], None]
 
 
 class Engine:
     """Works the ranges of a run. A context manager: when it ends, no worker is left. `counters` grow as they report."""
 
-    def __init__(self, folder: Path, counters: Counters, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        run: InventoryRun,
+        kept: Kept,
+        folder: Path,
+        *,
+        counters: Counters,
+        journal: Journal,
+        stop: threading.Event,
+    ) -> None:
+        self._run = run
+        self._kept = kept
         self._folder = folder
         self._counters = counters
+        self._journal = journal
         self._stop = stop
         self._workers: list[WorkerProcess] = []
-        self._ranges: list[_Range] = []
         self._to_write: deque[Group] = deque()
-        self._plan: WorkPlan  # from `work` on
-        self._key = ""
-        self.files: list[DataFile] = []
-        self.named: list[str] = []
-        self.silent: tuple[str, str | None] | None = None
+        self._full: deque[tuple[WorkerProcess, Group]] = deque()
+        self._writing: dict[str, Group] = {}
+        self._looking = 0
+        self._ranges = Ranges()
+        self._splitter: Splitter
+        self._way: Way
+        self._plan: WorkPlan | None = None
+        self._files = [each.file for each in kept.files]
+        self._before = kept.counters
+        self.silent = kept.silent
 
     def __enter__(self) -> Engine:
-        # One worker at least is needed, and it takes longer to start than the survey does to ask.
+        # One worker at least is needed, and it takes longer to start than anything else does before it.
         self._workers.append(WorkerProcess())
         return self
 
@@ -100,109 +129,240 @@ class Engine:
         for worker in self._workers:
             worker.process.kill()
 
-    def work(
-        self, run: InventoryRun, ranges: Sequence[KeyRange], plan: WorkPlan
-    ) -> tuple[DataFile, ...]:
-        """List, enrich and deliver `ranges`, which are in key order; the data files, in key order. The workers have
-        ended when this returns or raises.
+    # -- the course of a run -----------------------------------------------------------------------
+
+    def survey(self, splitter: Splitter, way: Way) -> None:
+        """Begin with the first page, the `way` to which every worker goes, and return once it has come: so it is known
+        that the bucket can be listed.
 
         Raises:
             StoppedError: `stop` was set.
-            ContradictionError: the store said that nothing follows a range behind which there are keys.
+            InventoryError: it cannot.
+        """
+        self._splitter = splitter
+        self._way = way
+        self._begin(self._workers[0])
+        while not self._ranges.pages and not (self._ranges.all_done and self._assign()):
+            self._listen()
+
+    def work(self, plan: WorkPlan) -> tuple[DataFile, ...]:
+        """List, enrich and deliver; the data files, in key order. The workers have ended when this returns or raises.
+
+        Raises:
+            StoppedError: `stop` was set.
+            ContradictionError: what the store says of the bucket cannot all be true.
             InventoryError: whatever a worker met first.
         """
         self._plan = plan
-        count = max(1, min(run.limits.processes, len(ranges)))
-        self._workers += [WorkerProcess() for _ in range(count - len(self._workers))]
         try:
-            for worker in self._workers:
-                worker.send(Begin(run, self._folder, max(1, run.limits.concurrency // count)))
-            self._list(ranges)
-            self._check_ends()
-            segments = [each.segments for each in self._ranges]
-            self._to_write.extend(group_fragments(segments, run.limits.file_rows_max))
+            self._give_full()
+            self._list()
+            self._look_again()
+            waiting = [*self._kept.segments, *self._ranges.waiting_segments()]
+            segments = sorted(waiting, key=lambda each: each.range.after)
+            self._to_write.extend(group_segments(segments, self._run.limits.file_rows_max))
             empty = self._without_empty_groups()
             self._write()
         finally:
             self._end()
-        return absorb_empty(self.files, empty)
+        return absorb_empty(self._files, empty)
+
+    def listed_ranges(self) -> tuple[ListedRange, ...]:
+        """What was listed, now and before, in key order."""
+        before = self._pieces_before()
+        ranges = [
+            *(ListedRange(each.range, each.rows, each.first_key, each.last_key) for each in before),
+            *self._ranges.listed_ranges(),
+        ]
+        return tuple(sorted(ranges, key=lambda each: each.range.after))
+
+    def histogram(self) -> StoredHistogram:
+        """Where the keys lie, for the next run to begin from."""
+        histogram = self._ranges.histogram
+        for piece in self._pieces_before():
+            if piece.last_key is not None:
+                histogram.add(piece.last_key, piece.rows)
+        return histogram.stored()
+
+    def _pieces_before(self) -> list[DataFile | Segment]:
+        return [*(each.file for each in self._kept.files), *self._kept.segments]
+
+    def _list(self) -> None:
+        """Have every range listed; full data files are delivered meanwhile."""
+        if not self._ranges.all_done:
+            for _ in range(_processes(self._run.limits) - len(self._workers)):
+                self._workers.append(WorkerProcess())
+                self._begin(self._workers[-1])
+        while not (self._ranges.all_done and self._assign()):
+            self._listen()
+
+    def _look_again(self) -> None:
+        """Have some places listed a second time, where there is more than a page."""
+        looks = self._ranges.looks()
+        if not looks.own and not looks.spots:
+            return
+        ready = [worker for worker in self._workers if worker.ready]
+        for place, worker in enumerate(ready):
+            spots = looks.spots[place :: len(ready)]
+            worker.send(LookAgain(tuple(spots), -(-looks.own // len(ready))))
+            self._looking += 1
 
     def _write(self) -> None:
-        """Have every group that waits delivered."""
-        while self._to_write or any(worker.files for worker in self._workers):
+        """Have every group that waits delivered, and the second look come to its end."""
+        while self._to_write or self._looking or any(worker.files for worker in self._workers):
             for worker in self._workers:
-                if not worker.files and self._to_write:
+                if worker.ready and not worker.files and self._to_write:
                     self._give(worker, self._to_write.popleft())
             self._listen()
 
-    def _list(self, ranges: Sequence[KeyRange]) -> None:
-        """Have every range listed; full segments are delivered meanwhile."""
-        self._ranges = [_Range() for _ in ranges]
-        waiting = deque(WorkRange(index, keys) for index, keys in enumerate(ranges))
-        while not all(each.done for each in self._ranges):
-            for worker in self._workers:
-                if worker.range_index is None and waiting:
-                    task = waiting.popleft()
-                    worker.range_index = task.index
-                    worker.send(task)
-            self._listen()
+    # -- giving ------------------------------------------------------------------------------------
 
-    def _listen(self) -> None:
-        """Take in what the workers have to say, for at most POLL_S."""
-        if self._stop.is_set():
-            raise StoppedError(STOPPED)
-        ready = wait([worker.reports for worker in self._workers], POLL_S)
-        for worker in self._workers:
-            if worker.reports in ready:
-                self._hear(worker, worker.receive())
-        self._plan.on_progress(self._key)
+    def _begin(self, worker: WorkerProcess) -> None:
+        limits = self._run.limits
+        worker.send(Begin(replace(self._run, limits=_share(limits)), self._folder, self._way))
 
-    def _hear(self, worker: WorkerProcess, report: Report) -> None:
-        match report:
-            case Listed(index, counters, key):
-                self._count(index, counters)
-                self._key = max(self._key, key)
-            case Spooled(index, segment):
-                self._ranges[index].segments.append(segment)
-                if segment.full:
-                    self._give(worker, (segment,))
-            case RangeDone(index, counters, silent):
-                self._count(index, counters)
-                self._ranges[index].done = True
-                self.silent = self.silent or silent
-                worker.range_index = None
-            case Written(file, counters):
-                worker.files -= 1
-                self._counters.update(counters)
-                self.files.append(file)
-            case Failed(error):
-                raise error
-
-    def _count(self, index: int, counters: Counters) -> None:
-        self._ranges[index].rows += counters["rows"]
-        self._ranges[index].ended_early |= counters.pop("ended_early", 0) > 0
-        self._counters.update(counters)
+    def _assign(self) -> bool:
+        """Give work to the lanes that have none; whether there is nothing to give, now or later."""
+        most = lanes_per_process(self._run)
+        while True:
+            free = [worker for worker in self._workers if worker.ready and worker.lanes < most]
+            idle = sum(most - worker.lanes for worker in free)
+            if idle <= len(self._ranges.splitting):
+                return False
+            action = self._splitter.next_action()
+            if action is None:
+                return self._ranges.all_done and not self._ranges.splitting
+            if isinstance(action, Take):
+                worker = min(free, key=lambda each: each.lanes)
+                self._ranges.begin(action.gap, action.keys, worker)
+                worker.lanes += 1
+                worker.send(WorkRange(action.gap, action.keys))
+            else:
+                self._ranges.splitting.add(action.gap)
+                self._ranges.worker_of(action.gap).send(SplitRange(action.gap, action.pivot))
 
     def _give(self, worker: WorkerProcess, group: Group) -> None:
+        assert self._plan is not None
         key = self._plan.name_file()
-        self.named.append(key)
+        self._journal.named(key)
+        self._writing[key] = group
         worker.files += 1
         worker.send(WriteFile(key, group))
-
-    def _check_ends(self) -> None:
-        """A listing that ended before its range did contradicts any key found behind it."""
-        for index, each in enumerate(self._ranges):
-            if each.ended_early and any(later.rows for later in self._ranges[index + 1 :]):
-                keys = each.segments[-1].range
-                raise ContradictionError(
-                    f"the store said that no key follows {keys.after!r}, and listed keys behind {keys.upto!r}"
-                )
 
     def _without_empty_groups(self) -> list[KeyRange]:
         """Take groups without a row out of what is to be written, unless there is nothing else."""
         groups = list(self._to_write)
         filled = [group for group in groups if any(segment.rows for segment in group)]
-        if not filled and not self.files and not any(worker.files for worker in self._workers):
+        if not filled and not self._files and not any(worker.files for worker in self._workers):
             return []
         self._to_write = deque(filled)
         return [group_range(group) for group in groups if group not in filled]
+
+    # -- hearing -----------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Take in what the workers have to say, for at most POLL_S, and give them more to do."""
+        if self._stop.is_set():
+            raise StoppedError(STOPPED)
+        ready = wait([worker.reports for worker in self._workers], POLL_S)
+        for worker in self._workers:
+            while worker.reports in ready or worker.reports.poll():
+                ready = [pipe for pipe in ready if pipe is not worker.reports]
+                self._hear(worker, worker.receive())
+        self._assign()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say how far it is: rows as they are listed, for what is counted of them comes a segment at a time."""
+        if self._plan is None:
+            return
+        listed = {
+            name: self._before[name] + getattr(self._ranges, name)
+            for name in ("rows", "object_bytes")
+        }
+        counters = Counter({**self._counters, **listed})
+        share, key = self._splitter.progress, self._ranges.last_key
+        self._plan.on_progress(Progress(RunStage.LIST, counters, share, key))
+
+    def _hear(self, worker: WorkerProcess, report: Report) -> None:
+        match report:
+            case Ready():
+                worker.ready = True
+            case Listed():
+                self._counters.update(report.spent)
+                self._ranges.listed(report)
+                self._splitter.page(report.index, report.facts)
+            case Split(index, pivot, granted):
+                self._hear_split(index, pivot, granted=granted)
+            case Spooled(index, segment):
+                self._hear_spooled(worker, index, segment)
+            case RangeDone(index, spent):
+                self._counters.update(spent)
+                self._ranges.finish(index)
+                worker.lanes -= 1
+            case Looked(_, spent):
+                self._counters.update(spent)
+                self._looking -= 1
+            case Written(file, spent):
+                worker.files -= 1
+                self._hear_written(file, spent)
+            case Failed(error):
+                raise error
+
+    def _hear_spooled(self, worker: WorkerProcess, index: int, segment: Segment) -> None:
+        self._journal.spooled(segment)
+        self._counters.update(segment.counters)
+        self.silent = self.silent or segment.silent
+        if not segment.full:
+            self._ranges.keep(index, segment)
+            return
+        # Who listed it must write it: that lane waits for its writer when it is too far ahead.
+        group = (*self._ranges.take_waiting(index), segment)
+        self._full.append((worker, group))
+        self._give_full()
+
+    def _give_full(self) -> None:
+        while self._full and self._plan is not None:
+            self._give(*self._full.popleft())
+
+    def _hear_written(self, file: DataFile, spent: Counters) -> None:
+        self._counters.update(spent)
+        self._files.append(file)
+        group = self._writing.pop(file.file.key)
+        self._journal.delivered(file, group, spent)
+        for segment in group:
+            drop_segment(segment)
+
+    def _hear_split(self, index: int, pivot: str, *, granted: bool) -> None:
+        self._ranges.splitting.discard(index)
+        if granted:
+            self._ranges.split(index, pivot)
+            self._splitter.granted(index, pivot)
+        else:
+            self._splitter.refused(index, pivot)
+
+
+def lanes_max(run: InventoryRun) -> int:
+    """How many ranges of `run` are listed side by side, over all processes."""
+    return _processes(run.limits) * lanes_per_process(run)
+
+
+def lanes_per_process(run: InventoryRun) -> int:
+    """How many ranges one process lists side by side."""
+    plan = call_plan(run.fields)
+    most = _share(run.limits).concurrency
+    return min(most, LANES_PER_PROCESS_ASKING) if plan.head or plan.acl or plan.tagging else most
+
+
+def _processes(limits: Limits) -> int:
+    return min(limits.processes, limits.concurrency)
+
+
+def _share(limits: Limits) -> Limits:
+    """One process's part of what all of them may do together."""
+    processes = _processes(limits)
+    return replace(
+        limits,
+        concurrency=limits.concurrency // processes,
+        rate=None if limits.rate is None else limits.rate / processes,
+    )

@@ -23,53 +23,57 @@ _REPEATED = ("size", "last_modified_date", "e_tag", "storage_class")
 # What LIST tells on some stores and HEAD on others.
 _EITHER = ("checksum_algorithm", "checksum_type", "restore_status")
 
+_MD5_LENGTH = 32
 _MULTIPART_ETAG = r"^[0-9a-f]{32}-(?P<parts>[0-9]{1,5})$"
 
 
 class Enricher:
-    """Turns listed rows into report rows for one run. One per lane: it remembers what the store refuses for good."""
+    """Turns listed rows into report rows for one run. One per process: it remembers what the store refuses for good."""
 
-    def __init__(
-        self, run: InventoryRun, plan: CallPlan, transport: Transport, counters: Counters
-    ) -> None:
+    def __init__(self, run: InventoryRun, plan: CallPlan, transport: Transport) -> None:
         self._run = run
         self._plan = plan
         self._transport = transport
-        self._counters = counters
         self._fields: tuple[Field, ...] = run.fields
         self._schema = pa.schema([field.arrow for field in run.fields])
         self._withheld = tuple(f for f in run.fields if f.withheld and f.source is Source.HEAD)
-        self._since_s = transport.now()
+        self.since_s = transport.now()  # when listing began, in seconds since 1970
         self._tags_proven: bool | None = None
         # An object whose HEAD withheld a value: what the permissions are tried on in the end.
         self.silent: tuple[str, str | None] | None = None
 
-    def enrich(self, listed: pa.RecordBatch) -> pa.RecordBatch:
+    async def enrich(self, listed: pa.RecordBatch, counters: Counters) -> pa.RecordBatch:
         """The report's rows for `listed` (LISTED_SCHEMA), in the same order, in the report's schema.
 
-        Counts `rows`, `object_bytes` and the problems. Never raises for one object; raises StoppedError when stopped,
-        and CredentialsError when the store no longer accepts who asks.
+        Counts `rows`, `object_bytes` and the problems in `counters`. Never raises for one object; raises StoppedError
+        when stopped, and CredentialsError when the store no longer accepts who asks.
         """
         columns: dict[str, pa.Array] = {name: listed.column(name) for name in listed.schema.names}
         objects = pc.invert(listed.column("is_delete_marker"))
         if self._plan.head:
-            self._add_heads(columns, listed, objects)
+            await self._add_heads(columns, listed, objects, counters)
         if self._plan.acl:
-            self._add_acls(columns, objects)
+            await self._add_acls(columns, objects, counters)
         if self._plan.tagging:
-            self._add_tags(columns, objects)
+            await self._add_tags(columns, objects, counters)
+        counters["rows"] += listed.num_rows
+        counters["object_bytes"] += pc.sum(columns["size"], min_count=0).as_py()
         return self._projected(columns, listed.num_rows, objects)
 
-    def _add_heads(
-        self, columns: dict[str, pa.Array], listed: pa.RecordBatch, objects: pa.Array
+    async def _add_heads(
+        self,
+        columns: dict[str, pa.Array],
+        listed: pa.RecordBatch,
+        objects: pa.Array,
+        counters: Counters,
     ) -> None:
-        heads = fetch_heads(
+        heads = await fetch_heads(
             self._run,
             self._plan,
             listed.filter(objects),
             self._transport,
-            self._counters,
-            since_s=self._since_s,
+            counters,
+            since_s=self.since_s,
         )
         spread = _spread(heads.batch, objects)
         changed = pc.fill_null(_spread_one(heads.changed, objects), False)  # noqa: FBT003
@@ -87,9 +91,9 @@ class Enricher:
                 columns[field.column] = spread[field.column]
         for name in ("tagging_count", "head_status", "head_version_id"):
             columns[name] = spread[name]
-        self._count_withheld(heads, listed.filter(objects))
+        self._count_withheld(heads, listed.filter(objects), counters)
 
-    def _count_withheld(self, heads: Heads, subjects: pa.RecordBatch) -> None:
+    def _count_withheld(self, heads: Heads, subjects: pa.RecordBatch, counters: Counters) -> None:
         """Count, per field, answers that said something and answers that said nothing: `said.F` and `silent.F`.
 
         Whether silence means "no" is decided once for the run, when its permissions are known (permissions.py).
@@ -98,9 +102,9 @@ class Enricher:
         for field in self._withheld:
             column = heads.batch.column(field.column)
             said = pc.sum(pc.and_(answered, pc.is_valid(column)), min_count=0).as_py()
-            self._counters[f"said.{field.name}"] += said
+            counters[f"said.{field.name}"] += said
             silent = pc.sum(answered, min_count=0).as_py() - said
-            self._counters[f"silent.{field.name}"] += silent
+            counters[f"silent.{field.name}"] += silent
             if silent and self.silent is None:
                 row = pc.index(answered, value=True).as_py()
                 self.silent = (
@@ -108,8 +112,10 @@ class Enricher:
                     subjects.column("version_id")[row].as_py(),
                 )
 
-    def _add_acls(self, columns: dict[str, pa.Array], objects: pa.Array) -> None:
-        acls = fetch_acls(self._run, _subject(columns, objects), self._transport, self._counters)
+    async def _add_acls(
+        self, columns: dict[str, pa.Array], objects: pa.Array, counters: Counters
+    ) -> None:
+        acls = await fetch_acls(self._run, _subject(columns, objects), self._transport, counters)
         columns["object_access_control_list"] = _spread_one(
             acls.column("object_access_control_list"), objects
         )
@@ -118,40 +124,50 @@ class Enricher:
             columns["object_owner"], _spread_one(acls.column("object_owner"), objects)
         )
 
-    def _add_tags(self, columns: dict[str, pa.Array], objects: pa.Array) -> None:
+    async def _add_tags(
+        self, columns: dict[str, pa.Array], objects: pa.Array, counters: Counters
+    ) -> None:
         subject = _subject(columns, objects)
-        tags, self._tags_proven = fetch_tags(
-            self._run, subject, self._tags_proven, self._transport, self._counters
+        tags, proven = await fetch_tags(
+            self._run, subject, self._tags_proven, self._transport, counters
         )
+        # Another lane may have proven it meanwhile, and what is proven stays so.
+        self._tags_proven = self._tags_proven or proven
         columns["object_tags"] = _spread_one(tags, objects)
 
     def _projected(
         self, columns: dict[str, pa.Array], rows: int, objects: pa.Array
     ) -> pa.RecordBatch:
-        columns["bucket"] = pa.array([self._run.bucket], TEXT).take(
-            pa.array([0] * rows, pa.int32())
-        )
-        multipart = pc.match_substring_regex(columns["e_tag"], _MULTIPART_ETAG)
-        columns["is_multipart_uploaded"] = pc.if_else(
-            objects, multipart, pa.scalar(None, pa.bool_())
-        )
-        parts = pc.struct_field(pc.extract_regex(columns["e_tag"], _MULTIPART_ETAG), "parts")
-        columns["parts_count"] = pc.cast(
-            pc.if_else(multipart, parts, pa.scalar(None, TEXT)), pa.int64()
-        )
+        columns["bucket"] = pa.repeat(pa.scalar(self._run.bucket, TEXT), rows)
+        _add_parts(columns, objects, counted="parts_count" in self._schema.names)
         if "bucket_key_status" in columns:
             # Genuine reports print DISABLED on delete markers, where all other such columns are empty.
             columns["bucket_key_status"] = pc.if_else(
                 objects, columns["bucket_key_status"], "DISABLED"
             )
-        self._counters["rows"] += rows
-        self._counters["object_bytes"] += pc.sum(columns["size"], min_count=0).as_py()
         return pa.RecordBatch.from_arrays(
             [
                 columns[f.column] if f.column in columns else pa.nulls(rows, f.type)
                 for f in self._fields
             ],
             schema=self._schema,
+        )
+
+
+def _add_parts(columns: dict[str, pa.Array], objects: pa.Array, *, counted: bool) -> None:
+    """Whether each object was uploaded in parts and, where that is wanted, in how many: its ETag tells."""
+    e_tags = columns["e_tag"]
+    lengths = pc.binary_length(e_tags)
+    if (pc.max(lengths).as_py() or 0) > _MD5_LENGTH:
+        multipart = pc.match_substring_regex(e_tags, _MULTIPART_ETAG)
+    else:
+        multipart = pc.greater(lengths, _MD5_LENGTH)  # none of them; null where there is no ETag
+    unknown = pa.scalar(None, pa.bool_())
+    columns["is_multipart_uploaded"] = pc.if_else(objects, multipart, unknown)
+    if counted:
+        parts = pc.struct_field(pc.extract_regex(columns["e_tag"], _MULTIPART_ETAG), "parts")
+        columns["parts_count"] = pc.cast(
+            pc.if_else(multipart, parts, pa.scalar(None, TEXT)), pa.int64()
         )
 
 

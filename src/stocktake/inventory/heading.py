@@ -66,10 +66,17 @@ class _Round:
         self._run = run
         self._transport = transport
         self.subjects = list(subjects)
-        self.answers: list[Answer] = transport.exchange(
-            [self._head(subject) for subject in subjects]
-        )
+        self.answers: list[Answer] = []
         self.sse_c: set[int] = set()
+
+    @property
+    def renewals(self) -> int:
+        """How often credentials were renewed so far: who is refused meanwhile may not be refused again."""
+        return self._transport.renewals
+
+    async def ask(self) -> None:
+        """Ask about every subject for the first time."""
+        self.answers = await self._transport.ask([self._head(each) for each in self.subjects])
 
     def _head(self, subject: _Subject) -> Request:
         return head_request(
@@ -87,7 +94,7 @@ class _Round:
             if answer.status == status and answer.error is None
         ]
 
-    def repeat(
+    async def repeat(
         self, rows: Iterable[int], change: Callable[[_Subject], _Subject] = lambda same: same
     ) -> None:
         """Ask again about `rows`, each subject changed by `change`; the new answers count."""
@@ -96,14 +103,11 @@ class _Round:
             return
         for row in chosen:
             self.subjects[row] = change(self.subjects[row])
-        for row, answer in zip(
-            chosen,
-            self._transport.exchange([self._head(self.subjects[r]) for r in chosen]),
-            strict=True,
-        ):
+        answers = await self._transport.ask([self._head(self.subjects[row]) for row in chosen])
+        for row, answer in zip(chosen, answers, strict=True):
             self.answers[row] = answer
 
-    def prove(self, rows: Sequence[int]) -> list[Answer]:
+    async def prove(self, rows: Sequence[int]) -> list[Answer]:
         """The one-byte GET about each of `rows`; its error code says what the HEAD could not."""
         payer = self._run.source.request_payer
         requests = [
@@ -115,10 +119,10 @@ class _Round:
             )
             for r in rows
         ]
-        return self._transport.exchange(requests)
+        return await self._transport.ask(requests)
 
 
-def fetch_heads(
+async def fetch_heads(
     run: InventoryRun,
     plan: CallPlan,
     listed: pa.RecordBatch,
@@ -137,20 +141,23 @@ def fetch_heads(
     """
     subjects = _subjects(run, plan, listed)
     asked = _Round(run, subjects, transport)
-    asked.repeat(
+    await asked.ask()
+    await asked.repeat(
         (row for row in asked.with_status(_FORBIDDEN) if asked.subjects[row].checksum),
         lambda subject: _Subject(subject.key, subject.version, checksum=False),
     )
-    _settle_forbidden(asked, counters)
-    _settle_bad(asked, counters)
-    _ask_unnamed(asked)
+    await _settle_forbidden(asked)
+    await _settle_bad(asked)
+    await _ask_unnamed(asked)
     batch = read_heads(asked.answers)
     changed = _changed(listed, batch, since_s)
     if plan.checksums and (
         lacking := [r for r in _true_rows(changed) if not asked.subjects[r].checksum]
     ):
         # The row is to be HEAD's alone, so HEAD must tell the checksums that listing had told.
-        asked.repeat(lacking, lambda subject: _Subject(subject.key, subject.version, checksum=True))
+        await asked.repeat(
+            lacking, lambda subject: _Subject(subject.key, subject.version, checksum=True)
+        )
         batch = read_heads(asked.answers)
     _count(run, asked, changed, counters)
     return Heads(_with_sse_c(batch, asked.sse_c), changed)
@@ -172,30 +179,30 @@ def _subjects(run: InventoryRun, plan: CallPlan, listed: pa.RecordBatch) -> list
     return [_Subject(*each) for each in zip(keys, versions, checksums, strict=True)]
 
 
-def _settle_forbidden(asked: _Round, counters: Counters) -> None:
+async def _settle_forbidden(asked: _Round) -> None:
     """Make sure that what is forbidden is the object and not the one who asks: an expired token refuses everything."""
     forbidden = asked.with_status(_FORBIDDEN)
     if not forbidden:
         return
-    renewed_before = counters["renewals"]
-    [proof] = asked.prove(forbidden[-1:])
+    renewed_before = asked.renewals
+    [proof] = await asked.prove(forbidden[-1:])
     _raise_if_credentials(proof)
-    if counters["renewals"] != renewed_before or _readable(proof):
-        asked.repeat(forbidden)
+    if asked.renewals != renewed_before or _readable(proof):
+        await asked.repeat(forbidden)
 
 
-def _settle_bad(asked: _Round, counters: Counters) -> None:
+async def _settle_bad(asked: _Round) -> None:
     """Tell SSE-C from every other 400, each by its own proof."""
     bad = asked.with_status(_BAD)
     if not bad:
         return
-    renewed_before = counters["renewals"]
-    proofs = dict(zip(bad, asked.prove(bad), strict=True))
+    renewed_before = asked.renewals
+    proofs = dict(zip(bad, await asked.prove(bad), strict=True))
     for proof in proofs.values():
         _raise_if_credentials(proof)
     asked.sse_c.update(row for row, proof in proofs.items() if _says_sse_c(proof))
-    renewed = counters["renewals"] != renewed_before
-    asked.repeat(
+    renewed = asked.renewals != renewed_before
+    await asked.repeat(
         row
         for row, proof in proofs.items()
         if row not in asked.sse_c and (renewed or _readable(proof))
@@ -209,7 +216,7 @@ def _settle_bad(asked: _Round, counters: Counters) -> None:
             asked.answers[row] = Answer(proof.status, b"", b"")
 
 
-def _ask_unnamed(asked: _Round) -> None:
+async def _ask_unnamed(asked: _Round) -> None:
     """Ask without a version for null versions that the store does not know by that name; moto answers 404 or 400.
 
     What is current may be another version by now, or all along: its answer says nothing of the null one.
@@ -220,7 +227,7 @@ def _ask_unnamed(asked: _Round) -> None:
         if asked.subjects[row].version == "null" and row not in asked.sse_c
     ]
     named = [(row, asked.subjects[row], asked.answers[row]) for row in rows]
-    asked.repeat(rows, lambda subject: _Subject(subject.key, None, checksum=subject.checksum))
+    await asked.repeat(rows, lambda subject: _Subject(subject.key, None, checksum=subject.checksum))
     versions = read_heads([asked.answers[row] for row in rows]).column("version_id").to_pylist()
     for (row, subject, answer), version in zip(named, versions, strict=True):
         if version is not None or asked.answers[row].status != _OK:

@@ -7,7 +7,7 @@ tokens are node-bound on some stores and unreadable on others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -15,16 +15,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stocktake.inventory.calls import CallPlan
-from stocktake.model.errors import AccessDeniedError, ContradictionError, ServerError
+from stocktake.inventory.splitting import PageFacts
+from stocktake.model.errors import (
+    AccessDeniedError,
+    ContradictionError,
+    ServerError,
+    StoreError,
+)
 from stocktake.model.keys import KeyRange
-from stocktake.model.runs import Counters, InventoryRun
+from stocktake.model.runs import InventoryRun
 from stocktake.store.failures import failure
 from stocktake.store.pages import Page, page_request, read_page
-from stocktake.store.requests import Request
+from stocktake.store.requests import Answer, Request
 from stocktake.store.transport import Transport
 
 # Pages without a row but with more to come: legal (a store may skip over what was deleted), but not for ever.
 EMPTY_PAGES_MAX = 1000
+# Pairs of neighbouring keys that a page tells the splitter about.
+SAMPLES_PER_PAGE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +44,38 @@ class Marker:
     token: str | None = None
 
 
-def list_range(
-    run: InventoryRun, plan: CallPlan, keys: KeyRange, transport: Transport, counters: Counters
-) -> Iterator[pa.RecordBatch]:
-    """The rows of `keys`, a batch (LISTED_SCHEMA) a page, in the store's order: keys ascending, versions newest first.
+class OpenRange:
+    """A KeyRange being listed by one lane. Its end may come nearer meanwhile; what was kept of it stays its own."""
 
-    Counts `pages`; adds `ended_early` when the store said that nothing follows before the range's end was seen.
+    def __init__(self, keys: KeyRange) -> None:
+        self.after, self.upto = keys.after, keys.upto
+        self.kept = keys.after  # the last key kept, or where the range begins
+        self.done = False
+
+    def split(self, pivot: str) -> bool:
+        """Let go of the keys behind `pivot`, for somebody else to list; False where that cannot be done any more."""
+        if self.done or pivot <= self.kept or (self.upto is not None and pivot >= self.upto):
+            return False
+        self.upto = pivot
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPage:
+    """What one page added to its range: rows (LISTED_SCHEMA, the store's order), what the splitter is told of it, how
+    often it had to be asked for, and whether the store said with it that no key follows.
+    """
+
+    rows: pa.RecordBatch
+    facts: PageFacts
+    requests: int
+    ended: bool
+
+
+async def list_range(
+    run: InventoryRun, plan: CallPlan, keys: OpenRange, transport: Transport
+) -> AsyncIterator[ListedPage]:
+    """The pages of `keys`: keys ascending, versions newest first. The range's end counts as it is when a page arrives.
 
     Raises:
         ContradictionError: a page cannot be true.
@@ -52,18 +86,21 @@ def list_range(
     empty = 0
     # The version markers of the current key: none may come twice.
     versions_behind: set[str | None] = set()
-    while True:
-        page = fetch_page(run, plan, marker, transport)
-        counters["pages"] += 1
+    while not keys.done:
+        try:
+            page, requests = await fetch_page(run, plan, marker, transport)
+        except StoreError as error:
+            raise _missing(error, keys) from None
         batch = check_page(page, marker, prefix=run.configuration.prefix, versions=versions)
+        # Only versions may begin with those of the marker's own key.
         behind = batch.slice(_count_upto(batch, keys.after)) if versions else batch
         inside = behind if keys.upto is None else behind.slice(0, _count_upto(behind, keys.upto))
+        keys.done = inside.num_rows < behind.num_rows or not page.truncated
         if inside.num_rows:
-            yield inside
-        if inside.num_rows < behind.num_rows:
-            return
-        if not page.truncated:
-            counters["ended_early"] += keys.upto is not None
+            keys.kept = inside.column("key")[-1].as_py()
+        facts = page_facts(behind, inside.num_rows, done=keys.done)
+        yield ListedPage(inside, facts, requests, ended=not page.truncated)
+        if keys.done:
             return
         empty = 0 if batch.num_rows else empty + 1
         if empty > EMPTY_PAGES_MAX:
@@ -79,10 +116,37 @@ def list_range(
         marker = following
 
 
-def fetch_page(
-    run: InventoryRun, plan: CallPlan, marker: Marker, transport: Transport, delimiter: str = ""
-) -> Page:
-    """The page behind `marker`. A damaged one is asked for again: a proxy's error page comes with status 200, too.
+def _missing(error: StoreError, keys: OpenRange) -> StoreError:
+    """`error`, also saying which keys are missing for it, where that is not all of them."""
+    if keys.kept:
+        upto = "the end" if keys.upto is None else repr(keys.upto)
+        error.message = f"{error.message}; missing are the keys after {keys.kept!r} up to {upto}"
+        error.args = (error.message,)
+    return error
+
+
+def page_facts(rows: pa.RecordBatch, kept: int, *, done: bool) -> PageFacts:
+    """What the splitter is told of a page: of its `rows` behind the marker, the first `kept` belong to the range."""
+    keys, count = rows.column("key"), rows.num_rows
+    places = sorted(
+        {count * index // SAMPLES_PER_PAGE for index in range(1, SAMPLES_PER_PAGE)} - {0}
+    )
+    neighbours = keys.take(pa.array([at - 1 for at in places] + places, pa.int32())).to_pylist()
+    return PageFacts(
+        rows=kept,
+        discarded=count - kept,
+        samples=tuple(zip(neighbours[: len(places)], neighbours[len(places) :], strict=True)),
+        last=keys[kept - 1].as_py() if kept else None,
+        beyond=keys[kept].as_py() if kept < count else None,
+        done=done,
+    )
+
+
+async def fetch_page(
+    run: InventoryRun, plan: CallPlan, marker: Marker, transport: Transport
+) -> tuple[Page, int]:
+    """The page behind `marker`, and how many requests it took. A damaged one is asked for again: a proxy's error page
+    comes with status 200, too.
 
     Raises:
         StoreError: the store refuses it, or no readable page came within the bound of tries.
@@ -99,14 +163,15 @@ def fetch_page(
         restore=plan.restore,
         request_payer=run.source.request_payer,
         rows_max=run.limits.page_rows_max,
-        delimiter=delimiter,
     )
     behind = f" after {marker.key!r}" if marker.key else ""
     what = f"cannot list s3://{run.bucket}/{prefix}{behind}"
+    requests = 0
     for tries in range(1, run.limits.tries_max + 1):
-        body = _listing(transport, request, what, versions=versions)
+        answer = await _listing(transport, request, what, versions=versions)
+        requests += answer.tries
         try:
-            return read_page(body, versions=versions)
+            return read_page(answer.body, versions=versions), requests
         except ServerError as error:
             if tries == run.limits.tries_max:
                 raise ServerError(
@@ -115,9 +180,9 @@ def fetch_page(
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _listing(transport: Transport, request: Request, what: str, *, versions: bool) -> bytes:
-    """The body of the answer to a LIST, which the store gave with 200."""
-    [answer] = transport.exchange([request])
+async def _listing(transport: Transport, request: Request, what: str, *, versions: bool) -> Answer:
+    """The answer to a LIST, which the store gave with 200."""
+    [answer] = await transport.ask([request])
     if answer.error is not None:
         raise answer.error
     if answer.status != HTTPStatus.OK:
@@ -126,7 +191,7 @@ def _listing(transport: Transport, request: Request, what: str, *, versions: boo
             permission = "s3:ListBucketVersions" if versions else "s3:ListBucket"
             error.hint = f"the run needs {permission} on {request.bucket}"
         raise error
-    return answer.body
+    return answer
 
 
 def check_page(page: Page, marker: Marker, *, prefix: str, versions: bool) -> pa.RecordBatch:
@@ -208,4 +273,7 @@ def _last_version(page: Page, batch: pa.RecordBatch, key: str) -> str:
 
 def _count_upto(batch: pa.RecordBatch, key: str) -> int:
     """How many of the rows, the first ones as keys ascend, have keys that are not beyond `key`."""
-    return int(pc.sum(pc.less_equal(batch.column("key"), pa.scalar(key)), min_count=0).as_py())
+    keys = batch.column("key")
+    if not len(keys) or keys[-1].as_py() <= key:
+        return len(keys)
+    return int(pc.sum(pc.less_equal(keys, pa.scalar(key)), min_count=0).as_py())

@@ -7,27 +7,48 @@ from pathlib import Path
 from typing import TypeAlias
 
 from stocktake.inventory.assembly import Group
-from stocktake.inventory.spool import Segment
+from stocktake.inventory.second_look import Spot
+from stocktake.inventory.splitting import PageFacts
 from stocktake.model.errors import InventoryError
 from stocktake.model.keys import KeyRange
+from stocktake.model.pieces import Segment
 from stocktake.model.runs import Counters, DataFile, InventoryRun
+from stocktake.store.connection import Way
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """To a worker, first of all: the run, where to spool, and how many requests it may have in flight."""
+    """To a worker, first of all: the run, with the limits that are this worker's share, where to spool, and the way to
+    the source.
+    """
 
     run: InventoryRun
     folder: Path
-    concurrency: int
+    way: Way
 
 
 @dataclass(frozen=True, slots=True)
 class WorkRange:
-    """To a worker: list and enrich this range."""
+    """To a worker: list and enrich this range, in a lane of its own."""
 
     index: int
     range: KeyRange
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRange:
+    """To the worker that lists the range: let go of the keys behind `pivot`."""
+
+    index: int
+    pivot: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """To a worker: list these spots, and those it remembers itself, a second time, and compare."""
+
+    spots: tuple[Spot, ...]
+    own_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +65,38 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """From a worker: it can take ranges now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
-    """From a worker: what was counted since it last spoke, and the last key it has seen."""
+    """From a worker: one page of a range, and what the process spent since it last spoke. `first` is the first key kept
+    of it, `object_bytes` the size of what was kept; `requests` are those it took; `ended`: the store said that no key
+    follows it.
+    """
 
     index: int
-    counters: Counters
-    key: str
+    facts: PageFacts
+    first: str | None
+    object_bytes: int
+    requests: int
+    ended: bool
+    spent: Counters
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """From a worker: whether the range now ends at `pivot`."""
+
+    index: int
+    pivot: str
+    granted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """From a worker: a segment is finished."""
+    """From a worker: a segment is finished and sealed."""
 
     index: int
     segment: Segment
@@ -62,11 +104,18 @@ class Spooled:
 
 @dataclass(frozen=True, slots=True)
 class RangeDone:
-    """From a worker: the range is finished. `silent` names an object whose HEAD withheld a value, if there was one."""
+    """From a worker: the range is finished, all its segments told; and what the process spent since it last spoke."""
 
     index: int
-    counters: Counters
-    silent: tuple[str, str | None] | None
+    spent: Counters
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """From a worker: the second look found no contradiction in so many spots."""
+
+    spots: int
+    spent: Counters
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +123,7 @@ class Written:
     """From a worker: a data file lies in the destination."""
 
     file: DataFile
-    counters: Counters
+    spent: Counters
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +133,5 @@ class Failed:
     error: InventoryError
 
 
-Task: TypeAlias = Begin | WorkRange | WriteFile | Stop
-Report: TypeAlias = Listed | Spooled | RangeDone | Written | Failed
+Task: TypeAlias = Begin | WorkRange | SplitRange | LookAgain | WriteFile | Stop
+Report: TypeAlias = Ready | Listed | Split | Spooled | RangeDone | Looked | Written | Failed

@@ -7,7 +7,7 @@ order, so that memory has a bound; readers rely on the order of keys only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,49 +18,61 @@ from stocktake.model.runs import Counters, Problem
 VERSIONS_SORTED_MAX = 100_000
 
 
-def order_versions(
-    batches: Iterable[pa.RecordBatch], counters: Counters
-) -> Iterator[pa.RecordBatch]:
-    """The rows of `batches` (LISTED_SCHEMA, keys ascending), each key whole and sorted; batches end between keys,
-    except within a key of more than VERSIONS_SORTED_MAX versions.
+class VersionOrder:
+    """Takes batches (LISTED_SCHEMA, keys ascending) and gives their rows back with each key whole and sorted. What it
+    gives ends between keys, except within a key of more than VERSIONS_SORTED_MAX versions.
 
     Counts `problems.latest` for each key without exactly one latest version, and `unsorted_keys`.
-
-    Raises:
-        ContradictionError: the store listed the same version twice.
     """
-    waiting: list[pa.RecordBatch] = []
-    waiting_rows = 0
-    huge: _HugeKey | None = None
-    for batch in batches:
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = 0
+        self._huge: _HugeKey | None = None
+
+    def add(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        """The rows that `batch`, which is not empty, shows to be complete.
+
+        Raises:
+            ContradictionError: the store listed the same version twice.
+        """
         rest = batch
-        if huge is not None:
-            same = _rows_of(batch.column("key"), huge.key)
+        if self._huge is not None:
+            same = _rows_of(batch.column("key"), self._huge.key)
             if same:
-                huge.add(batch.slice(0, same))
+                self._huge.add(batch.slice(0, same))
                 yield batch.slice(0, same)
             if same == batch.num_rows:
-                continue
-            huge.close(counters)
-            huge, rest = None, batch.slice(same)
+                return
+            self._huge.close(self._counters)
+            self._huge, rest = None, batch.slice(same)
         last = rest.column("key")[-1].as_py()
         head = rest.num_rows - _rows_of(rest.column("key"), last)
-        if head or (waiting and waiting[0].column("key")[0].as_py() != last):
-            yield _sorted([*waiting, rest.slice(0, head)], counters)
-            waiting, waiting_rows = [], 0
-        waiting.append(rest.slice(head))
-        waiting_rows += rest.num_rows - head
-        if waiting_rows > VERSIONS_SORTED_MAX:
-            huge = _HugeKey(last)
-            for piece in waiting:
-                huge.add(piece)
-                yield piece
-            waiting, waiting_rows = [], 0
-            counters["unsorted_keys"] += 1
-    if huge is not None:
-        huge.close(counters)
-    if waiting:
-        yield _sorted(waiting, counters)
+        if head or (self._waiting and self._waiting[0].column("key")[0].as_py() != last):
+            yield _sorted([*self._waiting, rest.slice(0, head)], self._counters)
+            self._waiting, self._waiting_rows = [], 0
+        self._waiting.append(rest.slice(head))
+        self._waiting_rows += rest.num_rows - head
+        if self._waiting_rows > VERSIONS_SORTED_MAX:
+            yield from self._give_up_sorting(last)
+
+    def _give_up_sorting(self, key: str) -> Iterator[pa.RecordBatch]:
+        self._huge = _HugeKey(key)
+        for piece in self._waiting:
+            self._huge.add(piece)
+            yield piece
+        self._waiting, self._waiting_rows = [], 0
+        self._counters["unsorted_keys"] += 1
+
+    def finish(self) -> Iterator[pa.RecordBatch]:
+        """The rows of the last key."""
+        if self._huge is not None:
+            self._huge.close(self._counters)
+            self._huge = None
+        if self._waiting:
+            yield _sorted(self._waiting, self._counters)
+            self._waiting, self._waiting_rows = [], 0
 
 
 class _HugeKey:

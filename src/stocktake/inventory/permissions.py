@@ -12,7 +12,6 @@ from http import HTTPStatus
 
 from stocktake.model.fields import Field, Source
 from stocktake.model.runs import Call, Counters, InventoryRun
-from stocktake.store.client import Client
 from stocktake.store.connection import Connection
 from stocktake.store.failures import read_error_code
 from stocktake.store.requests import Answer, Request
@@ -51,6 +50,8 @@ def settle_silence(
 
 
 def _may_have_locks(run: InventoryRun, counters: Counters, connection: Connection) -> bool:
+    from stocktake.store.client import Client  # noqa: PLC0415 - few runs ask this
+
     with Client.open(connection, counters) as client:
         return client.has_object_lock(run.bucket) is not False
 

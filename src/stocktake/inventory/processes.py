@@ -18,7 +18,7 @@ END_WITHIN_S = 5.0
 
 
 class WorkerProcess:
-    """A worker. `range_index` is the range it is listing, `files` how many data files it has yet to deliver."""
+    """A worker. `ready` once it takes ranges; `lanes` are those it lists, `files` those it has yet to deliver."""
 
     def __init__(self) -> None:
         tasks_in, tasks_out = pipe()
@@ -36,7 +36,8 @@ class WorkerProcess:
         self._tasks = Pipe(tasks_out, readable=False)
         self.reports = Pipe(reports_in, writable=False)
         self._begun = False
-        self.range_index: int | None = None
+        self.ready = False
+        self.lanes = 0
         self.files = 0
 
     def send(self, task: Task) -> None:

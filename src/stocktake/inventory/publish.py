@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from stocktake.inventory.enrichment import fields_never_known
-from stocktake.model.errors import InventoryError, ReportExistsError
+from stocktake.model.histogram import StoredHistogram
 from stocktake.model.manifest import (
     Manifest,
     file_schema,
@@ -15,8 +15,8 @@ from stocktake.model.manifest import (
     render_symlink,
 )
 from stocktake.model.paths import ReportPaths
-from stocktake.model.runs import Counters, DataFile, InventoryRun, group
-from stocktake.model.sidecar import Sidecar, render_sidecar, sidecar_file
+from stocktake.model.runs import Counters, DataFile, InventoryRun, ListedRange, group
+from stocktake.model.sidecar import Sidecar, render_sidecar, sidecar_file, sidecar_range
 from stocktake.store.destinations import Destination
 
 
@@ -27,13 +27,9 @@ def publish(
     sidecar: Sidecar,
     *,
     destination: Destination,
-    placed: list[str],
 ) -> Manifest:
     """Write what makes the data files a report. Each object is confirmed before the next is begun, so a reader that
     sees manifest.checksum sees everything.
-
-    `placed` receives the key of each object that may have been written, the newest first: the order in which they
-    must be removed should one fail, so that a manifest.checksum never outlives what it vouches for.
 
     Raises:
         ReportExistsError: another run published there in the meantime.
@@ -57,26 +53,17 @@ def publish(
         (paths.manifest, body),
         (paths.checksum, render_checksum(body)),
     ):
-        _place(key, content, destination, placed)
-    return manifest
-
-
-def _place(key: str, content: bytes, destination: Destination, placed: list[str]) -> None:
-    try:
         destination.put(key, content)
-    except ReportExistsError:
-        raise  # it is another run's, and stays
-    except InventoryError:
-        placed.insert(0, key)  # the answer may have been lost after the object was stored
-        raise
-    placed.insert(0, key)
+    return manifest
 
 
 def describe_run(
     run: InventoryRun,
     files: Sequence[DataFile],
+    ranges: Sequence[ListedRange],
     counters: Counters,
     *,
+    histogram: StoredHistogram,
     generator: str,
     endpoint: str,
     warnings: tuple[str, ...],
@@ -100,4 +87,6 @@ def describe_run(
         never=fields_never_known(run.fields),
         warnings=warnings,
         files=tuple(sidecar_file(file) for file in files),
+        ranges=tuple(sidecar_range(each) for each in ranges),
+        histogram=histogram,
     )

@@ -1,18 +1,14 @@
 """Rows on this machine between being listed and being delivered: Arrow IPC files in a folder of the run's own.
 
-A range is spooled in segments of at most one data file's rows, cut between keys only. A segment is itself a finished
-KeyRange, so the segments of a range tile it. The folder goes when the run ends; a folder whose run was killed is
-removed by the next run, which can tell because the kernel released its lock.
+A range is spooled in segments, cut between keys only. A segment is itself a finished KeyRange, so the segments of a
+range tile it. Where those of one range add up to a data file, the last of them says so. What is in no data file yet
+outlasts the run, for a later one to go on from.
 """
 
 from __future__ import annotations
 
-import fcntl
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from uuid import uuid4
@@ -22,60 +18,26 @@ import pyarrow.compute as pc
 
 from stocktake.model.errors import SpoolError
 from stocktake.model.keys import KeyRange
+from stocktake.model.pieces import Segment
+from stocktake.model.runs import Counted, Counters
 
-_PREFIX = "stocktake-spool-"
-# A fast codec: rows compress to a third, and the disk is slower than the codec.
-_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
+SEGMENT_ROWS = 100_000
+SEGMENT_S = 10.0
 
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Finished rows: `range` is complete, its rows are in the file at `path` (None when there are none)."""
-
-    range: KeyRange
-    rows: int
-    first_key: str | None
-    last_key: str | None
-    path: Path | None
-    full: bool = False
+# No codec: it would halve the disk that rows take, and double the CPU time that spooling does.
+_OPTIONS = pa.ipc.IpcWriteOptions()
 
 
-@contextmanager
-def spool_folder(above: Path | None) -> Iterator[Path]:
-    """A fresh folder in the folder `above` (None: the system's temporary one), removed at the end.
+def make_spool(folder: Path) -> None:
+    """Make the folder, for this user alone, where it is missing in a folder that is not.
 
     Raises:
         SpoolError: it cannot be made.
     """
-    parent = above if above is not None else Path(tempfile.gettempdir())
-    folder = parent / f"{_PREFIX}{uuid4()}"
-    lock_path = folder.with_suffix(".lock")
     try:
-        _remove_abandoned(parent)
-        lock = lock_path.open("w")
+        folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise spool_error(error, parent) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            folder.mkdir(mode=0o700)
-        except OSError as error:
-            lock_path.unlink(missing_ok=True)
-            raise spool_error(error, parent) from error
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            lock_path.unlink(missing_ok=True)
-
-
-def _remove_abandoned(above: Path) -> None:
-    """Remove the folders of runs that are no more: nobody holds their lock."""
-    for lock_path in above.glob(f"{_PREFIX}*.lock"):
-        with suppress(OSError), lock_path.open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock_path.with_suffix(""), ignore_errors=True)
-            lock_path.unlink(missing_ok=True)
+        raise spool_error(error, folder) from error
 
 
 def spool_error(error: OSError, folder: Path) -> SpoolError:
@@ -87,25 +49,37 @@ def spool_error(error: OSError, folder: Path) -> SpoolError:
 
 
 class Spool:
-    """Takes the rows of one range, in order, and says each segment as it is finished. A context manager."""
+    """Takes the rows of one range, in order, and gives each segment to `keep` as it is finished. A context manager.
+
+    Memory: one batch. Segments end after SEGMENT_ROWS rows or SEGMENT_S seconds, whatever comes first, so that little
+    is lost with a killed run; and where a data file ends, after `file_rows_max` rows.
+    """
 
     def __init__(
         self,
         folder: Path,
-        keys: KeyRange,
+        after: str,
         schema: pa.Schema,
-        rows_max: int,
-        say: Callable[[Segment], None],
+        *,
+        file_rows_max: int,
+        counters: Counters,
+        clock: Callable[[], float],
+        keep: Callable[[Segment], None],
+        segment_rows: int = SEGMENT_ROWS,
     ) -> None:
         self._folder = folder
-        self._keys = keys
         self._schema = schema
-        self._rows_max = rows_max
-        self._say = say
-        self._after = keys.after
+        self._file_rows_max = file_rows_max
+        self._counted = Counted(counters)
+        self._clock = clock
+        self._segment_rows = segment_rows
+        self._keep = keep
+        self._after = after
         self._path: Path | None = None
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
+        self._file_rows = 0  # of the data file under way, this segment's included
         self._rows = 0
+        self._begun_at = 0.0
         self._first: str | None = None
         self._last: str | None = None
 
@@ -122,34 +96,52 @@ class Spool:
             with suppress(OSError):
                 self._writer.close()
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Keep the rows of `batch` (the report's schema), cutting segments between keys.
+    def parts(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        """The rows of `batch`, nothing of which is counted yet, in parts that belong to one segment each. What is
+        counted between one part and the next is counted for that segment, so each must be enriched and added before
+        the next is taken.
 
         Raises:
             SpoolError: no room.
         """
-        while batch.num_rows > self._rows_max - self._rows:
+        while batch.num_rows > self._file_rows_max - self._file_rows:
             cut = self._cut(batch.column("key"))
-            self._write(batch.slice(0, cut))
+            if cut:
+                yield batch.slice(0, cut)
             batch = batch.slice(cut)
             if batch.num_rows == 0:  # one key fills it all, and may go on in the next batch
                 return
             self._close(self._last, full=True)
+        if self._long_enough() and batch.column("key")[0].as_py() != self._last:
+            self._close(self._last)
+        yield batch
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Keep a part, enriched (the report's schema).
+
+        Raises:
+            SpoolError: no room.
+        """
         self._write(batch)
 
-    def finish(self) -> None:
-        """Say the last segment, which reaches to the range's end."""
-        if self._after != self._keys.upto:
-            self._close(self._keys.upto, full=False)
+    def finish(self, upto: str | None) -> None:
+        """Finish the last segment, which reaches to the range's end."""
+        if self._after != upto:
+            self._close(upto)
+
+    def _long_enough(self) -> bool:
+        return self._rows >= self._segment_rows or (
+            self._rows > 0 and self._clock() - self._begun_at >= SEGMENT_S
+        )
 
     def _cut(self, keys: pa.Array) -> int:
-        """How many rows of `keys` still belong to this segment: up to the last key that fits whole, or, where a
+        """How many rows of `keys` still belong to this data file: up to the last key that fits whole, or, where a
         single key is larger than a data file, up to that key's end.
         """
-        room = max(self._rows_max - self._rows, 0)
+        room = max(self._file_rows_max - self._file_rows, 0)
         beyond = keys[room].as_py()
         start = pc.sum(pc.less(keys, beyond), min_count=0).as_py()
-        if start or (self._rows and beyond != self._last):
+        if start or (self._file_rows and beyond != self._last):
             return int(start)
         return int(pc.sum(pc.less_equal(keys, beyond), min_count=0).as_py())
 
@@ -160,28 +152,36 @@ class Spool:
             if self._writer is None:
                 self._path = self._folder / f"{uuid4()}.arrow"
                 self._writer = pa.ipc.new_stream(str(self._path), self._schema, options=_OPTIONS)
+                self._begun_at = self._clock()
             self._writer.write_batch(batch)
         except OSError as error:
             raise spool_error(error, self._folder) from error
         self._rows += batch.num_rows
+        self._file_rows += batch.num_rows
         keys = batch.column("key")
-        self._first = keys[0].as_py() if self._first is None else self._first
+        self._first = keys[0].as_py() if self._rows == batch.num_rows else self._first
         self._last = keys[-1].as_py()
 
-    def _close(self, upto: str | None, *, full: bool) -> None:
+    def _close(self, upto: str | None, *, full: bool = False) -> None:
         if self._writer is not None:
             try:
                 self._writer.close()
             except OSError as error:
                 raise spool_error(error, self._folder) from error
         segment = Segment(
-            KeyRange(self._after, upto), self._rows, self._first, self._last, self._path, full
+            range=KeyRange(self._after, upto),
+            rows=self._rows,
+            first_key=self._first if self._rows else None,
+            last_key=self._last if self._rows else None,
+            path=self._path,
+            full=full,
+            counters=self._counted.since(),
         )
-        self._writer, self._path = None, None
-        self._rows, self._first, self._last = 0, None, None
+        self._writer, self._path, self._rows = None, None, 0
+        self._file_rows = 0 if full else self._file_rows
         if upto is not None:
             self._after = upto
-        self._say(segment)
+        self._keep(segment)
 
 
 def read_segment(segment: Segment) -> Iterator[pa.RecordBatch]:

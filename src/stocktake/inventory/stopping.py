@@ -16,7 +16,6 @@ T = TypeVar("T")
 LOOK_EVERY_S = 0.2
 PATIENCE_S = 2.0
 STOPPED = "stopped before the report was complete; nothing was published"
-NOTHING_LEFT = "nothing was left in the destination"
 
 
 @contextmanager
@@ -57,5 +56,5 @@ def unless_stopped(stop: threading.Event, ask: Callable[[], T]) -> T:
     threading.Thread(target=fulfil, daemon=True).start()
     while not wait([outcome], LOOK_EVERY_S).done:
         if stop.is_set() and not wait([outcome], PATIENCE_S).done:
-            raise StoppedError(STOPPED, hint=NOTHING_LEFT)
+            raise StoppedError(STOPPED)
     return outcome.result()

@@ -21,7 +21,7 @@ NO_TAGS = "{}"
 Permission: TypeAlias = bool | None
 
 
-def fetch_acls(
+async def fetch_acls(
     run: InventoryRun, subject: pa.RecordBatch, transport: Transport, counters: Counters
 ) -> pa.RecordBatch:
     """The ACL and the owner of each object: columns status, object_access_control_list, object_owner.
@@ -34,7 +34,7 @@ def fetch_acls(
         acl_request(run.bucket, key, version, request_payer=payer)
         for key, version in zip(keys, versions, strict=True)
     ]
-    acls = read_acls(transport.exchange(requests))
+    acls = read_acls(await transport.ask(requests))
     _count(range(len(keys)), acls.column("status").to_pylist(), subject, counters, "without.acl")
     lacking = pc.is_in(acls.column("status"), pa.array([_NOT_SUPPORTED, _MISSING], pa.int16()))
     cleared = [
@@ -44,7 +44,7 @@ def fetch_acls(
     return pa.RecordBatch.from_arrays([acls.column(0), *cleared], schema=acls.schema)
 
 
-def fetch_tags(
+async def fetch_tags(
     run: InventoryRun,
     subject: pa.RecordBatch,
     proven: Permission,
@@ -75,7 +75,7 @@ def fetch_tags(
     requests = [
         tagging_request(run.bucket, keys[row], versions[row], request_payer=payer) for row in wanted
     ]
-    answers = read_taggings(transport.exchange(requests))
+    answers = read_taggings(await transport.ask(requests))
     statuses = answers.column("status").to_pylist()
     for row, text in zip(wanted, answers.column("object_tags").to_pylist(), strict=True):
         tags[row] = text

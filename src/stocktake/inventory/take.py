@@ -2,39 +2,37 @@
 
     configuration ──survey──▶ ranges ──engine──▶ (list ▶ enrich ▶ spool ▶ write) ──▶ data files ──publish──▶ manifest
 
-What fails before the survey has written nothing. What fails after it has published nothing.
+The survey is the first page: whether the bucket can be listed at all, and where it may be split. What fails before it
+came has written nothing. What fails after it has published nothing.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 from uuid import uuid4
 
-from stocktake.inventory.delivery import open_destination
-from stocktake.inventory.engine import Engine, WorkPlan
+from stocktake.inventory.engine import Engine, WorkPlan, lanes_max
 from stocktake.inventory.heading import HIDDEN
-from stocktake.inventory.leftovers import settling_leftovers
+from stocktake.inventory.journal import Journal
 from stocktake.inventory.permissions import settle_silence
 from stocktake.inventory.publish import describe_run, publish
-from stocktake.inventory.spool import spool_folder
-from stocktake.inventory.stopping import NOTHING_LEFT, STOPPED, stopping, unless_stopped
-from stocktake.inventory.survey import Survey, survey
-from stocktake.model.errors import (
-    IncompleteRunError,
-    ReportExistsError,
-    StoppedError,
-)
+from stocktake.inventory.splitting import Splitter
+from stocktake.inventory.spool import make_spool
+from stocktake.inventory.stopping import stopping, unless_stopped
+from stocktake.model.errors import IncompleteRunError, ReportExistsError
 from stocktake.model.keys import KeyRange
 from stocktake.model.paths import ReportPaths, configuration_root
-from stocktake.model.proof import check_files
+from stocktake.model.pieces import Kept
+from stocktake.model.proof import check_files, check_ranges
 from stocktake.model.runs import Counters, InventoryResult, InventoryRun, Progress, RunStage, group
 from stocktake.store.connection import Connection
-from stocktake.store.destinations import Destination
+from stocktake.store.destinations import Destination, open_destination
 from stocktake.store.transport import Transport
 
 # A second run in the same minute takes the next free one; so many minutes ahead it may reach.
@@ -44,54 +42,65 @@ MINUTES_AHEAD_MAX = 5
 def take_inventory(
     run: InventoryRun,
     *,
+    kept: Kept,
+    spool: Path,
+    journal: Journal,
     now: Callable[[], datetime],
     on_progress: Callable[[Progress], None],
     stop: threading.Event,
+    hints: Sequence[str] = (),
 ) -> InventoryResult:
-    """Take the inventory `run` asks for and publish its report.
+    """Take the inventory `run` asks for and publish its report. Of what `kept` holds, nothing is done again. Rows wait
+    in the folder `spool`; what is finished is told to `journal` at once, so that another call can go on from there.
+    `hints` are keys between which about equally many lie, as far as anybody knows.
 
     Raises:
-        StoppedError: `stop` was set; delivered data files stay, and the hint says how to remove them.
-        InventoryError: anything else; then nothing was published, and what had been delivered is removed again.
+        StoppedError: `stop` was set.
+        InventoryError: anything else. Either way nothing was published; segments and delivered data files stay.
     """
     started = now()
-    counters = Counters()
+    counters: Counters = Counter(kept.counters)
     with ExitStack() as doors:
-        folder = doors.enter_context(spool_folder(run.spool_folder))
-        engine = doors.enter_context(Engine(folder, counters, stop))
+        make_spool(spool)
+        engine = doors.enter_context(
+            Engine(run, kept, spool, counters=counters, journal=journal, stop=stop)
+        )
         connection = Connection.open(run.source, region=run.region)
         transport = doors.enter_context(Transport(connection, run.limits, counters))
         doors.enter_context(stopping(stop, transport))
         on_progress(Progress(RunStage.SURVEY, counters, None))
-        ranges = _survey(run, transport)
-        # The store may have told another region; the workers need not find out for themselves.
-        run = replace(run, region=connection.region_of(run.bucket))
+        way = connection.way(run.bucket)
+        splitter = Splitter(kept.uncovered(KeyRange()), lanes=lanes_max(run), hints=hints)
+        engine.survey(splitter, way)
         destination = doors.enter_context(open_destination(run, counters))
-        paths = unless_stopped(stop, lambda: _free_paths(run, destination))
-        unless_stopped(stop, lambda: destination.check_writable(paths.root))
+        paths = unless_stopped(stop, lambda: _chosen_paths(run, kept, destination, journal))
+        unless_stopped(stop, lambda: destination.check_writable(paths.probe))
         plan = WorkPlan(
             name_file=lambda: paths.data(uuid4(), run.configuration.delivery.format),
-            on_progress=lambda key: on_progress(_progress(RunStage.LIST, counters, ranges, key)),
+            on_progress=on_progress,
         )
-        placed: list[str] = []
-        with settling_leftovers(run, destination, engine.named, placed, stop):
-            files = engine.work(run, ranges.ranges, plan)
-            check_files(files, KeyRange(), counters["rows"])
-            settle_silence(run, counters, engine.silent, transport, connection)
-            _count_unknowable(counters)
-            _check_strict(run, counters)
-            on_progress(_progress(RunStage.PUBLISH, counters, ranges, ""))
-            sidecar = describe_run(
-                run,
-                files,
-                counters,
-                generator=f"stocktake {version('stocktake')}",
-                endpoint=connection.endpoint_url(run.bucket),
-                warnings=_warnings(ranges, counters),
-                started=started,
-                finished=now(),
-            )
-            manifest = publish(run, paths, files, sidecar, destination=destination, placed=placed)
+        files = engine.work(plan)
+        ranges = engine.listed_ranges()
+        check_ranges(ranges, KeyRange(), counters["rows"])
+        check_files(files, KeyRange(), counters["rows"])
+        settle_silence(run, counters, engine.silent, transport, connection)
+        _count_unknowable(counters)
+        _check_strict(run, counters)
+        on_progress(Progress(RunStage.PUBLISH, counters, 1.0))
+        sidecar = describe_run(
+            run,
+            files,
+            ranges,
+            counters,
+            histogram=engine.histogram(),
+            generator=f"stocktake {version('stocktake')}",
+            endpoint=connection.endpoint_url(run.bucket),
+            warnings=_warnings(counters),
+            started=started,
+            finished=now(),
+        )
+        journal.beat()  # whose run it is no more must not publish it
+        manifest = publish(run, paths, files, sidecar, destination=destination)
         return InventoryResult(
             address=destination.uri(paths.manifest),
             manifest=manifest,
@@ -102,30 +111,26 @@ def take_inventory(
         )
 
 
-def _survey(run: InventoryRun, transport: Transport) -> Survey:
-    try:
-        return survey(run, transport)
-    except StoppedError as error:
-        raise StoppedError(STOPPED, hint=NOTHING_LEFT) from error
-
-
-def _free_paths(run: InventoryRun, destination: Destination) -> ReportPaths:
-    """Where this run's report goes: the folder of its minute, or of the next minute that has none."""
+def _chosen_paths(
+    run: InventoryRun, kept: Kept, destination: Destination, journal: Journal
+) -> ReportPaths:
+    """Where this run's report goes: where it was to go before, else the folder of its minute, or of the next minute
+    that has none.
+    """
+    if kept.root is not None and kept.moment is not None:
+        return ReportPaths(kept.root, kept.moment)
     delivery = run.configuration.delivery
     root = configuration_root(delivery.prefix or "", run.bucket, run.configuration.id)
     for minutes in range(MINUTES_AHEAD_MAX + 1):
         paths = ReportPaths(root, run.moment + timedelta(minutes=minutes))
-        if not any(True for _ in destination.list(f"{paths.folder}/")):
+        free = not any(True for _ in destination.list(f"{paths.folder}/"))
+        if free and journal.folder(root, paths.moment):
             return paths
     raise ReportExistsError(
         f"there are report folders already from {ReportPaths(root, run.moment).folder} on, for every minute"
         f" to {paths.folder}",
         hint="wait a few minutes, or give this run another --id",
     )
-
-
-def _progress(stage: RunStage, counters: Counters, ranges: Survey, key: str) -> Progress:
-    return Progress(stage, counters, 1.0 if stage is RunStage.PUBLISH else ranges.done(key), key)
 
 
 def _count_unknowable(counters: Counters) -> None:
@@ -145,9 +150,8 @@ def _check_strict(run: InventoryRun, counters: Counters) -> None:
         )
 
 
-def _warnings(ranges: Survey, counters: Counters) -> tuple[str, ...]:
+def _warnings(counters: Counters) -> tuple[str, ...]:
     noted = {
-        ranges.warning: bool(ranges.warning),
         f"{counters[HIDDEN]} objects are encrypted with customers' keys (SSE-C), without which a store tells"
         " nothing more of them": counters[HIDDEN] > 0,
         "this store has no object ACLs": counters["without.acl"] > 0,

@@ -1,7 +1,10 @@
-"""A worker process: one lane that lists and enriches ranges, one writer that encodes and delivers data files.
+"""A worker process: lanes that list and enrich ranges, one writer that encodes and delivers data files.
 
 Started by the engine as `python -m stocktake.inventory.worker TASKS_FD REPORTS_FD`, never forked. It ends when the pipe
 its tasks come through is closed, whatever it is doing: so no process goes on working after its parent was killed.
+
+Four threads, for what waits for different things: the tasks, the network (all lanes), the disk (segments), the
+destination (the writer).
 """
 
 from __future__ import annotations
@@ -10,20 +13,31 @@ import os
 import queue
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from multiprocessing.connection import Connection as Pipe
+from random import Random
+
+import pyarrow.compute as pc
 
 from stocktake.inventory.calls import call_plan
-from stocktake.inventory.delivery import deliver_group, open_destination
+from stocktake.inventory.delivery import deliver_group
 from stocktake.inventory.enrichment import Enricher
-from stocktake.inventory.listing import list_range
+from stocktake.inventory.lanes import Lanes, Pause
+from stocktake.inventory.listing import ListedPage, OpenRange, list_range
 from stocktake.inventory.messages import (
     Begin,
     Failed,
     Listed,
+    LookAgain,
+    Looked,
     RangeDone,
+    Ready,
     Report,
+    Split,
+    SplitRange,
     Spooled,
     Stop,
     Task,
@@ -31,56 +45,62 @@ from stocktake.inventory.messages import (
     WriteFile,
     Written,
 )
-from stocktake.inventory.ordering import order_versions
-from stocktake.inventory.spool import Segment, Spool
+from stocktake.inventory.ordering import VersionOrder
+from stocktake.inventory.sealing import seal
+from stocktake.inventory.second_look import Memory, look_again
+from stocktake.inventory.spool import Spool
 from stocktake.model.errors import InventoryError, StoppedError
 from stocktake.model.fields import report_schema
-from stocktake.model.runs import Counters
+from stocktake.model.pieces import Segment
+from stocktake.model.runs import Counted, Counters
 from stocktake.store.connection import Connection
+from stocktake.store.destinations import open_destination
 from stocktake.store.transport import Transport
 
-# Full segments that may wait for the writer before the lane does: what bounds the spool.
-SEGMENTS_WAITING_MAX = 2
+# Data files' worth of segments that may wait for the writer before the lanes do: what bounds the spool.
+FILES_WAITING_MAX = 2
+# How soon a task is noticed while all lanes wait for the network.
+TASKS_NOTICED_S = 0.01
+SPOTS_REMEMBERED_MAX = 16
 
 
 class Worker:
-    """What one process does with its tasks. `say` sends a report; it is called from both threads."""
+    """What one process does with its tasks. `say` sends a report; it is called from several threads."""
 
     def __init__(self, begin: Begin, say: Callable[[Report], None]) -> None:
-        self._run = replace(
-            begin.run, limits=replace(begin.run.limits, concurrency=begin.concurrency)
-        )
-        self._folder = begin.folder
-        self._say = say
-        self._ranges: queue.SimpleQueue[WorkRange | None] = queue.SimpleQueue()
+        self.run = begin.run
+        self.folder = begin.folder
+        self._way = begin.way
+        self.say = say
+        self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
         self._files: queue.SimpleQueue[WriteFile | None] = queue.SimpleQueue()
-        self._room = threading.Semaphore(SEGMENTS_WAITING_MAX)
+        self._kept: queue.SimpleQueue[Spooled | RangeDone | None] = queue.SimpleQueue()
+        self._files_waiting = 0
         self._stopping = threading.Event()
-        self._transport: Transport | None = None
 
     def take(self, task: Task) -> None:
         """Accept a task from the parent; returns at once."""
         match task:
-            case WorkRange():
-                self._ranges.put(task)
             case WriteFile():
                 self._files.put(task)
             case Stop():
                 self._stopping.set()
-                if self._transport is not None:
-                    self._transport.stop()
-                self._ranges.put(None)
                 self._files.put(None)
-                self._room.release()
-            case Begin():
-                raise ValueError("a worker begins once")
+            case _:
+                self._tasks.put(task)
 
     def work(self) -> None:
-        """Do what comes, until a Stop or the first failure of either thread, which is said to the parent."""
-        writer = threading.Thread(target=self._guarded, args=(self._write_files,), daemon=True)
-        writer.start()
+        """Do what comes, until a Stop or the first failure of any thread, which is said to the parent."""
+        threads = [
+            threading.Thread(target=self._guarded, args=(part,), daemon=True)
+            for part in (self._write_files, self._keep_segments)
+        ]
+        for thread in threads:
+            thread.start()
         self._guarded(self._list_ranges)
-        writer.join()
+        self._kept.put(None)
+        for thread in threads:
+            thread.join()
 
     def _guarded(self, part: Callable[[], None]) -> None:
         try:
@@ -88,92 +108,161 @@ class Worker:
         except StoppedError:
             pass  # the parent asked for it and knows
         except InventoryError as error:
-            self._say(Failed(error))
+            self.say(Failed(error))
         except Exception as error:  # noqa: BLE001 - a defect here must fail the run, not hang it
-            self._say(
+            self.say(
                 Failed(
                     InventoryError(f"internal error in a worker: {type(error).__name__}: {error}")
                 )
             )
 
     def _list_ranges(self) -> None:
-        connection = Connection.open(self._run.source, region=self._run.region)
-        counters = Counters()
-        with Transport(connection, self._run.limits, counters) as transport:
-            self._transport = transport
-            counted = _Counted(counters)
-            while not self._stopping.is_set() and (task := self._ranges.get()) is not None:
-                self._list_one(task, transport, counters, counted)
+        connection = Connection.resume(self.run.source, self._way)
+        spent: Counters = Counter()
+        with (
+            Transport(connection, self.run.limits, spent) as transport,
+            closing(Lanes(transport)) as lanes,
+        ):
+            listing = _Listing(self, transport, lanes, spent)
+            self.say(Ready())
+            while not self._stopping.is_set():
+                while (task := self._next_task(wait=not len(lanes))) is not None:
+                    listing.take(task)
+                if len(lanes):
+                    lanes.turn(TASKS_NOTICED_S)
 
-    def _list_one(
-        self, task: WorkRange, transport: Transport, counters: Counters, counted: _Counted
-    ) -> None:
-        run, key = self._run, task.range.after
+    def _next_task(self, *, wait: bool) -> Task | None:
+        try:
+            return self._tasks.get(timeout=TASKS_NOTICED_S) if wait else self._tasks.get_nowait()
+        except queue.Empty:
+            return None
 
-        def tell() -> None:
-            self._say(Listed(task.index, counted.since(), key))
-
-        transport.on_tick = tell
-        plan = call_plan(run.fields)
-        enricher = Enricher(run, plan, transport, counters)
-        listed = list_range(run, plan, task.range, transport, counters)
-        if run.configuration.all_versions:
-            listed = order_versions(listed, counters)
-        schema = report_schema(run.fields)
-        with Spool(
-            self._folder,
-            task.range,
-            schema,
-            run.limits.file_rows_max,
-            self._segment_sayer(task.index),
-        ) as spool:
-            for batch in listed:
-                rows = enricher.enrich(batch)
-                spool.add(rows)
-                if self._stopping.is_set():
-                    raise StoppedError("stopped")
-                key = batch.column("key")[-1].as_py()
-                tell()
-            spool.finish()
-        self._say(RangeDone(task.index, counted.since(), enricher.silent))
-
-    def _segment_sayer(self, index: int) -> Callable[[Segment], None]:
-        def say(segment: Segment) -> None:
-            self._say(Spooled(index, segment))
-            if segment.full:
-                self._room.acquire()
-
-        return say
+    def _keep_segments(self) -> None:
+        """Say that a segment or a range is finished once that is true whatever happens to this machine."""
+        while (report := self._kept.get()) is not None:
+            if isinstance(report, Spooled):
+                report = replace(report, segment=seal(report.segment))
+            self.say(report)
 
     def _write_files(self) -> None:
-        counters = Counters()
-        counted = _Counted(counters)
-        with open_destination(self._run, counters) as destination:
-            while (task := self._files.get()) is not None:
+        if (task := self._files.get()) is None:
+            return  # the door to a bucket is opened only by who has something to deliver
+        spent: Counters = Counter()
+        counted = Counted(spent)
+        with open_destination(self.run, spent) as destination:
+            while task is not None:
                 file = deliver_group(
-                    self._run,
+                    self.run,
                     task.key,
                     task.group,
-                    folder=self._folder,
+                    folder=self.folder,
                     destination=destination,
                     stopping=self._stopping,
                 )
-                self._say(Written(file, counted.since()))
-                if task.group[0].full:
-                    self._room.release()
+                self.say(Written(file, counted.since()))
+                if task.group[-1].full:
+                    self._files_waiting -= 1
+                task = self._files.get()
+
+    # -- for the lanes -----------------------------------------------------------------------------
+
+    def keep(self, spooled: Spooled) -> None:
+        """Take a finished segment."""
+        self._files_waiting += spooled.segment.full
+        self._kept.put(spooled)
+
+    def finish(self, done: RangeDone) -> None:
+        """Take note that a range is finished; its segments were all taken before."""
+        self._kept.put(done)
+
+    def room(self) -> Pause:
+        """Waits until the writer has caught up."""
+        return Pause(lambda: self._files_waiting < FILES_WAITING_MAX)
 
 
-class _Counted:
-    """Tells what was counted since it was last asked. Nothing is reset: others compare counts of before and after."""
+class _Listing:
+    """What the lanes of a worker share, and the ranges they list."""
 
-    def __init__(self, counters: Counters) -> None:
-        self._counters = counters
-        self._told = Counters()
+    def __init__(self, worker: Worker, transport: Transport, lanes: Lanes, spent: Counters) -> None:
+        self._worker = worker
+        self._transport = transport
+        self._lanes = lanes
+        self._spent = Counted(spent)
+        self._run = worker.run
+        self._plan = call_plan(self._run.fields)
+        self._enricher = Enricher(self._run, self._plan, transport)
+        self._schema = report_schema(self._run.fields)
+        self._memory = Memory(SPOTS_REMEMBERED_MAX, Random())  # noqa: S311 - no secret hangs on it
+        self._ranges: dict[int, OpenRange] = {}
 
-    def since(self) -> Counters:
-        news = self._counters - self._told
-        self._told = Counters(self._counters)
-        return news
+    def take(self, task: Task) -> None:
+        """Begin with a task that has to do with the source."""
+        match task:
+            case WorkRange(index, keys):
+                self._ranges[index] = OpenRange(keys)
+                self._lanes.start(self._list(index, self._ranges[index]))
+            case SplitRange(index, pivot):
+                open_range = self._ranges.get(index)
+                granted = open_range is not None and open_range.split(pivot)
+                self._worker.say(Split(index, pivot, granted))
+            case LookAgain():
+                self._lanes.start(self._look_again(task))
+            case _:
+                raise ValueError(f"not a task for a lane: {task}")
+
+    async def _list(self, index: int, keys: OpenRange) -> None:
+        """The lane of one range: list, put in order, enrich, spool."""
+        found: Counters = Counter()
+        order = VersionOrder(found) if self._run.configuration.all_versions else None
+        with Spool(
+            self._worker.folder,
+            keys.after,
+            self._schema,
+            file_rows_max=self._run.limits.file_rows_max,
+            counters=found,
+            clock=self._transport.now,
+            keep=lambda segment: self._keep(index, segment),
+        ) as spool:
+            after = keys.after
+            async for page in list_range(self._run, self._plan, keys, self._transport):
+                self._memory.add(after, page, keys.upto)
+                self._tell(index, page)
+                after = keys.kept
+                if page.rows.num_rows:
+                    for rows in [page.rows] if order is None else order.add(page.rows):
+                        for part in spool.parts(rows):
+                            spool.add(await self._enricher.enrich(part, found))
+                await self._worker.room()
+            for rows in order.finish() if order is not None else ():
+                for part in spool.parts(rows):
+                    spool.add(await self._enricher.enrich(part, found))
+            spool.finish(keys.upto)
+        del self._ranges[index]
+        self._worker.finish(RangeDone(index, self._spent.since()))
+
+    def _keep(self, index: int, segment: Segment) -> None:
+        silent = self._enricher.silent if segment.rows else None
+        self._worker.keep(Spooled(index, replace(segment, silent=silent)))
+
+    def _tell(self, index: int, page: ListedPage) -> None:
+        rows = page.rows
+        self._worker.say(
+            Listed(
+                index=index,
+                facts=page.facts,
+                first=rows.column("key")[0].as_py() if rows.num_rows else None,
+                object_bytes=pc.sum(rows.column("size"), min_count=0).as_py(),
+                requests=page.requests,
+                ended=page.ended,
+                spent=self._spent.since(),
+            )
+        )
+
+    async def _look_again(self, task: LookAgain) -> None:
+        spots = [*task.spots, *self._memory.spots(task.own_max)]
+        for spot in spots:
+            await look_again(self._run, spot, self._transport, since_s=self._enricher.since_s)
+        self._worker.say(Looked(len(spots), self._spent.since()))
 
 
 def main(tasks_fd: int, reports_fd: int) -> None:

@@ -22,6 +22,8 @@
     │   ├── ReportExistsError           a published report is never overwritten
     │   └── EncryptionNotAppliedError   the store took the request for encryption and ignored it
     ├── SpoolError                      no room, or no right, to keep rows on this machine
+    ├── LedgerError                     the ledger of runs cannot be read or written
+    ├── RunStateError                   a run is not in the state for that: worked on, or over
     ├── ReportError                     a report that cannot be trusted or read
     │   ├── NoReportError               there is none at that address
     │   ├── ManifestError               the manifest is not one, or its checksum disagrees
@@ -161,6 +163,14 @@ class EncryptionNotAppliedError(DestinationError):
 
 class SpoolError(InventoryError):
     """No room, or no right, to keep rows on this machine until they are delivered."""
+
+
+class LedgerError(InventoryError):
+    """The ledger of runs cannot be read or written."""
+
+
+class RunStateError(InventoryError):
+    """A run is not in the state for what was asked: somebody works on it, or it is over."""
 
 
 class ReportError(InventoryError):

@@ -66,6 +66,13 @@ class ReportPaths:
         """The key of symlink.txt in its hive partition."""
         return f"{self.root}/hive/{self.moment.astimezone(UTC).strftime(_HIVE_FORM)}/{SYMLINK}"
 
+    @property
+    def probe(self) -> str:
+        """A key beside the data files that no object ever has: what a run begins to write, and gives up at once, to
+        learn whether it may. It is the run's own, as its report folder is.
+        """
+        return f"{self.root}/data/probe-{self.folder.rpartition('/')[2]}"
+
     def data(self, name: UUID, report_format: Format) -> str:
         """The key of the data file called `name`."""
         return f"{self.root}/data/{name}{DATA_SUFFIXES[report_format]}"

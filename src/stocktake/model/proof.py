@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from stocktake.model.errors import IncompleteRunError
 from stocktake.model.keys import KeyRange
-from stocktake.model.runs import DataFile
+from stocktake.model.runs import DataFile, ListedRange
 
 
 def check_tiling(ranges: Sequence[KeyRange], whole: KeyRange) -> None:
@@ -29,6 +29,32 @@ def check_tiling(ranges: Sequence[KeyRange], whole: KeyRange) -> None:
         raise IncompleteRunError(
             f"keys after {ranges[-1].upto!r} up to {whole.upto!r} were not listed"
         )
+
+
+def check_ranges(ranges: Sequence[ListedRange], whole: KeyRange, rows: int) -> None:
+    """Check that the listed ranges tile `whole`, that each holds only keys of its own, in whole pages, and that their
+    rows add up to `rows`.
+
+    Raises:
+        IncompleteRunError: they do not; the message names the range.
+    """
+    check_tiling([each.range for each in ranges], whole)
+    for each in ranges:
+        for key in (each.first_key, each.last_key):
+            if key is not None and key not in each.range:
+                raise IncompleteRunError(f"the listing of {_shown(each.range)} holds {key!r}")
+        if (each.rows == 0) != (each.first_key is None):
+            raise IncompleteRunError(
+                f"the listing of {_shown(each.range)} claims {each.rows} rows and first key {each.first_key!r}"
+            )
+        if each.pages is None or each.requests is None:
+            continue
+        if each.pages > each.requests or (each.rows and not each.pages):
+            raise IncompleteRunError(
+                f"the listing of {_shown(each.range)} claims {each.pages} pages from {each.requests} requests"
+            )
+    if (total := sum(each.rows for each in ranges)) != rows:
+        raise IncompleteRunError(f"the ranges hold {total} rows, {rows} were kept")
 
 
 def check_files(files: Sequence[DataFile], whole: KeyRange, rows: int) -> None:

@@ -54,13 +54,31 @@ def group(counters: Mapping[str, int], name: str) -> dict[str, int]:
     }
 
 
+class Counted:
+    """Tells what was counted since it was last asked. Nothing is reset: others compare counts of before and after."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._told = Counters(counters)
+
+    def since(self) -> Counters:
+        """What `counters` have grown by."""
+        news = self._counters - self._told
+        self._told = Counters(self._counters)
+        return news
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The bounds of a run. Memory of one process is about `concurrency * 64 KiB` of connections, plus one page of
     rows in each of its columns, plus what the writer holds (`formats.open_writer` says how much).
     """
 
-    concurrency: int = 64  # requests in flight over all processes
+    concurrency: int = 64  # requests in flight over all processes, at most
+    rate: float | None = None  # requests a second over all processes, at most
+    nice: bool = (
+        False  # to a store on spinning disks: few in flight, and fewer as soon as answers slow down
+    )
     processes: int = 1  # faces ask for as many as the machine has cores
     page_rows_max: int = 1000  # S3's own limit
     file_rows_max: int = 1_000_000  # rows of a data file
@@ -112,6 +130,20 @@ class DataFile:
     rows: int
     first_key: str | None
     last_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRange:
+    """A range of keys that was listed to its end: what came of it, in how many pages, for how many LIST requests. These
+    are None where an earlier attempt at the run had listed it.
+    """
+
+    range: KeyRange
+    rows: int
+    first_key: str | None
+    last_key: str | None
+    pages: int | None = None
+    requests: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

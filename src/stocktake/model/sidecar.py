@@ -14,9 +14,10 @@ from pydantic.alias_generators import to_camel
 
 from stocktake.model.configuration import InventoryConfiguration
 from stocktake.model.errors import ManifestError
+from stocktake.model.histogram import StoredHistogram
 from stocktake.model.keys import KeyRange
 from stocktake.model.manifest import ManifestFile
-from stocktake.model.runs import DataFile
+from stocktake.model.runs import DataFile, ListedRange
 
 SIDECAR_VERSION = 1
 SIDECAR_BYTES_MAX = 256 * 2**20
@@ -45,6 +46,25 @@ class SidecarFile(_Part):
         return self
 
 
+class SidecarRange(_Part):
+    """One range of keys as it was listed: its rows, the LIST pages that held them and the requests these took, but for
+    ranges that an earlier attempt at the run had listed.
+    """
+
+    after: str
+    upto: str | None = None
+    rows: Annotated[int, Field(ge=0)]
+    first_key: str | None = None
+    last_key: str | None = None
+    pages: Annotated[int | None, Field(ge=0)] = None
+    requests: Annotated[int | None, Field(ge=0)] = None
+
+    @model_validator(mode="after")
+    def _covers_keys(self) -> SidecarRange:
+        KeyRange(self.after, self.upto)
+        return self
+
+
 class Sidecar(_Part):
     """The whole of stocktake.json."""
 
@@ -64,6 +84,23 @@ class Sidecar(_Part):
     never: tuple[str, ...]
     warnings: tuple[str, ...]
     files: tuple[SidecarFile, ...]
+    # Reports of before these were kept have none.
+    ranges: tuple[SidecarRange, ...] = ()
+    histogram: StoredHistogram = StoredHistogram()
+
+    def listed_ranges(self) -> tuple[ListedRange, ...]:
+        """The ranges as the values that `model/proof.py` checks."""
+        return tuple(
+            ListedRange(
+                KeyRange(each.after, each.upto),
+                each.rows,
+                each.first_key,
+                each.last_key,
+                each.pages,
+                each.requests,
+            )
+            for each in self.ranges
+        )
 
     def data_files(self) -> tuple[DataFile, ...]:
         """The files as the values that `model/proof.py` checks."""
@@ -90,6 +127,19 @@ def sidecar_file(data: DataFile) -> SidecarFile:
         upto=data.range.upto,
         first_key=data.first_key,
         last_key=data.last_key,
+    )
+
+
+def sidecar_range(listed: ListedRange) -> SidecarRange:
+    """What stocktake.json says of one listed range."""
+    return SidecarRange(
+        after=listed.range.after,
+        upto=listed.range.upto,
+        rows=listed.rows,
+        first_key=listed.first_key,
+        last_key=listed.last_key,
+        pages=listed.pages,
+        requests=listed.requests,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,7 @@ from pathlib import Path
 
 from stocktake.model.addresses import LocalAddress, parse_address
 from stocktake.model.store import Store
-from stocktake.service.settings import Settings, read_settings
-from stocktake.store.client import Client
+from stocktake.service.settings import SPOOL, Settings, read_settings
 from stocktake.store.connection import Connection
 from stocktake.store.files import BucketFiles, FolderFiles, ReportFiles
 
@@ -25,6 +25,20 @@ def settings() -> Settings:
 def now() -> datetime:
     """The present moment, UTC."""
     return datetime.now(UTC)
+
+
+def monotonic() -> float:
+    """Seconds by a clock that nobody puts back, for how long things take."""
+    return time.monotonic()
+
+
+def made_spool_folder(chosen: Path | None) -> Path:
+    """The folder below which rows wait. One that the user chose must be there: it may be a disk that is not mounted."""
+    default = settings().state_folder / SPOOL
+    if chosen not in (None, default):
+        return chosen
+    default.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return default
 
 
 @contextmanager
@@ -41,5 +55,7 @@ def opened_files(address: str, store: Store) -> Iterator[tuple[ReportFiles, str]
         # A `..` is the user's here, and not a manifest's: FolderFiles would follow neither.
         yield FolderFiles.at(Path(os.path.normpath(where.path)))
         return
+    from stocktake.store.client import Client  # noqa: PLC0415 - a folder needs none
+
     with Client.open(Connection.open(store), Counter()) as client:
         yield BucketFiles(client, where.bucket), where.key

@@ -53,6 +53,8 @@ class RunKeywords(StoreKeywords, total=False):
     destination_no_verify_ssl: bool
     concurrency: int | None
     processes: int | None
+    rate: float | None
+    nice: bool
     spool_folder: str | Path | None
 
 
@@ -77,6 +79,8 @@ class RunOptions:
     owner_full_control: bool = False
     concurrency: int | None = None
     processes: int | None = None
+    rate: float | None = None
+    nice: bool = False
     strict: bool = False
     spool_folder: Path | None = None
 

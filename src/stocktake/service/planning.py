@@ -275,6 +275,7 @@ def _contradiction(option: str, asked: str, part: str, found: str) -> UsageError
     )
 
 
+RATE_MAX = 1_000_000
 _LIMITS_MAX: Mapping[str, int] = {"concurrency": 10_000, "processes": 1_000}
 
 
@@ -287,4 +288,8 @@ def _limits(options: RunOptions, cores: int) -> Limits:
         if not 1 <= value <= most:
             raise UsageError(f"--{name} {value} is out of bounds; expected 1 to {most}")
         limits = replace(limits, **{name: value})
-    return limits
+    if options.rate is not None and not 0 < options.rate <= RATE_MAX:
+        raise UsageError(
+            f"--rate {options.rate} is out of bounds; expected more than 0, at most {RATE_MAX}"
+        )
+    return replace(limits, rate=options.rate, nice=options.nice)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,13 @@ from pathlib import Path
 # Every variable, with what it means; the documentation and the tests go by this table.
 VARIABLES: dict[str, str] = {
     "STOCKTAKE_DEBUG": "1: show tracebacks, as -vv does",
-    "STOCKTAKE_SPOOL_FOLDER": "where rows wait for their data file; --spool-folder comes before it",
+    "STOCKTAKE_SPOOL_FOLDER": "where rows wait for their data file; --spool-folder comes before it;"
+    " without either, `spool` in the state folder",
+    "STOCKTAKE_STATE_FOLDER": "where the ledger of runs lies; without it $XDG_STATE_HOME/stocktake or"
+    " ~/.local/state/stocktake",
 }
 
+SPOOL = "spool"  # in the state folder
 _NO = ("", "0", "false", "no", "off")
 
 
@@ -23,6 +26,7 @@ class Settings:
 
     debug: bool  # tracebacks are for those who ask
     spool_folder: Path  # on a disk with room for a run's rows, as Arrow: a few hundred bytes a row
+    state_folder: Path  # where the ledger lies
     working_folder: Path  # where relative paths start
     cores: int  # that this process may use
 
@@ -34,12 +38,23 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+def _state_folder(variables: Mapping[str, str]) -> Path:
+    if named := variables.get("STOCKTAKE_STATE_FOLDER"):
+        return Path(named).absolute()
+    home = Path(variables.get("XDG_STATE_HOME", ""))
+    # The XDG specification has relative paths ignored.
+    above = home if home.is_absolute() else Path.home() / ".local" / "state"
+    return above / "stocktake"
+
+
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings in `environment`, which is the process's own unless given."""
     variables = os.environ if environment is None else environment
+    state_folder = _state_folder(variables)
     return Settings(
         debug=variables.get("STOCKTAKE_DEBUG", "").strip().lower() not in _NO,
-        spool_folder=Path(variables.get("STOCKTAKE_SPOOL_FOLDER") or tempfile.gettempdir()),
+        spool_folder=Path(variables.get("STOCKTAKE_SPOOL_FOLDER") or state_folder / SPOOL),
+        state_folder=state_folder,
         working_folder=Path.cwd(),
         cores=_cores(),
     )

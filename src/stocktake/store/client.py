@@ -31,13 +31,13 @@ from stocktake.store.connection import Connection
 from stocktake.store.renewal import Renewal
 from stocktake.store.uploads import (
     UploadLimits,
-    WriteOptions,
     add_content_md5,
     put_new_object,
     put_object,
     try_write,
     upload_file,
 )
+from stocktake.store.writing import WriteOptions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -81,7 +81,7 @@ class Client(AbstractContextManager["Client"]):
         self._counters = counters
         self._counting = threading.Lock()
         self._payer: dict[str, Any] = {"RequestPayer": "requester"} if request_payer else {}
-        self._transfers = (uploads or UploadLimits()).transfer_config()
+        self._uploads = uploads or UploadLimits()
         events = s3.meta.events
         events.register("before-send.s3", self._count)
         for operation in buckets.CHECKED_OPERATIONS:
@@ -256,7 +256,7 @@ class Client(AbstractContextManager["Client"]):
         owner_full_control: bool,
     ) -> None:
         """Store `body` in one request. The Content-Type goes by the key's ending
-        (uploads.CONTENT_TYPES).
+        (writing.CONTENT_TYPES).
         """
         put_object(self._s3, bucket, key, body, WriteOptions(encryption, owner_full_control))
 
@@ -295,7 +295,7 @@ class Client(AbstractContextManager["Client"]):
         """
         options = WriteOptions(encryption, owner_full_control)
         upload_file(
-            self._s3, bucket, key, path, options=options, limits=self._transfers, stopping=stopping
+            self._s3, bucket, key, path, options=options, limits=self._uploads, stopping=stopping
         )
 
     def try_write(

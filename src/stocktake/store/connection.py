@@ -1,60 +1,27 @@
 """Which server, which region, which way there, and who asks: a Store resolved as the AWS CLI would.
 
-botocore knows the user's AWS set-up (profiles, AWS_ENDPOINT_URL, regions, addressing style, CA bundle,
-proxies, and every way to obtain credentials), so it is asked and nothing is decided twice. That holds
-for addresses too: botocore builds a request about a bucket, and its URL is taken before it is sent.
+What that takes is found out once a run, from the user's AWS set-up (`setup.py`), and handed to the processes that
+only go the same way: they ask the set-up themselves when something changes under them, and otherwise never load it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-import botocore.session
-import urllib3
-from botocore import UNSIGNED
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.config import Config
-from botocore.endpoint import EndpointCreator
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConfigNotFound,
-    ConfigParseError,
-    InvalidConfigError,
-    InvalidRegionError,
-    ProfileNotFound,
-)
-from botocore.httpsession import ProxyConfiguration, get_cert_path
-from botocore.utils import get_environ_proxies
-from urllib3.exceptions import InsecureRequestWarning
-
 from stocktake import __version__
-from stocktake.model.errors import CredentialsError, UsageError
-from stocktake.model.store import Addressing, Store
-from stocktake.store.failures import HINT_CREDENTIALS, printable
+from stocktake.model.store import Store
 from stocktake.store.signing import Credentials
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-USER_AGENT = f"stocktake/{__version__}"
-DEFAULT_REGION = "us-east-1"
-CLIENT_TRIES_MAX = 5
-CLIENT_CONNECT_TIMEOUT_S, CLIENT_READ_TIMEOUT_S = 10, 60
-CLIENT_CONNECTIONS_MAX = 16
+    from stocktake.store.setup import Setup
 
-_HINT_ENDPOINT = "expected http://HOST[:PORT] or https://HOST[:PORT]"
+USER_AGENT = f"stocktake/{__version__}"
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# The domains of AWS's own endpoints, partition by partition; botocore keeps them to itself.
-_AWS_DOMAINS = (
-    "amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "api.aws", "api.amazonwebservices.com.cn",
-    "api.amazonwebservices.eu", "c2s.ic.gov", "api.aws.ic.gov", "sc2s.sgov.gov", "api.aws.scloud",
-    "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk", "csp.hci.ic.gov", "api.aws.hci.ic.gov",
-)  # fmt: skip
-_SET_UP_ERRORS = (ConfigNotFound, ConfigParseError, InvalidConfigError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +35,38 @@ class BucketUrl:
     path: str
 
 
-class Connection:
-    """One store as this process reaches it. Its repr shows no secret. Not for several threads at once."""
+@dataclass(frozen=True, slots=True)
+class Way:
+    """All it takes to reach a bucket, as one process found it out, for the others of its run.
 
-    def __init__(
-        self, store: Store, session: botocore.session.Session, region: str | None = None
-    ) -> None:
+    `credentials` are None where requests are not signed, and where they expire: then each process fetches its
+    own. Never shown, as `proxy` may hold a password.
+    """
+
+    bucket: str
+    url: BucketUrl
+    region: str
+    verify: bool | str
+    proxy: str = field(repr=False)
+    credentials: Credentials | None = field(repr=False)
+
+
+class Connection:
+    """One store as this process reaches it. Its repr shows no secret. Not for several threads at once.
+
+    `region` is the one to sign for where none is known of a bucket; `verify` is False, or the path of a file with
+    the certificates to trust.
+    """
+
+    def __init__(self, store: Store, region: str, verify: bool | str) -> None:  # noqa: FBT001 - as libraries have it
         self.store = store
-        self._session = session
-        self.region = region or store.region or _configured_region(session)
-        self.verify = _verification(store, session)
+        self.region = region
+        self.verify = verify
+        self._known_setup: Setup | None = None
+        self._lasting: Credentials | None = None
         self._urls: dict[str, BucketUrl] = {}
         self._regions: dict[str, str] = {}
-        self._clients: dict[str, Any] = {}
-        self._style: Literal["path", "virtual"] | None = None
-        self._held: Any = None
-        if store.endpoint_url is not None:
-            self._style = self._addressing_style(store.endpoint_url)
-        endpoint = self._asked_client(self.region).meta.endpoint_url
-        _check_endpoint(endpoint)
-        if (style := self._addressing_style(endpoint)) != self._style:
-            self._style = style
-            self._clients.clear()
+        self._proxies: dict[str, str] = {}
 
     @classmethod
     def open(cls, store: Store, *, region: str | None = None) -> Connection:
@@ -100,24 +77,52 @@ class Connection:
                 bundle that is none.
             CredentialsError: no credentials are to be found, although requests shall be signed.
         """
-        try:
-            connection = cls(store, _session(store), region)
-        except ProfileNotFound as error:
-            raise UsageError(
-                f"there is no profile `{store.profile or error.kwargs['profile']}` in the AWS configuration",
-                hint="see `aws configure list-profiles`",
-            ) from error
-        except _SET_UP_ERRORS as error:
-            raise UsageError(f"the AWS configuration cannot be read: {error}") from error
-        except BotoCoreError as error:
-            raise UsageError(
-                f"no such store: {error}", hint="check --endpoint-url and --region"
-            ) from error
+        setup = _read_setup(store, region)
+        connection = cls(store, setup.region, setup.verify)
+        connection._known_setup = setup
         connection.credentials()
         return connection
 
+    @classmethod
+    def resume(cls, store: Store, way: Way) -> Connection:
+        """The connection to `store` as another process found it. The AWS set-up is not read until it is needed:
+        when credentials expire, are refused, or a bucket turns out to be elsewhere.
+
+        Raises:
+            UsageError, CredentialsError: as `open`, where the way has no credentials and requests are signed.
+        """
+        connection = cls(store, way.region, way.verify)
+        connection._lasting = way.credentials
+        connection._urls[way.bucket] = way.url
+        connection._proxies[way.url.origin] = way.proxy
+        connection.credentials()
+        return connection
+
+    def way(self, bucket: str) -> Way:
+        """The way to `bucket`, to be handed to other processes.
+
+        Raises:
+            UsageError, CredentialsError: as `open`.
+        """
+        lasting = self._lasting
+        if lasting is None and self.store.sign_requests:
+            lasting = self._setup().lasting_credentials()
+        return Way(
+            bucket=bucket,
+            url=self.bucket_url(bucket),
+            region=self.region_of(bucket),
+            verify=self.verify,
+            proxy=self.proxy(bucket),
+            credentials=lasting,
+        )
+
     def __repr__(self) -> str:
         return f"Connection({self.store!r}, region={self.region!r})"
+
+    def _setup(self) -> Setup:
+        if self._known_setup is None:
+            self._known_setup = _read_setup(self.store, self.region)
+        return self._known_setup
 
     # -- where -------------------------------------------------------------------------------------
 
@@ -128,7 +133,8 @@ class Connection:
             UsageError: a name that no bucket can have.
         """
         if (url := self._urls.get(bucket)) is None:
-            url = self._urls[bucket] = self._resolve(bucket)
+            found = self._setup().bucket_url(bucket, self.region_of(bucket))
+            url = self._urls[bucket] = _split(found)
         return url
 
     def endpoint_url(self, bucket: str) -> str:
@@ -146,66 +152,10 @@ class Connection:
 
     def proxy(self, bucket: str) -> str:
         """The proxy on the way to `bucket`, as NO_PROXY and its kin have it; "" for none."""
-        origin = self.bucket_url(bucket).origin
-        return ProxyConfiguration(get_environ_proxies(origin)).proxy_url_for(origin) or ""
-
-    def _resolve(self, bucket: str) -> BucketUrl:
-        taken: list[str] = []
-
-        def take(request: AWSPreparedRequest, **_: object) -> AWSResponse:
-            taken.append(str(request.url))
-            return AWSResponse(taken[0], 200, {}, _Nothing())  # type: ignore[arg-type]
-
-        client = self._asked_client(self.region_of(bucket))
-        client.meta.events.register("before-send.s3.HeadBucket", take, unique_id="take")
-        try:
-            client.head_bucket(Bucket=bucket)
-        except BotoCoreError as error:
-            raise UsageError(
-                f"`{bucket}` is no bucket of {self.store.endpoint_url or 'AWS'}: {error}"
-            ) from error
-        finally:
-            client.meta.events.unregister("before-send.s3.HeadBucket", unique_id="take")
-        parts = urlsplit(taken[0])
-        host = _host(parts)
-        return BucketUrl(f"{parts.scheme}://{host}", host, parts.path.rstrip("/"))
-
-    def _asked_client(self, region: str) -> Any:
-        """A client that is only asked how it would do it; it has no credentials and sends nothing."""
-        if region not in self._clients:
-            try:
-                self._clients[region] = self._session.create_client(
-                    "s3",
-                    region_name=region,
-                    endpoint_url=self.store.endpoint_url,
-                    verify=self.verify,
-                    config=Config(
-                        signature_version=UNSIGNED,
-                        s3={"addressing_style": self._style} if self._style else None,
-                    ),
-                )
-            except InvalidRegionError as error:
-                raise UsageError(
-                    f"`{printable(region)}` is no region", hint="check --region"
-                ) from error
-            except ValueError as error:
-                raise UsageError(
-                    f"no endpoint URL: {printable(str(error))}", hint=_HINT_ENDPOINT
-                ) from error
-        return self._clients[region]
-
-    def _addressing_style(self, endpoint: str) -> Literal["path", "virtual"] | None:
-        """None leaves it to the user's AWS configuration."""
-        if self.store.addressing is not Addressing.AUTO:
-            return "path" if self.store.addressing is Addressing.PATH else "virtual"
-        configured = self._session.get_scoped_config().get("s3")
-        if isinstance(configured, dict) and configured.get("addressing_style") in (
-            "path",
-            "virtual",
-        ):
-            return None
-        # Few self-hosted stores have the wildcard DNS entry that buckets in host names need.
-        return "virtual" if _is_aws(endpoint) else "path"
+        origin = self.endpoint_url(bucket)
+        if origin not in self._proxies:
+            self._proxies[origin] = self._setup().proxy(origin)
+        return self._proxies[origin]
 
     # -- who ---------------------------------------------------------------------------------------
 
@@ -219,17 +169,7 @@ class Connection:
         """
         if not self.store.sign_requests:
             return None
-        try:
-            if self._held is None:
-                self._held = self._session.get_credentials()
-            frozen = self._held.get_frozen_credentials() if self._held is not None else None
-        except (BotoCoreError, ClientError, OSError, ValueError, KeyError) as error:
-            raise CredentialsError(
-                f"credentials cannot be fetched: {printable(str(error))}", hint=HINT_CREDENTIALS
-            ) from error
-        if frozen is None or not frozen.access_key or not frozen.secret_key:
-            raise CredentialsError("no credentials were found", hint=HINT_CREDENTIALS)
-        return Credentials(frozen.access_key, frozen.secret_key, frozen.token or "")
+        return self._lasting or self._setup().credentials()
 
     def renew_credentials(self) -> Credentials | None:
         """Fetch the credentials from where they come from, whatever is known of them here: files are
@@ -238,105 +178,32 @@ class Connection:
         Raises:
             CredentialsError: there are none, or they cannot be fetched; the old ones stay.
         """
-        before = self._session, self._held
-        self._session, self._held = _session(self.store), None
-        try:
-            return self.credentials()
-        except CredentialsError:
-            self._session, self._held = before
-            raise
+        if not self.store.sign_requests:
+            return None
+        renewed = self._setup().renew_credentials()
+        self._lasting = None
+        return renewed
 
     # -- control calls -----------------------------------------------------------------------------
 
-    def client(self, service: Literal["s3"] = "s3") -> S3Client:
+    def client(self) -> S3Client:
         """A botocore client for calls that are few, with all of this connection's settings.
 
         It sends checksums only where an operation demands one, as many stores refuse others.
         """
-        config = Config(
-            signature_version="s3v4" if self.store.sign_requests else UNSIGNED,
-            s3={"addressing_style": self._style} if self._style else None,
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            retries={"mode": "standard", "total_max_attempts": CLIENT_TRIES_MAX},
-            connect_timeout=CLIENT_CONNECT_TIMEOUT_S,
-            read_timeout=CLIENT_READ_TIMEOUT_S,
-            max_pool_connections=CLIENT_CONNECTIONS_MAX,
-            tcp_keepalive=True,
-            user_agent=USER_AGENT,
-        )
-        if self.verify is False:
-            # Said once, by whoever asked for it, is enough.
-            urllib3.disable_warnings(InsecureRequestWarning)
-        client = self._session.create_client(
-            service,
-            region_name=self.region,
-            endpoint_url=self.store.endpoint_url,
-            verify=self.verify,
-            config=config,
-        )
-        return cast("S3Client", client)
+        return self._setup().client(USER_AGENT)
 
 
-class _Nothing:
-    """An empty body, as botocore reads bodies."""
+def _read_setup(store: Store, region: str | None) -> Setup:
+    from stocktake.store.setup import Setup  # noqa: PLC0415 - see there: most processes never need it
 
-    def stream(self, *_: object, **__: object) -> tuple[bytes, ...]:
-        return ()
-
-
-def _session(store: Store) -> botocore.session.Session:
-    return botocore.session.Session(profile=store.profile)
+    return Setup.read(store, region)
 
 
-def _configured_region(session: botocore.session.Session) -> str:
-    region: str | None = session.get_config_variable("region")
-    return region or DEFAULT_REGION
-
-
-def _verification(store: Store, session: botocore.session.Session) -> bool | str:
-    """False, or the path of a file with the certificates to trust."""
-    if not store.verify_tls:
-        return False
-    bundle = store.ca_bundle or session.get_config_variable("ca_bundle")
-    # botocore's own last step, which knows REQUESTS_CA_BUNDLE; it has no public name.
-    verify = EndpointCreator(None)._get_verify_value(bundle or None)  # type: ignore[arg-type,attr-defined]  # noqa: SLF001
-    path = cast("bool | str", get_cert_path(verify))
-    if isinstance(path, str) and not Path(path).is_file():
-        raise UsageError(
-            f"there is no CA bundle `{path}`", hint="expected a PEM file with certificates"
-        )
-    return path
-
-
-def _check_endpoint(endpoint: str) -> None:
-    """Check that `endpoint` names a server and nothing else that would get lost, or be shown.
-
-    Raises:
-        UsageError: it does not.
-    """
-    try:
-        parts = urlsplit(endpoint)
-        valid = parts.scheme in _DEFAULT_PORTS and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    else:
-        if parts.username is not None or parts.password is not None:
-            raise UsageError(
-                f"the endpoint URL of {parts.hostname} holds a user name or password",
-                hint="give credentials as for the AWS CLI, and the URL without them",
-            )
-        valid = valid and not parts.query and not parts.fragment
-    if not valid:
-        raise UsageError(f"`{printable(endpoint)}` is no endpoint URL", hint=_HINT_ENDPOINT)
-
-
-def _is_aws(endpoint: str) -> bool:
-    try:
-        host = urlsplit(endpoint).hostname or ""
-    except ValueError:
-        return False
-    return any(host.endswith(f".{domain}") for domain in _AWS_DOMAINS)
+def _split(url: str) -> BucketUrl:
+    parts = urlsplit(url)
+    host = _host(parts)
+    return BucketUrl(f"{parts.scheme}://{host}", host, parts.path.rstrip("/"))
 
 
 def _host(parts: SplitResult) -> str:

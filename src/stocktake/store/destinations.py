@@ -7,19 +7,23 @@ upload is complete, a file when it has been renamed.
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from stocktake.model.addresses import LocalAddress
 from stocktake.model.configuration import Encryption, bucket_arn
 from stocktake.model.errors import EncryptionNotAppliedError, InventoryError, ReportExistsError
-from stocktake.store.client import Client, Head
+from stocktake.model.runs import Counters, InventoryRun
+from stocktake.store.connection import Connection
 from stocktake.store.folders import FolderDestination
-from stocktake.store.uploads import WriteOptions
+from stocktake.store.writing import WriteOptions
 
-__all__ = ["BucketDestination", "Destination", "FolderDestination"]
+if TYPE_CHECKING:
+    from stocktake.store.client import Client, Head
+
+__all__ = ["BucketDestination", "Destination", "FolderDestination", "open_destination"]
 
 
 class Destination(Protocol):
@@ -36,9 +40,9 @@ class Destination(Protocol):
         percent-encoded.
         """
 
-    def check_writable(self, root: str) -> None:
-        """Prove, before anything is spent, that a report can be written below `root`. Nothing is
-        left behind.
+    def check_writable(self, probe: str) -> None:
+        """Prove, before anything is spent, that a report can be written beside the key `probe`, which nobody uses.
+        Nothing is left behind.
 
         Raises:
             StoreError, DestinationError: it cannot.
@@ -77,6 +81,22 @@ class Destination(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
+@contextmanager
+def open_destination(run: InventoryRun, counters: Counters) -> Iterator[Destination]:
+    """Where the run's report goes, for as long as the context lasts; requests are added to `counters`."""
+    delivery = run.configuration.delivery
+    if isinstance(run.address, LocalAddress):
+        yield FolderDestination(run.address.path, delivery.bucket_name)
+        return
+    from stocktake.store.client import Client  # noqa: PLC0415 - a folder needs none
+
+    client = Client.open(Connection.open(run.destination), counters)
+    with BucketDestination(
+        client, run.address.bucket, delivery.encryption, run.owner_full_control
+    ) as destination:
+        yield destination
+
+
 class BucketDestination(AbstractContextManager["BucketDestination"]):
     """A bucket. The client belongs to it and is closed with it.
 
@@ -106,15 +126,14 @@ class BucketDestination(AbstractContextManager["BucketDestination"]):
         """The key as it stands: readers of symlink.txt do not decode it."""
         return f"s3://{self._bucket}/{key}"
 
-    def check_writable(self, root: str) -> None:
-        """Begin a multipart upload below `root` with all that will be asked for, and abort it: that
+    def check_writable(self, probe: str) -> None:
+        """Begin a multipart upload of `probe` with all that will be asked for, and abort it: that
         takes the bucket, the right to write there, and the KMS key, and creates no object. Where
         the store has no multipart uploads, only the bucket is looked for.
 
         Raises:
             StoreError: the bucket is missing, or writing, or aborting what failed, is refused.
         """
-        probe = f"{root}/data/.stocktake-{uuid.uuid4()}"
         if not self._client.try_write(self._bucket, probe, **self._asked):
             self._client.bucket_region(self._bucket, list_prefix=None)
 

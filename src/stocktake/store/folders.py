@@ -63,23 +63,23 @@ class FolderDestination(AbstractContextManager["FolderDestination"]):
         """The file's `file:///` URI."""
         return self._path(key).as_uri()
 
-    def check_writable(self, root: str) -> None:
-        """Make the folders below `root`, write and sync a file in them, and remove all of it again.
+    def check_writable(self, probe: str) -> None:
+        """Make the folders above `probe`, write and sync a file in them, and remove all of it again.
 
         Raises:
             DestinationError: that cannot be done.
         """
-        folder = self._path(f"{root}/data/probe").parent
-        probe = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4()}"
+        path = self._path(probe)
+        folder, temporary = path.parent, _temporary(path)
         with _delivering(folder):
             made: list[Path] = []
             try:
                 _make_folders(folder, made)
                 try:
-                    with probe.open("xb") as sink:
+                    with temporary.open("xb") as sink:
                         _write(sink, lambda target: target.write(b"probe"))
                 finally:
-                    probe.unlink(missing_ok=True)
+                    temporary.unlink(missing_ok=True)
             finally:
                 _remove_empty(reversed(made))
 
@@ -167,7 +167,7 @@ class FolderDestination(AbstractContextManager["FolderDestination"]):
 
     def _deliver(self, key: str, write: Callable[[BinaryIO], object]) -> None:
         path = self._path(key)
-        temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4()}")
+        temporary = _temporary(path)
         made: list[Path] = []
         with _delivering(path):
             try:
@@ -180,6 +180,11 @@ class FolderDestination(AbstractContextManager["FolderDestination"]):
                 _remove_empty(reversed(made))
                 raise
             _sync_folder(path.parent)
+
+
+def _temporary(path: Path) -> Path:
+    """Where the file at `path` is written before it gets its name, which can be told from it."""
+    return path.with_name(f"{TEMPORARY_PREFIX}{path.name}.{uuid.uuid4()}")
 
 
 def _create(temporary: Path, made: list[Path]) -> BinaryIO:

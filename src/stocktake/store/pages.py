@@ -1,8 +1,8 @@
 """The bytes of a LIST answer -> Arrow columns; and the request that asks for it.
 
 Keys are always asked for percent-encoded, because XML cannot carry every key S3 can; they are decoded only where the
-answer says that it encoded them. A page is read by one compiled expression where its layout allows
-(`pages_fast`), else by the exact parser (`pages_exact`); both give the same batch.
+answer says that it encoded them. A page is read all at once where its markup is as usual (`pages_fast`), else by the
+exact parser (`pages_exact`); both give the same batch.
 """
 
 from __future__ import annotations
@@ -67,8 +67,9 @@ def read_page(body: bytes, *, versions: bool) -> Page:
     """One answer to LIST as a batch of LISTED_SCHEMA, in document order, with all it says about the next page.
 
     Raises:
-        ServerError: damaged XML, another document (an HTML page, a listing not asked for), or a value that cannot be
-            read, such as a key that is no UTF-8; the message names it.
+        ServerError: damaged XML, another document (an HTML page, a listing not asked for), another number of objects
+            than the page says it holds, or a value that cannot be read, such as a key that is no UTF-8; the message
+            names it.
     """
     page = read_fast(body, versions=versions)
     return page if page is not None else read_exact(body, versions=versions)

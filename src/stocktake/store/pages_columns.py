@@ -6,7 +6,6 @@ a null, how a key is decoded, what a delete marker does not have.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, cast
@@ -46,9 +45,9 @@ RECORD_NAMES: dict[bool, tuple[str, ...]] = {
     True: ("Version", "DeleteMarker"),
 }
 
-# Path -> one text a record, in document order, decoded of XML, an ETag without its quotes; empty where the record has
+# Path -> one text a record, in document order, decoded of XML, an ETag without its quotes; null where the record has
 # none or an empty one. A path that no record has may be missing.
-Texts: TypeAlias = Mapping[str, Sequence[bytes]]
+Texts: TypeAlias = Mapping[str, pa.StringArray]
 
 # No UTF-8 holds this byte, so it parts keys whatever they hold, and one that turns up by decoding is an error.
 _PARTING = b"\xff"
@@ -71,23 +70,22 @@ class Page:
 
 
 def listed_batch(texts: Texts, *, versions: bool, url_encoded: bool) -> pa.RecordBatch:
-    """The records' texts as one batch of LISTED_SCHEMA.
+    """The records' texts, with RECORD among them, as one batch of LISTED_SCHEMA.
 
     Raises:
         ServerError: a record without a key, a key that is no UTF-8, a size or date that is none.
     """
-    rows = len(texts.get("Key", ()))
+    rows = len(texts[RECORD])
     markers = _markers(texts, rows) if versions else None
-    storage_class = pc.fill_null(_text(texts, "StorageClass", rows), "STANDARD")
     columns = {
-        "key": _keys(texts.get("Key", ()), url_encoded=url_encoded),
-        "version_id": _versions(texts, rows),
+        "key": _keys(_text(texts, "Key", rows), url_encoded=url_encoded),
+        "version_id": _versions(texts, rows) if versions else pa.nulls(rows, TEXT),
         "is_latest": _flag(texts, "IsLatest", rows) if versions else _repeated(True, rows),  # noqa: FBT003
         "is_delete_marker": _repeated(False, rows) if markers is None else markers,  # noqa: FBT003
         "size": _number(texts, "Size", rows),
         "last_modified_date": _moments(texts, rows),
         "e_tag": _text(texts, "ETag", rows),
-        "storage_class": storage_class,
+        "storage_class": _text(texts, "StorageClass", rows).fill_null("STANDARD"),
         "checksum_algorithm": _text(texts, "ChecksumAlgorithm", rows),
         "checksum_type": _text(texts, "ChecksumType", rows),
         "object_owner": _text(texts, "Owner/ID", rows),
@@ -95,7 +93,8 @@ def listed_batch(texts: Texts, *, versions: bool, url_encoded: bool) -> pa.Recor
     }
     if markers is not None and markers.true_count:
         for name in _ABSENT_IN_MARKERS:
-            columns[name] = pc.if_else(markers, None, columns[name])
+            if columns[name].null_count < rows:
+                columns[name] = pc.if_else(markers, None, columns[name])
     return pa.RecordBatch.from_arrays(
         [columns[name] for name in LISTED_SCHEMA.names], schema=LISTED_SCHEMA
     )
@@ -128,47 +127,47 @@ def decode_key(text: str, *, url_encoded: bool) -> str:
         ) from error
 
 
-def _keys(keys: Sequence[bytes], *, url_encoded: bool) -> pa.StringArray:
-    if b"" in keys:
+def text_buffer(texts: pa.StringArray | pa.BinaryArray) -> pa.Buffer:
+    """All the texts in a row."""
+    _, bounds, data = texts.buffers()
+    offsets = memoryview(bounds).cast("i")
+    start, stop = offsets[texts.offset], offsets[texts.offset + len(texts)]
+    return data[start:stop] if data is not None else pa.py_buffer(b"")
+
+
+def _keys(keys: pa.StringArray, *, url_encoded: bool) -> pa.StringArray:
+    if keys.null_count:
         raise ServerError("the listing holds a record without a key")
-    if url_encoded and keys:
-        keys = _decoded(keys)
-    try:
-        return pa.array(keys, pa.binary()).cast(TEXT)
-    except pa.ArrowInvalid:
-        raise _undecodable(keys) from None
+    return _decoded(keys) if url_encoded else keys
 
 
-def _decoded(keys: Sequence[bytes]) -> Sequence[bytes]:
+# What stores write most. No character on the right can be part of another escape, so each can be replaced by itself.
+_ESCAPES = {b"%2F": "/", b"%20": " ", b"%3D": "=", b"%3A": ":"}
+
+
+def _decoded(keys: pa.StringArray) -> pa.StringArray:
     """The keys without percent-encoding, all of a page at once."""
-    joined = _PARTING.join(keys)
-    # Ceph encodes every slash; decoding it here leaves nothing to decode in most keys.
-    plain = joined.replace(b"%2F", b"/").replace(b"+", b" ")
-    if b"%" in plain:
-        plain = _unquoted_bytes(plain)
-    elif plain == joined:
-        return keys
-    decoded = plain.split(_PARTING)
-    if len(decoded) != len(keys):
-        raise _undecodable([unquote_to_bytes(key) for key in keys])
-    return decoded
+    data = text_buffer(keys).to_pybytes()
+    if b"+" in data:
+        keys = pc.replace_substring(keys, "+", " ")
+    for escape, character in _ESCAPES.items():
+        if b"%" not in data:
+            return keys
+        if escape in data:
+            keys = pc.replace_substring(keys, escape.decode(), character)
+            data = text_buffer(keys).to_pybytes()
+    return _unquoted(keys) if b"%" in data else keys
 
 
-def _unquoted_bytes(text: bytes) -> bytes:
-    escapes = _ESCAPE.findall(text)
-    distinct = set(escapes) - {b"%25"}
-    if len(distinct) > _REPLACEMENTS_MAX or len(escapes) != text.count(b"%"):
-        return unquote_to_bytes(text)
-    # Every `%` begins an escape, so each escape can be replaced wherever it stands, if only `%` itself comes last.
-    for escape in distinct:
-        text = text.replace(escape, bytes([int(escape[1:], 16)]))
-    return text.replace(b"%25", b"%")
-
-
-_ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
-_REPLACEMENTS_MAX = (
-    24  # a pass over the page each; beyond that one call for every escape is cheaper
-)
+def _unquoted(keys: pa.StringArray) -> pa.StringArray:
+    encoded = keys.cast(pa.binary()).to_pylist()
+    decoded = unquote_to_bytes(_PARTING.join(encoded)).split(_PARTING)
+    try:
+        if len(decoded) == len(keys):
+            return cast("pa.StringArray", pa.array(decoded, pa.binary()).cast(TEXT))
+    except pa.ArrowInvalid:
+        pass
+    raise _undecodable([unquote_to_bytes(key) for key in encoded])
 
 
 def _undecodable(keys: Sequence[bytes]) -> ServerError:
@@ -183,24 +182,12 @@ def _undecodable(keys: Sequence[bytes]) -> ServerError:
 
 
 def _text(texts: Texts, path: str, rows: int) -> pa.StringArray:
-    values = texts.get(path)
-    if values is None:
-        return pa.nulls(rows, TEXT)
-    if values and values[0] and values.count(values[0]) == rows:
-        return cast(
-            "pa.StringArray", pa.repeat(values[0].decode(), rows)
-        )  # most columns of most pages
-    if b"" in values:
-        return pa.array([value or None for value in values], pa.binary()).cast(TEXT)
-    return pa.array(values, pa.binary()).cast(TEXT)
+    return texts[path] if path in texts else pa.nulls(rows, TEXT)
 
 
 def _versions(texts: Texts, rows: int) -> pa.StringArray:
-    if "VersionId" not in texts:
-        return pa.nulls(rows, TEXT)
-    return pa.array(
-        [None if v in (b"null", b"") else v for v in texts["VersionId"]], pa.binary()
-    ).cast(TEXT)
+    versions = _text(texts, "VersionId", rows)
+    return cast("pa.StringArray", pc.if_else(pc.equal(versions, "null"), None, versions))
 
 
 def _flag(texts: Texts, path: str, rows: int) -> pa.BooleanArray:

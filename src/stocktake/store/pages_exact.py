@@ -14,6 +14,7 @@ import pyarrow as pa
 from lxml import etree
 
 from stocktake.model.errors import ServerError
+from stocktake.model.fields import TEXT
 from stocktake.model.xml import XmlError, parse_xml
 from stocktake.store.pages_columns import (
     RECORD,
@@ -24,7 +25,7 @@ from stocktake.store.pages_columns import (
     listed_batch,
 )
 
-_ROOT_NAMES = {False: "ListBucketResult", True: "ListVersionsResult"}
+ROOT_NAMES = {False: "ListBucketResult", True: "ListVersionsResult"}
 _PATHS = frozenset(TEXT_PATHS)
 _GROUPS = {path.partition("/")[0] for path in TEXT_PATHS if "/" in path}
 
@@ -55,7 +56,11 @@ class Listing:
 
     def member(self, name: str) -> str:
         """The text of the first child of this name; empty where there is none."""
-        return next((self.text(child) for found, child in self.elements if found == name), "")
+        return next(map(self.text, self.named(name)), "")
+
+    def named(self, name: str) -> Iterator[etree._Element]:
+        """The children of this name."""
+        return (child for found, child in self.elements if found == name)
 
     def text(self, element: etree._Element) -> str:
         """All the text of an element that holds nothing else but comments.
@@ -96,8 +101,8 @@ def read_exact(body: bytes, *, versions: bool) -> Page:
     listing = parse_listing(body, versions=versions)
     records = [(name, child) for name, child in listing.elements if name in RECORD_NAMES[versions]]
     rows = [listing.record_texts(record) for _, record in records]
-    texts = {path: [row.get(path, "").encode() for row in rows] for path in TEXT_PATHS}
-    texts[RECORD] = [name.encode() for name, _ in records]
+    texts = {path: pa.array([row.get(path) or None for row in rows], TEXT) for path in TEXT_PATHS}
+    texts[RECORD] = pa.array([name for name, _ in records], TEXT)
     batch = listed_batch(texts, versions=versions, url_encoded=listing.url_encoded)
     return page_of(listing, batch)
 
@@ -108,7 +113,7 @@ def parse_listing(body: bytes, *, versions: bool) -> Listing:
     Raises:
         ServerError: no well-formed XML, or the root is not the listing's.
     """
-    expected = _ROOT_NAMES[versions]
+    expected = ROOT_NAMES[versions]
     listing = _parsed(body, expected)
     if listing.name != expected:
         raise ServerError(
@@ -124,13 +129,15 @@ def page_of(listing: Listing, batch: pa.RecordBatch) -> Page:
     """`batch` with what the listing says beside its records.
 
     Raises:
-        ServerError: IsTruncated is neither true nor false, or a common prefix is no UTF-8.
+        ServerError: IsTruncated is neither true nor false, KeyCount is not the number of records, or a common prefix is
+            no UTF-8.
     """
     token = listing.member("NextContinuationToken") or None
     key = listing.member("NextKeyMarker") or None
     truncated = listing.member("IsTruncated").strip().lower()
     if truncated not in ("true", "false", ""):
         raise ServerError(f"the listing says IsTruncated `{truncated}`; expected true or false")
+    _check_count(listing, batch.num_rows)
     return Page(
         batch=batch,
         truncated=truncated == "true" if truncated else bool(token or key),
@@ -141,12 +148,21 @@ def page_of(listing: Listing, batch: pa.RecordBatch) -> Page:
     )
 
 
+def _check_count(listing: Listing, records: int) -> None:
+    """KeyCount is checked only where nothing is rolled up: many stores do not count common prefixes, as AWS does."""
+    counted = listing.member("KeyCount").strip()
+    rolled_up = listing.member("Delimiter") or any(True for _ in listing.named("CommonPrefixes"))
+    if counted and not rolled_up and counted != str(records):
+        raise ServerError(
+            f"the listing says KeyCount `{counted}`, but {records} objects stand in it"
+        )
+
+
 def _common_prefixes(listing: Listing) -> Iterator[str]:
-    for name, element in listing.elements:
-        if name == "CommonPrefixes":
-            for inner, child in _children(element):
-                if inner == "Prefix":
-                    yield decode_key(listing.text(child), url_encoded=listing.url_encoded)
+    for element in listing.named("CommonPrefixes"):
+        for inner, child in _children(element):
+            if inner == "Prefix":
+                yield decode_key(listing.text(child), url_encoded=listing.url_encoded)
 
 
 def _parsed(body: bytes, expected: str) -> Listing:

@@ -30,6 +30,7 @@ class Answer:
     """What came back; `headers` are the raw header lines, each ended by CRLF.
 
     With `error` set the request failed for good, and `status` is the last one seen, or 0 when there was none.
+    `tries` is how often the request was sent.
     """
 
     status: int
@@ -37,3 +38,4 @@ class Answer:
     body: bytes
     cut: bool = False
     error: StoreError | None = None
+    tries: int = 1

@@ -9,8 +9,10 @@ One libcurl multi handle, one thread, no task or future per request. The life of
 
 What a store may refuse once and grant when asked again is retried within `Limits.tries_max`. An answer
 that says how to ask better (other region, other clock, other credentials) is followed at once. One that
-waits keeps no other from being sent, unless the store asked for fewer requests: then it keeps its place,
-so that as many fewer are in flight.
+waits keeps no other from being sent; how many are in flight together is for `pacing.py` to say.
+
+Requests come in exchanges: a batch of requests, answered by a batch of answers. Coroutines that each await
+an exchange share one transport, driven by `turn`; who has but one thing to ask calls `exchange`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ import heapq
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from random import random as random_fraction
 
@@ -32,17 +35,18 @@ from stocktake.model.errors import (
     StoppedError,
     StoreError,
     ThrottledError,
+    UnreachableError,
 )
 from stocktake.model.runs import Call, Counters, Limits
 from stocktake.store.connection import USER_AGENT, Connection
 from stocktake.store.failures import failure, from_curl, read_error
 from stocktake.store.identity import Identity, Route
+from stocktake.store.pacing import Pace
 from stocktake.store.requests import Answer, Request
 from stocktake.store.signing import encode_path, encode_query, sign
 from stocktake.store.wire import Wire, WireOptions
 
 STOP_NOTICED_S_MAX = 0.2  # the longest wait for the network before looking whether to stop
-TICK_S = 0.5
 CORRECTIONS_MAX = 4  # of one request, beside its tries
 
 _COUNTS = {call: f"requests.{call}" for call in Call}
@@ -57,15 +61,39 @@ _WHAT = {
 _RETRY_AFTER = re.compile(rb"^retry-after:[ \t]*(\d{1,5})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
+class Exchange:
+    """Requests under way together. Awaiting it gives their answers, in the order of the requests."""
+
+    __slots__ = ("_answers", "unanswered")
+
+    def __init__(self, count: int) -> None:
+        self._answers: list[Answer | None] = [None] * count
+        self.unanswered = count
+
+    def answer(self, index: int, answer: Answer) -> None:
+        """Take in the answer to the request at `index`."""
+        self._answers[index] = answer
+        self.unanswered -= 1
+
+    def answers(self) -> list[Answer]:
+        """The answers; all of them once `unanswered` is 0."""
+        return [answer for answer in self._answers if answer is not None]
+
+    def __await__(self) -> Generator[Exchange, None, list[Answer]]:
+        # Whoever drives the coroutine sees what it waits for, and goes on with it when that is answered.
+        while self.unanswered:
+            yield self
+        return self.answers()
+
+
 class _Asked:
     """One request of an exchange under way."""
 
-    __slots__ = ("corrections", "generation", "index", "request", "route", "tries")
-
-    def __init__(self, index: int, request: Request) -> None:
-        self.index, self.request = index, request
+    def __init__(self, exchange: Exchange, index: int, request: Request) -> None:
+        self.exchange, self.index, self.request = exchange, index, request
         self.tries = self.corrections = 0
         self.generation = -1
+        self.sent_at = 0.0
         self.route: Route | None = None
 
     def __lt__(self, other: _Asked) -> bool:
@@ -75,7 +103,7 @@ class _Asked:
 class Transport(AbstractContextManager["Transport"]):
     """The door for requests in bulk. For one thread; only `stop` may be called from others.
 
-    Memory: `limits.concurrency` times the two buffers of a wire, plus the answers of one exchange.
+    Memory: `limits.concurrency` times the two buffers of a wire, plus the answers of the exchanges under way.
     """
 
     def __init__(
@@ -96,13 +124,12 @@ class Transport(AbstractContextManager["Transport"]):
         self._options = WireOptions(limits, connection.verify, "", USER_AGENT)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, limits.concurrency)
+        self.pace = Pace(limits)
         self._idle: list[Wire] = []
+        self._fresh: deque[_Asked] = deque()
         self._in_flight: dict[pycurl.Curl, tuple[Wire, _Asked]] = {}
         self._waiting: list[tuple[float, _Asked]] = []
-        self._throttled: list[tuple[float, _Asked]] = []  # waiting because the store asked for it
-        # Called from `exchange` every TICK_S or so, that a long one may be followed from outside.
-        self.on_tick: Callable[[], None] | None = None
-        self._ticked_at = 0.0
+        self._answered: list[Exchange] = []
         self._stopping = threading.Event()
         self._stop_signal = 0
 
@@ -117,7 +144,7 @@ class Transport(AbstractContextManager["Transport"]):
         self._multi.close()
 
     def stop(self, signal_number: int = 2) -> None:
-        """End the exchange under way, and any later one, with StoppedError within a second. May be called
+        """End the exchanges under way, and any later one, with StoppedError within a second. May be called
         from any thread and from a signal handler.
         """
         self._stop_signal = signal_number
@@ -127,8 +154,20 @@ class Transport(AbstractContextManager["Transport"]):
         """Seconds since 1970 by the store's clock, as far as it is known to differ from this machine's."""
         return self._identity.now()
 
+    @property
+    def renewals(self) -> int:
+        """How often credentials were renewed so far."""
+        return self._counters["renewals"]
+
     def exchange(self, requests: Sequence[Request]) -> list[Answer]:
-        """Send all `requests`; their answers, in the same order.
+        """Send all `requests` and wait; their answers, in the same order. See `ask`."""
+        exchange = self.ask(requests)
+        while exchange.unanswered:
+            self.turn()
+        return exchange.answers()
+
+    def ask(self, requests: Sequence[Request]) -> Exchange:
+        """Have all `requests` sent by the turns to come. What lists goes before what only looks at objects.
 
         An answer that the store gave on purpose is one, whatever its status. One with `error` is a request
         that failed: no connection, a store that kept failing within the bound of tries, credentials
@@ -136,52 +175,56 @@ class Transport(AbstractContextManager["Transport"]):
 
         Counts `requests.<Call>` for every request sent, `retries` for every one sent again, and
         `renewals` of credentials.
+        """
+        exchange = Exchange(len(requests))
+        asked = [_Asked(exchange, index, request) for index, request in enumerate(requests)]
+        if requests and requests[0].call is Call.LIST:
+            self._fresh.extendleft(reversed(asked))
+        else:
+            self._fresh.extend(asked)
+        return exchange
+
+    def turn(self, wait_s_max: float = STOP_NOTICED_S_MAX) -> list[Exchange]:
+        """Send what may be sent, take what has arrived; where nothing has, wait for it, but not for long. The exchanges
+        that this has answered in full.
 
         Raises:
-            StoppedError: `stop` was called.
-            UsageError: a name that no bucket can have.
+            StoppedError: `stop` was called. No exchange under way will be answered.
+            UsageError: a name that no bucket can have. Neither.
         """
-        answers: list[Answer | None] = [None] * len(requests)
-        fresh = list(map(_Asked, range(len(requests) - 1, -1, -1), reversed(requests)))
-        unanswered = len(fresh)
         try:
-            while unanswered:
-                if self._stopping.is_set():
-                    raise StoppedError("stopped", signal_number=self._stop_signal)
-                self._identity.keep_fresh()
-                self._send_due(fresh)
-                if self._in_flight:
-                    self._multi.perform()
-                    unanswered -= self._collect(answers)
-                    self._tick()
-                if unanswered:
-                    self._wait(more=bool(fresh))
-        finally:
+            if self._stopping.is_set():
+                raise StoppedError("stopped", signal_number=self._stop_signal)  # noqa: TRY301
+            self._identity.keep_fresh()
+            self._send_due()
+            if self._in_flight:
+                self._multi.perform()
+            if not self._collect():
+                self._wait(wait_s_max)
+        except BaseException:
             self._drop_all()
-        return [answer for answer in answers if answer is not None]
-
-    def _tick(self) -> None:
-        if self.on_tick is not None and (now := self._monotonic()) - self._ticked_at >= TICK_S:
-            self._ticked_at = now
-            self.on_tick()
+            raise
+        answered, self._answered = self._answered, []
+        return answered
 
     # -- sending -----------------------------------------------------------------------------------
 
-    def _send_due(self, fresh: list[_Asked]) -> None:
-        if self._throttled or self._waiting:
-            now = self._monotonic()
-            while self._throttled and self._throttled[0][0] <= now:
-                self._send(heapq.heappop(self._throttled)[1])
-            while self._waiting and self._waiting[0][0] <= now and self._room() > 0:
-                self._send(heapq.heappop(self._waiting)[1])
-        for _ in range(min(self._room(), len(fresh))):
-            self._send(fresh.pop())
+    def _send_due(self) -> None:
+        now = self._monotonic()
+        room = self.pace.room(len(self._in_flight), now)
+        while room > 0:
+            if self._waiting and self._waiting[0][0] <= now:
+                self._send(heapq.heappop(self._waiting)[1], now)
+            elif self._fresh:
+                self._send(self._fresh.popleft(), now)
+            else:
+                return
+            room -= 1
 
-    def _room(self) -> int:
-        return self._limits.concurrency - len(self._in_flight) - len(self._throttled)
-
-    def _send(self, asked: _Asked) -> None:
+    def _send(self, asked: _Asked, now: float) -> None:
         request, identity = asked.request, self._identity
+        asked.sent_at = now
+        self.pace.sent()
         asked.route = route = identity.route(request.bucket)
         asked.generation = identity.generation
         url = route.url
@@ -207,38 +250,39 @@ class Transport(AbstractContextManager["Transport"]):
             self._counters["retries"] += 1
         asked.tries += 1
 
-    def _wait(self, *, more: bool) -> None:
-        """Wait for the network or the next retry; not at all where something can be sent at once."""
-        room = self._room() > 0
-        if more and room:
-            return
-        due = [queue[0][0] for queue in (self._throttled, room and self._waiting) if queue]
-        timeout_s = STOP_NOTICED_S_MAX
-        if due:
-            timeout_s = min(timeout_s, max(0.001, min(due) - self._monotonic()))
+    def _wait(self, wait_s_max: float) -> None:
+        """Wait for the network, the next retry or the next request that the rate allows."""
+        now = self._monotonic()
+        wait_s = wait_s_max
+        if self.pace.room(len(self._in_flight), now) > 0:
+            if self._fresh:
+                return
+            if self._waiting:
+                wait_s = min(wait_s, max(0.001, self._waiting[0][0] - now))
+        elif (rate_s := self.pace.wait_s()) and (self._fresh or self._waiting):
+            wait_s = min(wait_s, rate_s)
         # Less than 0 are ready while there is nothing to wait for, such as a name being looked up.
         if not self._in_flight:
-            self._stopping.wait(timeout_s)
-        elif self._multi.select(timeout_s) < 0:
+            self._stopping.wait(wait_s)
+        elif self._multi.select(wait_s) < 0:
             self._stopping.wait(0.005)
 
     # -- receiving ---------------------------------------------------------------------------------
 
-    def _collect(self, answers: list[Answer | None]) -> int:
-        """Take what has arrived; how many requests are answered by it."""
-        answered = 0
-        more = 1
+    def _collect(self) -> bool:
+        """Take what has arrived; whether anything had."""
+        arrived = False
+        more = int(bool(self._in_flight))
         while more:
             more, succeeded, failed = self._multi.info_read(len(self._in_flight) or 1)
             for easy in succeeded:
-                answered += self._receive(easy, 0, "", answers)
+                self._receive(easy, 0, "")
             for easy, code, text in failed:
-                answered += self._receive(easy, code, text, answers)
-        return answered
+                self._receive(easy, code, text)
+            arrived = arrived or bool(succeeded or failed)
+        return arrived
 
-    def _receive(
-        self, easy: pycurl.Curl, code: int, text: str, answers: list[Answer | None]
-    ) -> int:
+    def _receive(self, easy: pycurl.Curl, code: int, text: str) -> None:
         self._multi.remove_handle(easy)
         wire, asked = self._in_flight.pop(easy)
         status = wire.status()
@@ -251,13 +295,21 @@ class Transport(AbstractContextManager["Transport"]):
             if status // 100 == 2:  # noqa: PLR2004
                 if len(body) > request.body_bytes_max:
                     cut, body = True, body[: request.body_bytes_max]
-                answers[asked.index] = Answer(status, headers, body, cut)
-                return 1
+                self.pace.answered(request.call, asked.sent_at, self._monotonic())
+                self._answer(
+                    asked, Answer(status, headers, body, cut, tries=asked.tries + asked.corrections)
+                )
+                return
             answer = self._refused(asked, Answer(status, headers, body, cut))
         else:
             answer = self._broken(asked, status, code, text)
-        answers[asked.index] = answer
-        return int(answer is not None)
+        if answer is not None:
+            self._answer(asked, answer)
+
+    def _answer(self, asked: _Asked, answer: Answer) -> None:
+        asked.exchange.answer(asked.index, answer)
+        if not asked.exchange.unanswered:
+            self._answered.append(asked.exchange)
 
     def _refused(self, asked: _Asked, answer: Answer) -> Answer | None:
         """What to make of a status that is no success: an answer, or None where it is asked again."""
@@ -274,13 +326,14 @@ class Transport(AbstractContextManager["Transport"]):
         ):
             asked.corrections += 1
             asked.tries -= 1
-            self._postpone(self._waiting, asked, 0.0)
+            self._postpone(asked, 0.0)
             return None
+        if isinstance(error, ThrottledError):
+            self.pace.refused(asked.sent_at, self._monotonic())
         if not error.retryable:
             return answer
         if asked.tries < self._limits.tries_max:
-            queue = self._throttled if isinstance(error, ThrottledError) else self._waiting
-            self._postpone(queue, asked, self._delay_s(asked, answer.headers))
+            self._postpone(asked, self._delay_s(asked, answer.headers))
             return None
         return Answer(
             answer.status, answer.headers, answer.body, answer.cut, _given_up(error, asked.tries)
@@ -295,8 +348,10 @@ class Transport(AbstractContextManager["Transport"]):
             if code
             else ServerError(f"{what}: the answer broke off in its headers", status=status)
         )
+        if isinstance(error, UnreachableError):
+            self.pace.refused(asked.sent_at, self._monotonic())
         if error.retryable and asked.tries < self._limits.tries_max:
-            self._postpone(self._waiting, asked, self._delay_s(asked, b""))
+            self._postpone(asked, self._delay_s(asked, b""))
             return None
         return Answer(status, b"", b"", error=_given_up(error, asked.tries))
 
@@ -308,8 +363,8 @@ class Transport(AbstractContextManager["Transport"]):
         least = min(float(asks[1]), limits.retry_delay_s_max) if asks else 0.0
         return max(least, self._random() * float(bound))
 
-    def _postpone(self, queue: list[tuple[float, _Asked]], asked: _Asked, delay_s: float) -> None:
-        heapq.heappush(queue, (self._monotonic() + delay_s, asked))
+    def _postpone(self, asked: _Asked, delay_s: float) -> None:
+        heapq.heappush(self._waiting, (self._monotonic() + delay_s, asked))
 
     def _drop_all(self) -> None:
         """Forget what is under way. Its connections are closed: their answers would still be coming."""
@@ -317,8 +372,9 @@ class Transport(AbstractContextManager["Transport"]):
             self._multi.remove_handle(easy)
             wire.close()
         self._in_flight.clear()
+        self._fresh.clear()
         self._waiting.clear()
-        self._throttled.clear()
+        self._answered.clear()
 
 
 def _what(request: Request) -> str:

@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from s3transfer.manager import TransferConfig, TransferManager
-
-from stocktake.model.configuration import Encryption
 from stocktake.model.errors import SpoolError, StoppedError, StoreError
 from stocktake.store.asking import asking
+from stocktake.store.writing import WriteOptions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,12 +26,6 @@ _MD5_PIECE_BYTES = 2**20
 STOP_LOOKED_FOR_EVERY_S = 0.02
 _NOT_ALLOWED, _NOT_IMPLEMENTED = 405, 501
 _CONDITION_FAILED = (409, 412)  # 409: another such PUT is under way
-
-# Genuine reports do not show which types AWS sets. These are what browsers and tools expect; data
-# files get S3's own default. No Content-Encoding on .csv.gz: clients would unpack it behind the
-# back of who checks its MD5.
-CONTENT_TYPES = {".json": "application/json", ".checksum": "text/plain", ".txt": "text/plain"}
-CONTENT_TYPE_DEFAULT = "binary/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,49 +38,6 @@ class UploadLimits:
     multipart_bytes_min: int = 64 * 2**20
     part_bytes: int = 16 * 2**20
     concurrency: int = 4
-
-    def transfer_config(self) -> TransferConfig:
-        """The same in s3transfer's words."""
-        return TransferConfig(
-            multipart_threshold=self.multipart_bytes_min,
-            multipart_chunksize=self.part_bytes,
-            max_request_concurrency=self.concurrency,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
-    """What is asked for with every object that is written."""
-
-    encryption: Encryption | None = None
-    owner_full_control: bool = False
-
-    @property
-    def kms_key_id(self) -> str | None:
-        """The KMS key that is asked for."""
-        return (
-            self.encryption.sse_kms.key_id if self.encryption and self.encryption.sse_kms else None
-        )
-
-    @property
-    def algorithm(self) -> str | None:
-        """The value of x-amz-server-side-encryption that is asked for."""
-        if self.kms_key_id is not None:
-            return "aws:kms"
-        return "AES256" if self.encryption and self.encryption.sse_s3 else None
-
-    def arguments(self, key: str) -> dict[str, Any]:
-        """The client's arguments for writing `key`; nothing is sent that was not asked for: some
-        stores refuse it.
-        """
-        ending = next((ending for ending in CONTENT_TYPES if key.endswith(ending)), "")
-        asked = {
-            "ContentType": CONTENT_TYPES.get(ending, CONTENT_TYPE_DEFAULT),
-            "ServerSideEncryption": self.algorithm,
-            "SSEKMSKeyId": self.kms_key_id,
-            "ACL": "bucket-owner-full-control" if self.owner_full_control else None,
-        }
-        return {name: value for name, value in asked.items() if value is not None}
 
 
 def put_object(s3: S3Client, bucket: str, key: str, body: bytes, options: WriteOptions) -> None:
@@ -123,7 +72,7 @@ def upload_file(
     path: Path,
     *,
     options: WriteOptions,
-    limits: TransferConfig,
+    limits: UploadLimits,
     stopping: threading.Event | None = None,
 ) -> None:
     """Store the file at `path`; a failed, stopped or interrupted multipart upload is aborted.
@@ -133,7 +82,7 @@ def upload_file(
         StoppedError: `stopping` was set before the upload was complete.
     """
     try:
-        with _writing(bucket, key, options), TransferManager(s3, limits) as transfers:
+        with _writing(bucket, key, options), _transfer_manager(s3, limits) as transfers:
             upload = transfers.upload(str(path), bucket, key, options.arguments(key))
             while stopping is not None and not upload.done():
                 if stopping.wait(STOP_LOOKED_FOR_EVERY_S):
@@ -141,6 +90,17 @@ def upload_file(
             upload.result()
     except OSError as error:
         raise SpoolError(f"cannot read {path} to upload it: {error.strerror or error}") from error
+
+
+def _transfer_manager(s3: S3Client, limits: UploadLimits) -> Any:
+    from s3transfer.manager import TransferConfig, TransferManager  # noqa: PLC0415 - few clients upload
+
+    config = TransferConfig(
+        multipart_threshold=limits.multipart_bytes_min,
+        multipart_chunksize=limits.part_bytes,
+        max_request_concurrency=limits.concurrency,
+    )
+    return TransferManager(s3, config)
 
 
 def try_write(s3: S3Client, bucket: str, key: str, options: WriteOptions) -> bool:

@@ -1,0 +1,159 @@
+"""What the parent knows of the ranges of a run: who lists them, what came of them, where a second look is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+
+from stocktake.inventory.messages import Listed
+from stocktake.inventory.processes import WorkerProcess
+from stocktake.inventory.second_look import Spot
+from stocktake.model.histogram import Histogram
+from stocktake.model.keys import KeyRange
+from stocktake.model.pieces import Segment
+from stocktake.model.runs import ListedRange
+
+# Second looks: a few always, then one in so many pages, so that they cost next to nothing; with an end.
+LOOKS_MIN = 2
+PAGES_PER_LOOK = 500
+LOOKS_MAX = 16
+
+
+@dataclass(slots=True)
+class _Range:
+    """One range under way or done. Its end may have come nearer since it was begun."""
+
+    after: str
+    upto: str | None
+    worker: WorkerProcess
+    rows: int = 0
+    pages: int = 0
+    requests: int = 0
+    first_key: str | None = None
+    last_key: str | None = None
+    ended: bool = False  # the store said that nothing follows
+    done: bool = False
+    waiting: list[Segment] = field(default_factory=list)  # for a data file to be full
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What is to be looked at again: these spots, and so many that the workers remember."""
+
+    spots: tuple[Spot, ...]
+    own: int
+
+
+class Ranges:
+    """The ranges of a run, by the number that the splitter gave them."""
+
+    def __init__(self) -> None:
+        self._ranges: dict[int, _Range] = {}
+        self._under_way = 0
+        self.splitting: set[int] = set()  # those that were asked to split, and have not answered
+        self.pages = self.rows = self.object_bytes = 0  # listed so far
+        self.last_key = ""
+        self.histogram = Histogram()
+
+    @property
+    def all_done(self) -> bool:
+        """Whether every range that was begun is finished."""
+        return self._under_way == 0
+
+    def worker_of(self, index: int) -> WorkerProcess:
+        """Who lists it."""
+        return self._ranges[index].worker
+
+    def begin(self, index: int, keys: KeyRange, worker: WorkerProcess) -> None:
+        """`worker` was given the range."""
+        self._ranges[index] = _Range(keys.after, keys.upto, worker)
+        self._under_way += 1
+
+    def listed(self, report: Listed) -> None:
+        """A page of it came."""
+        each, facts = self._ranges[report.index], report.facts
+        self.pages += 1
+        each.pages += 1
+        each.requests += report.requests
+        each.ended = each.ended or report.ended
+        each.rows += facts.rows
+        self.rows += facts.rows
+        self.object_bytes += report.object_bytes
+        if facts.last is not None:
+            each.first_key = report.first if each.first_key is None else each.first_key
+            each.last_key = facts.last
+            self.last_key = max(self.last_key, facts.last)
+            self.histogram.add(facts.last, facts.rows)
+
+    def split(self, index: int, pivot: str) -> None:
+        """It ends at `pivot` now."""
+        self._ranges[index].upto = pivot
+
+    def keep(self, index: int, segment: Segment) -> None:
+        """A segment of it that waits to become part of a data file."""
+        self._ranges[index].waiting.append(segment)
+
+    def take_waiting(self, index: int) -> list[Segment]:
+        """Its segments that wait, which now wait no longer."""
+        each = self._ranges[index]
+        waiting, each.waiting = each.waiting, []
+        return waiting
+
+    def finish(self, index: int) -> None:
+        """It was listed to its end."""
+        self._ranges[index].done = True
+        self._under_way -= 1
+
+    def waiting_segments(self) -> Iterator[Segment]:
+        """All segments that are in no data file yet, in no order."""
+        for each in self._ranges.values():
+            yield from each.waiting
+
+    def listed_ranges(self) -> tuple[ListedRange, ...]:
+        """The finished ranges, in key order."""
+        done = sorted((each for each in self._ranges.values() if each.done), key=lambda r: r.after)
+        return tuple(
+            ListedRange(
+                KeyRange(each.after, each.upto),
+                each.rows,
+                each.first_key,
+                each.last_key,
+                each.pages,
+                each.requests,
+            )
+            for each in done
+        )
+
+    def _neighbours(self) -> Iterator[tuple[_Range, _Range]]:
+        """Every two ranges with rows that only ranges without rows lie between. Where others were listed before the run
+        went on, there are keys between that were not listed now.
+        """
+        before: _Range | None = None
+        left: _Range | None = None
+        for each in sorted(self._ranges.values(), key=lambda r: r.after):
+            if before is not None and before.upto != each.after:
+                left = None
+            before = each
+            if each.rows:
+                if left is not None:
+                    yield left, each
+                left = each
+
+    def looks(self, random: Random | None = None) -> Looks:
+        """Where to look again: every place where the store said that nothing follows, and yet something was listed
+        behind it; and, drawn at random, some bounds between ranges and some pages. Nothing where a page was all.
+        """
+        if self.pages <= 1:
+            return Looks((), 0)
+        random = random or Random()  # noqa: S311 - no secret hangs on it
+        count = min(LOOKS_MAX, LOOKS_MIN + self.pages // PAGES_PER_LOOK)
+        bounds = [
+            (left.ended, Spot(left.last_key, (right.first_key,), right.first_key))
+            for left, right in self._neighbours()
+            if left.last_key is not None and right.first_key is not None
+        ]
+        suspect = [spot for ended, spot in bounds if ended]
+        others = [spot for ended, spot in bounds if not ended]
+        drawn = random.sample(others, min(len(others), count // 2))
+        return Looks((*suspect, *drawn), count - len(drawn))

@@ -1,0 +1,98 @@
+"""What requests and bytes cost: AWS's prices by default, a table of one's own, or nothing at all.
+
+A table is TOML with the names of `Prices`; what it leaves out costs nothing:
+
+    name = "our store"
+    currency = "EUR"
+    list_per_1000 = 0.004
+    head_per_1000 = 0.0004
+"""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stocktake.model.errors import UsageError
+from stocktake.model.runs import Call
+
+GB = 2**30  # as AWS counts them
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Prices(BaseModel):
+    """A price table. `read` is the day its prices were looked up, where somebody noted it.
+
+    `transfer_per_gb` is for what listings and headers bring to this machine: AWS takes nothing for that within a
+    region, and a good deal for what leaves it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(min_length=1)]
+    currency: Annotated[str, Field(min_length=1)] = "USD"
+    read: date | None = None
+    list_per_1000: Price = 0.0
+    head_per_1000: Price = 0.0
+    get_per_1000: Price = 0.0
+    acl_per_1000: Price = 0.0
+    tagging_per_1000: Price = 0.0
+    put_per_1000: Price = 0.0
+    storage_per_gb_month: Price = 0.0
+    transfer_per_gb: Price = 0.0
+
+    def of(self, call: Call, requests: float) -> float:
+        """What so many requests of one kind cost."""
+        return requests / 1000 * self._per_1000[call]
+
+    @property
+    def _per_1000(self) -> dict[Call, float]:
+        return {
+            Call.LIST: self.list_per_1000,
+            Call.HEAD: self.head_per_1000,
+            Call.PROOF: self.get_per_1000,
+            Call.ACL: self.acl_per_1000,
+            Call.TAGGING: self.tagging_per_1000,
+            Call.CONTROL: self.put_per_1000,  # most of them are uploads, and none is dearer
+        }
+
+
+# https://aws.amazon.com/s3/pricing/: S3 Standard, the first 50 TB a month. HEAD, ACL and tagging are "GET and all other
+# requests"; those for objects of colder classes cost more (STANDARD_IA 0.001, GLACIER_IR 0.01 per 1,000).
+AWS = Prices(
+    name="AWS us-east-1, S3 Standard, within the region",
+    currency="USD",
+    read=date(2026, 11, 22),
+    list_per_1000=0.005,
+    head_per_1000=0.0004,
+    get_per_1000=0.0004,
+    acl_per_1000=0.0004,
+    tagging_per_1000=0.0004,
+    put_per_1000=0.005,
+    storage_per_gb_month=0.023,
+    transfer_per_gb=0.0,
+)
+FREE = Prices(name="free")
+BY_WORD = {"aws": AWS, "free": FREE}
+
+
+def parse_prices(text: str, where: str) -> Prices:
+    """The price table in `text`, which came from `where`.
+
+    Raises:
+        UsageError: no TOML, a name that no table has, or a price that is none.
+    """
+    try:
+        return Prices.model_validate({"name": where, **tomllib.loads(text)})
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"the price table {where} is no TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the table"
+        raise UsageError(
+            f"the price table {where} cannot be used: {place}: {first['msg']}",
+            hint=f"it may hold {', '.join(Prices.model_fields)}",
+        ) from error

@@ -1,0 +1,272 @@
+"""What runs have left in their destinations: what it is, whether a report needs it, and its removal.
+
+Nothing is removed but what a run named itself and no manifest names.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stocktake.model.addresses import Address, LocalAddress
+from stocktake.model.documents import decode_run
+from stocktake.model.errors import NoSuchBucketError, NoSuchKeyError, ReportError, UndecidedError
+from stocktake.model.ledger import SPOOL_PREFIX, RunRecord, Upload
+from stocktake.model.manifest import MANIFEST_BYTES_MAX, parse_manifest, render_checksum
+from stocktake.model.paths import MANIFEST, ReportPaths, report_folder_name
+from stocktake.model.sidecar import SIDECAR_BYTES_MAX
+from stocktake.model.store import Store
+from stocktake.state.ledger import Ledger
+from stocktake.store.client import Client
+from stocktake.store.connection import Connection
+from stocktake.store.destinations import BucketDestination, Destination, FolderDestination
+from stocktake.store.files import BucketFiles, FolderFiles, ReportFiles
+from stocktake.store.unfinished import BucketUploads, FolderRemains, Unfinished
+
+_CHECKSUM_BYTES_MAX = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A destination from all sides: as it is written to, as it is read, and what is unfinished there."""
+
+    destination: Destination
+    files: ReportFiles
+    unfinished: Unfinished
+
+
+@contextmanager
+def opened_place(address: Address, store: Store) -> Iterator[Place]:
+    """The folder, or the whole bucket, at `address`.
+
+    Raises:
+        InventoryError: it cannot be reached.
+    """
+    if isinstance(address, LocalAddress):
+        root = address.path
+        yield Place(FolderDestination(root, root.name), FolderFiles(root), FolderRemains(root))
+        return
+    with ExitStack() as doors:
+        connection = Connection.open(store)
+        client = doors.enter_context(Client.open(connection, Counter()))
+        uploads = doors.enter_context(BucketUploads.open(connection, address.bucket))
+        # Nothing is written through it, so nothing needs to be said of encryption.
+        writer = BucketDestination(
+            client, address.bucket, encryption=None, owner_full_control=False
+        )
+        yield Place(writer, BucketFiles(client, address.bucket), uploads)
+
+
+def opened_place_of(record: RunRecord) -> AbstractContextManager[Place]:
+    """The destination of a run; as `opened_place`."""
+    run = decode_run(record.document)
+    return opened_place(run.address, run.destination)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What lies in the report folder that a run chose. `keys` are of the run's own objects, in the order in which they
+    must go, unless they are a `published` report; `foreign`: others are there, of another run.
+    """
+
+    keys: tuple[str, ...] = ()
+    published: bool = False
+    foreign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What a run has left that no report needs. `keys` are in the order in which they must go; `uris` are how people
+    write them. `published` is the address of the run's manifest, if it is published. `untold`: the store does not say
+    which multipart uploads are open, so these are all that were noted.
+    """
+
+    keys: tuple[str, ...] = ()
+    uris: tuple[str, ...] = ()
+    uploads: tuple[Upload, ...] = ()
+    spool: Path | None = None
+    published: str | None = None
+    untold: bool = False
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing is left."""
+        return not (self.keys or self.uploads or self.spool)
+
+
+def find_leftovers(
+    place: Place, record: RunRecord, names: Sequence[str], uploads: Sequence[Upload]
+) -> Leftovers:
+    """What is there of a run that named the keys `names` and began the `uploads`.
+
+    Raises:
+        UndecidedError: a manifest cannot be read, so that nobody knows what it names.
+        InventoryError: the destination cannot be asked.
+    """
+    paths = chosen_paths(record)
+    root = paths.root if paths else _root_of(names)
+    placed = find_placed(place.files, paths, names)
+    needed = named_by_manifests(place.files, root, but=placed.keys) if names else frozenset()
+    free = [key for key in names if basename(key) not in needed]
+    keys = (*placed.keys, *(key for key in free if place.destination.exists(key)))
+    begun = _begun(place.unfinished, root, paths, placed) if paths or free else []
+    return Leftovers(
+        keys=keys,
+        uris=tuple(place.destination.uri(key) for key in keys),
+        uploads=tuple(
+            upload
+            for upload in (uploads if begun is None else begun)
+            if upload.key in free or upload.key in _tried(paths, placed)
+        ),
+        spool=_spool(record),
+        published=place.files.uri(paths.manifest) if paths and placed.published else None,
+        untold=begun is None,
+    )
+
+
+def _begun(
+    unfinished: Unfinished, root: str, paths: ReportPaths | None, placed: Placed
+) -> Sequence[Upload] | None:
+    """What is unfinished where the run writes; None where the store does not tell."""
+    folders = {f"{root}/data/", *(f"{_above(key)}/" for key in _tried(paths, placed))}
+    found: list[Upload] = []
+    for folder in sorted(folders):
+        if (there := unfinished.find(folder)) is None:
+            return None
+        found += there
+    return found
+
+
+def _tried(paths: ReportPaths | None, placed: Placed) -> tuple[str, ...]:
+    """The keys that a run writes to beside its data files, and that hold nothing which is to stay."""
+    if paths is None:
+        return ()
+    if placed.published or placed.foreign:
+        return (paths.probe,)
+    return (paths.probe, paths.symlink, paths.sidecar, paths.manifest, paths.checksum)
+
+
+def find_left_at(place: Place, ledger: Ledger, record: RunRecord) -> Leftovers:
+    """What is there of a run, by what the ledger knows of it; as `find_leftovers`.
+
+    In a bucket that is gone there is nothing.
+    """
+    try:
+        return find_leftovers(place, record, ledger.names(record.id), ledger.uploads(record.id))
+    except NoSuchBucketError:
+        return Leftovers(spool=_spool(record))
+
+
+def remove_leftovers(place: Place, leftovers: Leftovers) -> None:
+    """Remove them all. The first that cannot be removed ends it: what follows may be what it vouches for.
+
+    Raises:
+        InventoryError: the destination refuses.
+    """
+    for upload in leftovers.uploads:
+        place.unfinished.remove(upload)
+    for key in leftovers.keys:
+        place.destination.remove(key)
+    if leftovers.spool is not None:
+        remove_spool(leftovers.spool)
+
+
+def remove_spool(folder: Path) -> None:
+    """Remove the folder in which a run's rows waited; nothing that is called otherwise."""
+    if folder.name.startswith(SPOOL_PREFIX):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def named_by_manifests(
+    files: ReportFiles, root: str, *, but: Collection[str] = ()
+) -> frozenset[str]:
+    """The names, without folders, of all data files that manifests in the report folders of the configuration folder
+    `root` name, published or not, except for the manifests `but`.
+
+    Raises:
+        UndecidedError: one cannot be read.
+    """
+    names: set[str] = set()
+    start = f"{root}/" if root else ""
+    for entry in files.list(start):
+        key = f"{entry}{MANIFEST}"
+        folder = entry.removeprefix(start)
+        if not folder.endswith("/") or not report_folder_name(folder[:-1]) or key in but:
+            continue
+        try:
+            manifest = parse_manifest(files.read(key, MANIFEST_BYTES_MAX))
+        except NoSuchKeyError:
+            continue
+        except ReportError as error:
+            raise UndecidedError(
+                f"{files.uri(key)} cannot be read, so any file may be one that it names: {error.message}",
+                hint="mend that manifest, or remove it, first",
+            ) from error
+        names |= basenames(file.key for file in manifest.files)
+    return frozenset(names)
+
+
+def find_placed(files: ReportFiles, paths: ReportPaths | None, names: Iterable[str]) -> Placed:
+    """What lies in the report folder `paths`, chosen by a run that named the data files at `names`."""
+    if paths is None:
+        return Placed()
+    bodies = {
+        key: body
+        for key, bytes_max in (
+            (paths.manifest, MANIFEST_BYTES_MAX),
+            (paths.sidecar, SIDECAR_BYTES_MAX),
+            (paths.symlink, MANIFEST_BYTES_MAX),
+        )
+        if (body := _read(files, key, bytes_max)) is not None
+    }
+    # Each of the three names every data file of its report, and no two runs have one of the same name.
+    ours = [name.encode() for name in basenames(names)]
+    own = [key for key, body in bodies.items() if any(name in body for name in ours)]
+    checksum = _read(files, paths.checksum, _CHECKSUM_BYTES_MAX)
+    if checksum is not None and paths.manifest in own:
+        if checksum.split() == render_checksum(bodies[paths.manifest]).split():
+            return Placed(published=True)
+        own.insert(0, paths.checksum)
+    return Placed(tuple(own), foreign=len(own) < len(bodies) + (checksum is not None))
+
+
+def chosen_paths(record: RunRecord) -> ReportPaths | None:
+    """The report folder that a run chose, if it has."""
+    if record.root is None or record.moment is None:
+        return None
+    return ReportPaths(record.root, record.moment)
+
+
+def _spool(record: RunRecord) -> Path | None:
+    return record.spool if record.spool.is_dir() else None
+
+
+def _root_of(names: Sequence[str]) -> str:
+    """The configuration folder of data files' keys: `{root}/data/{name}`."""
+    return names[0].rpartition("/data/")[0] if names else ""
+
+
+def _read(files: ReportFiles, key: str, bytes_max: int) -> bytes | None:
+    try:
+        return files.read(key, bytes_max)
+    except NoSuchKeyError:
+        return None
+
+
+def _above(key: str) -> str:
+    return key.rpartition("/")[0]
+
+
+def basename(key: str) -> str:
+    """The last part of a key. A data file's is its own, wherever its report was copied to."""
+    return key.rpartition("/")[2]
+
+
+def basenames(keys: Iterable[str]) -> frozenset[str]:
+    """The last part of each key."""
+    return frozenset(basename(key) for key in keys)

@@ -1,0 +1,174 @@
+"""Taking an inventory: from what was asked for to the published report."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Unpack
+
+from stocktake.inventory.stopping import unless_stopped
+from stocktake.inventory.take import take_inventory as take
+from stocktake.model.configuration import InventoryConfiguration, parse_configuration_json
+from stocktake.model.documents import decode_run
+from stocktake.model.errors import ConfigurationError
+from stocktake.model.runs import InventoryResult, InventoryRun, Progress
+from stocktake.model.xml import parse_configuration_xml
+from stocktake.service import house
+from stocktake.service.journal import LedgerJournal, Work
+from stocktake.service.options import RunKeywords, RunOptions, make_options
+from stocktake.service.planning import described, notes, plan_run
+from stocktake.service.previous import find_hints
+from stocktake.service.runs import open_ledger
+from stocktake.service.working import (
+    beating,
+    begin_run,
+    carry_out,
+    find_resumable,
+    resume_run,
+)
+from stocktake.state.ledger import Ledger
+
+_log = logging.getLogger("stocktake")
+
+CONFIGURATION_BYTES_MAX = 2**20  # AWS's own documents are a few hundred bytes
+
+
+def plan(options: RunOptions) -> InventoryRun:
+    """The run that `options` ask for, starting now. Nothing is asked of any store yet.
+
+    Raises:
+        UsageError: what was asked for makes no sense, or the configuration file is not one.
+    """
+    settings = house.settings()
+    configuration = options.configuration
+    if isinstance(configuration, Path):
+        configuration = read_configuration(configuration)
+    return plan_run(
+        options,
+        configuration,
+        moment=house.now(),
+        working_folder=settings.working_folder,
+        spool_folder=settings.spool_folder,
+        cores=settings.cores,
+    )
+
+
+def read_configuration(path: Path) -> InventoryConfiguration:
+    """The configuration in a file, JSON or XML, whichever it is.
+
+    Raises:
+        ConfigurationError: it cannot be read, or AWS would refuse what it says.
+    """
+    try:
+        with path.open("rb") as file:
+            body = file.read(CONFIGURATION_BYTES_MAX + 1)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the configuration {path} cannot be read: {error.strerror}"
+        ) from error
+    if len(body) > CONFIGURATION_BYTES_MAX:
+        raise ConfigurationError(f"{path} is larger than a configuration can be")
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    is_xml = body.lstrip().startswith(b"<")
+    return parse_configuration_xml(body) if is_xml else parse_configuration_json(body)
+
+
+def run_inventory(
+    run: InventoryRun, *, on_progress: Callable[[Progress], None], stop: threading.Event
+) -> InventoryResult:
+    """Take the inventory and deliver the report; published when this returns. What it has done is in the ledger, so
+    that `resume_inventory` can go on where this ended without a report.
+
+    Raises:
+        StoppedError: `stop` was set.
+        InventoryError: anything else that kept the report from being published.
+    """
+    with open_ledger(house.settings().state_folder) as ledger:
+        work = begin_run(ledger, run, house.made_spool_folder(run.spool_folder))
+        return _carried_out(ledger, work, on_progress, stop)
+
+
+def find_run(name: str | None) -> tuple[str, InventoryRun]:
+    """The run called `name`, or the newest that can be gone on with: what it is called, and what it asks for.
+
+    Raises:
+        UsageError: there is none.
+    """
+    with open_ledger(house.settings().state_folder) as ledger:
+        record = find_resumable(ledger, name)
+    return record.id, decode_run(record.document)
+
+
+def resume_inventory(
+    name: str, *, on_progress: Callable[[Progress], None], stop: threading.Event
+) -> InventoryResult:
+    """Go on with the run called `name`, and deliver its report; published when this returns.
+
+    Raises:
+        UsageError: there is no such run, or it is over.
+        StoppedError: `stop` was set.
+        InventoryError: anything else that kept the report from being published; such as another process that works
+            on it.
+    """
+    with open_ledger(house.settings().state_folder) as ledger:
+        return _carried_out(ledger, resume_run(ledger, name), on_progress, stop)
+
+
+def _carried_out(
+    ledger: Ledger,
+    work: Work,
+    on_progress: Callable[[Progress], None],
+    stop: threading.Event,
+) -> InventoryResult:
+    _log.info("taking %s, run %s", described(work.run), work.claim.run)
+
+    def taken(work: Work, journal: LedgerJournal) -> InventoryResult:
+        hints = unless_stopped(stop, lambda: find_hints(work.run)) if not work.resumed else ()
+        return take(
+            work.run,
+            kept=work.kept,
+            spool=work.spool,
+            journal=journal,
+            now=house.now,
+            on_progress=beating(journal, on_progress, house.now),
+            stop=stop,
+            hints=hints,
+        )
+
+    result = carry_out(ledger, work, taken)
+    _log.info("published %s: %s", result.address, dict(result.counters))
+    return result
+
+
+def take_inventory(
+    source: str,
+    destination: str | Path | None = None,
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    stop: threading.Event | None = None,
+    **options: Unpack[RunKeywords],
+) -> InventoryResult:
+    """Take an inventory of `source` now and deliver the report to `destination`.
+
+    `options` are those of `stocktake run`, by the same names and with the same defaults.
+    `on_progress` is called every so often, from another thread than the caller's perhaps; setting
+    `stop` ends the run cleanly.
+
+    Returns:
+        The published report: its address, its manifest and what was counted.
+
+    Raises:
+        UsageError: what was asked for makes no sense.
+        StoppedError: `stop` was set.
+        InventoryError: anything else that kept the report from being published.
+    """
+    run = plan(make_options(source, destination, **options))
+    result = run_inventory(run, on_progress=on_progress or _ignore, stop=stop or threading.Event())
+    return replace(result, warnings=(*notes(run), *result.warnings))
+
+
+def _ignore(_progress: Progress) -> None:
+    pass

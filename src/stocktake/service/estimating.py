@@ -1,0 +1,223 @@
+"""What a run would ask, take, write and cost: from its options, the last report, and a few requests that only read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stocktake.inventory.calls import CallPlan, call_plan
+from stocktake.model.addresses import LocalAddress
+from stocktake.model.errors import UsageError
+from stocktake.model.estimate import (
+    Asked,
+    Estimate,
+    Figure,
+    LastReport,
+    Measured,
+    Sureness,
+    estimate,
+)
+from stocktake.model.fields import Source
+from stocktake.model.prices import AWS, BY_WORD, Prices, parse_prices
+from stocktake.model.runs import Call, Counters, InventoryRun
+from stocktake.model.sidecar import Sidecar
+from stocktake.service import house
+from stocktake.service.previous import find_previous
+from stocktake.service.probing import PROBE_LIMITS
+from stocktake.service.sampling import Sample, row_bytes, take_sample
+from stocktake.store.connection import Connection
+from stocktake.store.counting import count_keys
+from stocktake.store.pacing import NICE_IN_FLIGHT_MAX
+from stocktake.store.probe_pages import Asking
+from stocktake.store.transport import Transport
+
+PRICES_BYTES_MAX = 2**16
+NAMES_SHOWN_MAX = 3
+_PLAIN_CLASSES = {"STANDARD", "INTELLIGENT_TIERING", "REDUCED_REDUNDANCY"}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The last report of a configuration, or why there is none to go by."""
+
+    last: LastReport | None
+    note: str = ""
+
+
+def estimate_run(
+    run: InventoryRun, *, prices: Prices = AWS, objects: int | None = None
+) -> Estimate:
+    """What `run` will come to. `objects` is how many there are, where somebody knows.
+
+    Raises:
+        StoreError: the source cannot be listed.
+    """
+    found = find_last_report(run)
+    connection = Connection.open(run.source, region=run.region)
+    with Transport(connection, PROBE_LIMITS, Counters()) as transport:
+        asking = Asking(
+            transport,
+            run.bucket,
+            run.configuration.prefix,
+            request_payer=run.source.request_payer,
+        )
+        sample = take_sample(run, asking)
+        count = _objects(objects, found.last, asking, sample, run)
+    return _estimated(run, found, sample, count, prices, requests=asking.requests)
+
+
+def expect_again(run: InventoryRun, *, prices: Prices = AWS) -> Estimate | None:
+    """What `run` will come to if it is as the last report says; None where there is no report like it. The source is
+    not asked.
+    """
+    found = find_last_report(run)
+    if found.last is None or not found.last.alike:
+        return None
+    count = _count_of(found.last)
+    return _estimated(run, found, Sample(), count, prices, requests=0)
+
+
+def load_prices(text: str | None) -> Prices:
+    """The price table that the word `aws` or `free`, or a file's path, stands for; AWS's unless one is named.
+
+    Raises:
+        UsageError: it cannot be read, or is no price table.
+    """
+    if text is None or text.lower() in BY_WORD:
+        return AWS if text is None else BY_WORD[text.lower()]
+    path = house.settings().working_folder / Path(text).expanduser()
+    try:
+        with path.open("rb") as file:
+            body = file.read(PRICES_BYTES_MAX + 1)
+    except OSError as error:
+        raise UsageError(
+            f"the price table {text} cannot be read: {error.strerror}",
+            hint=f"give a TOML file, or one of {', '.join(BY_WORD)}",
+        ) from error
+    if len(body) > PRICES_BYTES_MAX:
+        raise UsageError(f"{text} is larger than a price table can be")
+    try:
+        return parse_prices(body.decode(), text)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the price table {text} is no UTF-8") from error
+
+
+def find_last_report(run: InventoryRun) -> Found:
+    """What the newest report at the run's destination says, where it is about the same keys of the same store."""
+    previous = find_previous(run)
+    if previous.sidecar is None:
+        return Found(None, previous.note)
+    return _last(run, previous.sidecar, previous.address)
+
+
+def _last(run: InventoryRun, sidecar: Sidecar, address: str) -> Found:
+    before, now = sidecar.configuration, run.configuration
+    if (before.prefix, before.all_versions) != (now.prefix, now.all_versions):
+        return Found(None, f"{address} is about other keys or versions")
+    alike = (
+        set(before.optional_fields or ()) == set(now.optional_fields or ())
+        and set(sidecar.extension_fields) == set(run.extension_fields)
+        and before.delivery.format is now.delivery.format
+    )
+    return Found(
+        LastReport(
+            address=address,
+            rows=sidecar.rows,
+            seconds=(sidecar.finished - sidecar.started).total_seconds(),
+            requests=sidecar.requests,
+            report_bytes=sum(file.size for file in sidecar.files),
+            files=len(sidecar.files),
+            alike=alike,
+        )
+    )
+
+
+def _objects(
+    told: int | None, last: LastReport | None, asking: Asking, sample: Sample, run: InventoryRun
+) -> Figure:
+    if told is not None:
+        return Figure(told, "as --objects says", Sureness.KNOWN)
+    page = sample.page
+    assert page is not None  # it was asked for
+    if last is not None and page.page.truncated:
+        return _count_of(last)
+    return count_keys(asking, page, versions=run.configuration.all_versions)
+
+
+def _count_of(last: LastReport) -> Figure:
+    return Figure(last.rows, f"the rows of {last.address}", Sureness.LIKELY)
+
+
+def _estimated(
+    run: InventoryRun,
+    found: Found,
+    sample: Sample,
+    count: Figure,
+    prices: Prices,
+    *,
+    requests: int,
+) -> Estimate:
+    last = found.last if found.last is not None and found.last.alike and found.last.rows else None
+    limits, plan = run.limits, call_plan(run.fields)
+    asked = Asked(
+        calls=_calls(run, plan, sample, last),
+        limits=limits,
+        in_flight=min(
+            limits.concurrency, NICE_IN_FLIGHT_MAX if limits.nice else limits.concurrency
+        ),
+        to_bucket=not isinstance(run.address, LocalAddress),
+    )
+    each = (
+        Figure(last.report_bytes / last.rows, f"the files of {last.address}", Sureness.LIKELY)
+        if last is not None
+        else row_bytes(run, sample)
+    )
+    measured = Measured(sample.seconds, sample.answer_bytes, each, requests)
+    notes = (found.note, _dear_classes(sample, asked, prices))
+    return estimate(
+        count, asked, measured, prices=prices, last=last, notes=tuple(filter(None, notes))
+    )
+
+
+# By call: whether a run makes it, and the fields that need it.
+_PER_OBJECT = {
+    Call.HEAD: (Source.HEAD, Source.HEAD_CHECKSUM),
+    Call.ACL: (Source.ACL,),
+    Call.TAGGING: (Source.TAGGING,),
+}
+
+
+def _calls(
+    run: InventoryRun, plan: CallPlan, sample: Sample, last: LastReport | None
+) -> dict[Call, Figure]:
+    """The share of objects that each call is made for."""
+    planned = {Call.HEAD: plan.head, Call.ACL: plan.acl, Call.TAGGING: plan.tagging}
+    shares = {}
+    for call in (call for call, wanted in planned.items() if wanted):
+        what = f"for {_named(run, _PER_OBJECT[call])}"
+        if last is not None:
+            share = last.requests.get(call, 0) / last.rows
+            shares[call] = Figure(share, f"{what}, as often as last time", Sureness.LIKELY)
+        elif call is Call.TAGGING and plan.head:
+            tagged = f"{what}, only where HeadObject says that there are tags"
+            shares[call] = Figure(sample.objects, tagged, Sureness.AT_MOST)
+        elif run.configuration.all_versions:
+            markers = f"{what}, delete markers left out by their share of the first page"
+            shares[call] = Figure(sample.objects, markers, Sureness.ROUGH)
+        else:
+            shares[call] = Figure(1.0, f"{what}, one for each object", Sureness.KNOWN)
+    return shares
+
+
+def _named(run: InventoryRun, sources: tuple[Source, ...]) -> str:
+    names = [field.name for field in run.fields if field.source in sources]
+    more = len(names) - NAMES_SHOWN_MAX
+    return ", ".join(names) if more <= 1 else f"{', '.join(names[:-more])} and {more} more fields"
+
+
+def _dear_classes(sample: Sample, asked: Asked, prices: Prices) -> str:
+    """A word on objects whose requests cost more than the table of AWS's standard class says."""
+    dear = sample.storage_classes - _PLAIN_CLASSES
+    if prices is not AWS or not asked.calls or not dear:
+        return ""
+    return f"requests about objects of {', '.join(sorted(dear))} may cost more than is counted here"

@@ -1,0 +1,53 @@
+"""The use cases about the ledger: which runs there are, and what one of them has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stocktake.model.ledger import RunRecord
+from stocktake.model.pieces import Kept
+from stocktake.service import house
+from stocktake.state.ledger import Ledger
+
+# How many finished runs are listed unless all are asked for.
+FINISHED_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetails:
+    """A run, the keys it named that no report of it names, and what it has."""
+
+    record: RunRecord
+    names: Sequence[str]
+    kept: Kept
+
+
+def open_ledger(state_folder: Path) -> Ledger:
+    """The ledger in the user's state folder. To be used as a context manager.
+
+    Raises:
+        InventoryError: it cannot be used.
+    """
+    return Ledger.open(state_folder, now=house.now)
+
+
+def list_runs(state_folder: Path, *, everything: bool = False) -> list[RunRecord]:
+    """The runs, the newest first: all that are not over, and of the others the newest few, or `everything`."""
+    with open_ledger(state_folder) as ledger:
+        records = ledger.runs()
+    over = [record.id for record in records if record.finished is not None]
+    hidden = set() if everything else set(over[FINISHED_SHOWN:])
+    return [record for record in records if record.id not in hidden]
+
+
+def show_run(state_folder: Path, run: str) -> RunDetails:
+    """One run and what it has.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    with open_ledger(state_folder) as ledger:
+        record = ledger.run(run)
+        return RunDetails(record, ledger.names(record.id), ledger.kept(record.id))

@@ -1,0 +1,106 @@
+"""The tables of the ledger, in what SQLite and PostgreSQL have in common. `migrations/` makes them.
+
+Values of the model lie in Text columns as JSON (`model/documents.py`); what statements ask for has columns of its own.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+SCHEMA_VERSION = (
+    "0001"  # the newest migration; they are numbered, so that a newer ledger can be told
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment, UTC both ways; SQLite keeps no time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """To the database."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """From the database."""
+        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+
+
+# Constraints have names, so that later migrations can speak of them.
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("configuration_id", String(64), nullable=False),
+    Column("document", Text, nullable=False),  # the InventoryRun
+    Column("spool", Text, nullable=False),  # a JSON text: a path may be no UTF-8
+    Column("started", Moment, nullable=False),
+    Column("updated", Moment, nullable=False),
+    Column("finished", Moment),
+    Column("token", String(32)),  # of the claim, while it is running
+    Column("owner", Text),  # likewise
+    Column("place", Text, unique=True),  # the report folder, with its store: one run each
+    Column("root", Text),
+    Column("moment", Moment),
+    Column("manifest", Text),
+    Column("rows", BigInteger),  # of the published report
+    Column("error", Text),
+    Column("hint", Text),
+    Index(None, "state"),
+    Index(None, "started"),
+)
+
+# Every key in the destination that a run named. `delivery` is there once the file lies there, confirmed.
+files = Table(
+    "files",
+    metadata,
+    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("rows", BigInteger),
+    Column("delivery", Text),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("upload_id", Text, primary_key=True),
+)
+
+# Segments of the spool; those of one run never overlap, so where one begins tells it from all others.
+segments = Table(
+    "segments",
+    metadata,
+    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("after", Text, primary_key=True),  # JSON, as a key may hold what a database refuses
+    Column("rows", BigInteger, nullable=False),
+    Column("segment", Text, nullable=False),
+)

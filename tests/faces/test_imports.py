@@ -1,0 +1,65 @@
+"""A command waits for no library that only another one needs: starting is most of what a small one costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stocktake.model.configuration import Format
+from tests.analysis.reports import objects, our_report
+from tests.servers.fault import FaultServer, FixtureObject
+
+REMOTE = {"botocore.session", "pycurl", "s3transfer"}
+QUERIES = {"duckdb", "fsspec"}
+ALL = REMOTE | QUERIES | {"boto3", "lxml", "moto", "pyarrow", "pydantic", "rich"}
+
+
+def imported(*arguments: str | Path) -> set[str]:
+    """The modules that a command has imported when it ends well."""
+    script = (
+        "import sys; sys.argv[0] = 'stocktake'\n"
+        "from stocktake.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print('modules:', *sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.rpartition("modules:")[2].split())
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    return our_report(tmp_path, Format.PARQUET, [objects(["a", "b"])]).manifest_path
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_help_imports_nothing_but_typer_and_the_standard_library(arguments: list[str]) -> None:
+    loaded = imported(*arguments)
+    assert {"typer", "stocktake"} <= loaded
+    assert loaded & ALL == set()
+
+
+def test_a_report_in_a_folder_is_read_without_a_library_for_stores(report: Path) -> None:
+    assert imported("verify", report) & (REMOTE | QUERIES | {"rich"}) == set()
+    assert imported("ddl", report, "--engine", "athena") & (REMOTE | QUERIES | {"rich"}) == set()
+    shown = imported("show", report)
+    assert "duckdb" in shown
+    assert shown & (REMOTE | {"rich"}) == set()
+
+
+def test_a_run_imports_no_library_for_queries_terminals_or_uploads(
+    fault_server: FaultServer, tmp_path: Path
+) -> None:
+    fault_server.bucket("b", [FixtureObject("k", body=b"body")])
+    words = ["--endpoint-url", fault_server.endpoint_url, "--no-sign-request"]
+    loaded = imported("run", "s3://b", tmp_path / "reports", *words)
+    assert "botocore.session" in loaded
+    assert loaded & (QUERIES | {"boto3", "moto", "rich", "s3transfer"}) == set()

@@ -1,0 +1,64 @@
+"""What tests of the ledger share: runs, pieces, owners that are gone, and a clock that is told the time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from stocktake.model.keys import KeyRange
+from stocktake.model.ledger import Claim, Owner
+from stocktake.model.manifest import ManifestFile
+from stocktake.model.pieces import Delivery, Segment
+from stocktake.model.runs import DataFile
+from stocktake.state.ledger import Ledger
+from stocktake.state.owners import this_process
+from tests.model.test_runs import RUN
+
+START = datetime(2026, 11, 22, 14, 43, 7, 250, tzinfo=UTC)
+GONE = replace(this_process(), pid=2**22 + 1)  # above the largest process id that Linux gives
+
+
+class Clock:
+    """A clock that stands still until it is told."""
+
+    def __init__(self) -> None:
+        self.moment = START
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def passes(self, **units: float) -> None:
+        """Let time pass."""
+        self.moment += timedelta(**units)
+
+
+def begin(ledger: Ledger, owner: Owner | None = None) -> Claim:
+    """A run that this process, or `owner`, has just begun."""
+    return ledger.begin(RUN, owner or this_process(), Path("/spool"))
+
+
+def segment(after: str, upto: str | None, rows: int = 10) -> Segment:
+    """A finished segment."""
+    path = Path(f"/spool/{after}.arrow")
+    counters = Counter({"rows": rows})
+    return Segment(KeyRange(after, upto), rows, upto, upto, path, counters=counters)
+
+
+def delivery(key: str, after: str, upto: str | None, rows: int = 10) -> Delivery:
+    """A delivered data file."""
+    file = DataFile(ManifestFile(key, 9, "0" * 32), KeyRange(after, upto), rows, upto, upto)
+    return Delivery(file, Counter({"rows": rows}))
+
+
+def python(script: str, *arguments: str | Path) -> subprocess.Popen[str]:
+    """A Python process that runs `script`."""
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )

@@ -1,0 +1,208 @@
+"""Opening the ledger: for this user alone, at the newest schema, and refused clearly where it cannot be used."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from stocktake.model.errors import InventoryError
+from stocktake.state import failures, opening
+from stocktake.state.ledger import Ledger
+from stocktake.state.migrations.upgrade import configuration
+from stocktake.state.opening import FILE, open_database
+from stocktake.state.tables import SCHEMA_VERSION, metadata
+from tests.state.ledgers import Clock, begin, python
+
+AS_ROOT = os.geteuid() == 0
+
+
+def refused(folder: Path) -> InventoryError:
+    with pytest.raises(InventoryError) as caught, Ledger.open(folder, now=Clock()) as ledger:
+        begin(ledger)
+    assert str(folder / FILE) in caught.value.message
+    assert caught.value.hint
+    return caught.value
+
+
+def test_the_ledger_is_for_this_user_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "state %2"
+    with Ledger.open(folder, now=Clock()) as ledger:
+        begin(ledger)
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert modes.pop(FILE) == 0o600
+    assert set(modes.values()) <= {0o600}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_the_schema_is_what_the_tables_say(tmp_path: Path) -> None:
+    engine = open_database(tmp_path)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, metadata) == []
+        assert context.get_current_revision() == SCHEMA_VERSION
+    engine.dispose()
+
+
+def test_the_newest_migration_is_the_one_that_is_looked_for() -> None:
+    scripts = ScriptDirectory.from_config(configuration())
+    assert scripts.get_heads() == [SCHEMA_VERSION]
+    revisions = [script.revision for script in scripts.walk_revisions()]
+    assert revisions == sorted(revisions, reverse=True)
+
+
+def test_a_commit_survives_a_power_cut(tmp_path: Path) -> None:
+    engine = open_database(tmp_path)
+    with engine.connect() as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+    engine.dispose()
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+LOADED = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from stocktake.state.ledger import Ledger
+Ledger.open(Path(sys.argv[1]), now=lambda: datetime.now(UTC)).close()
+print(*sorted({name.partition(".")[0] for name in sys.modules} & {"alembic", "mako"}))
+"""
+
+
+def test_alembic_is_loaded_only_where_the_schema_is_not_the_newest(tmp_path: Path) -> None:
+    def loaded() -> str:
+        process = python(LOADED, tmp_path)
+        return process.communicate()[0].strip()
+
+    assert loaded() == "alembic mako"
+    assert loaded() == ""
+
+
+def test_processes_that_make_the_ledger_at_once_all_get_it(tmp_path: Path) -> None:
+    processes = [python(LOADED, tmp_path / "state") for _ in range(4)]
+    for process in processes:
+        process.communicate()
+    assert [process.returncode for process in processes] == [0] * 4
+
+
+def test_a_ledger_of_a_newer_stocktake_is_not_touched(tmp_path: Path) -> None:
+    open_database(tmp_path).dispose()
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    error = refused(tmp_path)
+    assert f"found schema 9999, this one knows up to {SCHEMA_VERSION}" in error.message
+    assert "STOCKTAKE_STATE_FOLDER" in error.hint
+
+
+def overwritten(path: Path) -> None:
+    path.write_bytes(b"no database at all, but long enough to look at" * 100)
+
+
+def torn(path: Path) -> None:
+    body = path.read_bytes()
+    path.write_bytes(body[:4096] + b"\xff" * (len(body) - 4096))
+
+
+def without_tables(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE files")
+    connection.close()
+
+
+@pytest.mark.parametrize("damage", [overwritten, torn, without_tables])
+def test_a_damaged_ledger_is_to_be_moved_away(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    open_database(tmp_path).dispose()
+    damage(tmp_path / FILE)
+    error = refused(tmp_path)
+    assert "damaged" in error.message or "no SQLite database" in error.message
+    assert "move it away" in error.hint
+
+
+def test_a_record_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, now=Clock()) as ledger:
+        begin(ledger)
+        with sqlite3.connect(tmp_path / FILE) as connection:
+            connection.execute("UPDATE runs SET owner = '{}'")
+        connection.close()
+        with pytest.raises(InventoryError, match="record of a Owner cannot be read"):
+            ledger.runs()
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    refused(tmp_path / "state")
+
+
+@pytest.mark.skipif(AS_ROOT, reason="root may write everywhere")
+def test_a_folder_without_the_right_to_write_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert "ermission denied" in refused(tmp_path).message
+    tmp_path.chmod(0o700)
+
+
+def test_a_ledger_that_another_process_keeps_locked_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_database(tmp_path).dispose()
+    monkeypatch.setattr(opening, "BUSY_TIMEOUT_S", 0.2)
+    other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert "locked" in refused(tmp_path).message
+    other.execute("ROLLBACK")
+    other.close()
+
+
+FULL = """
+import resource, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from stocktake.model.errors import InventoryError
+from stocktake.state.ledger import Ledger
+from tests.state.ledgers import begin
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with Ledger.open(Path(sys.argv[1]), now=lambda: datetime.now(UTC)) as ledger:
+    claim = begin(ledger)
+    room = Path(sys.argv[1], "ledger.sqlite3-wal").stat().st_size + 64 * 1024
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    try:
+        for number in range(1000):
+            ledger.name(claim, f"{number}" * 100)
+    except InventoryError as error:
+        print(error.message, "|", error.hint)
+    else:
+        sys.exit("nothing was refused")
+"""
+
+
+def test_a_full_disk_is_told_and_nothing_that_was_said_before_is_lost(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path / FILE) in done.stdout
+    with Ledger.open(tmp_path, now=Clock()) as ledger:
+        [record] = ledger.runs()
+        assert 0 < record.names < 1000
+
+
+@pytest.mark.parametrize("name", sorted(failures.REASONS))
+def test_every_reason_has_a_way_out(name: str) -> None:
+    what, hint = failures.REASONS[name]
+    assert what
+    assert hint
+    assert hasattr(sqlite3, name)
