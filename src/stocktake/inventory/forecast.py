@@ -137,11 +137,12 @@ class _Tree:
 
     def _skip_constant(self, first: int, last: int, prefix: str, begin: int, end: int) -> str:
         """`prefix` and what follows it in all keys, as long as keys cannot part there."""
-        key = self.ends[first]
-        same = common_length(key, self.ends[last - 1])
-        same = min(same, common_length(key, self._marks[begin]))
-        same = min(same, common_length(key, self._marks[end - 1]))
-        depth = len(prefix)
+        key, depth = self.ends[first], len(prefix)
+        others = (self.ends[last - 1], self._marks[begin], self._marks[end - 1])
+        following = key[: depth + 1]
+        if len(following) == depth or not all(other.startswith(following) for other in others):
+            return prefix
+        same = min(common_length(key, other) for other in others)
         while depth < same:
             suspect = same - depth <= _SUSPECT_DIGITS or not key[depth].isdigit()
             if suspect and self._space.may_part(place_of(key, depth), key[depth]):

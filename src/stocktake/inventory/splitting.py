@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import ldexp
 from string import digits
 from typing import TypeAlias
 
@@ -30,7 +31,7 @@ _SPENT_STEEPNESS = 4.0
 _RESOLUTION = 0.02
 _TRIES_MAX = 8  # gaps looked at before a lane is left without work
 _WAITING_PAGES_MAX = 2  # pages of a gap that wait to be learned from
-_SLOW = 0.4  # of the pages that others list: below, a lane keeps less than half
+_SLOW = 0.6  # of the pages that others list: below, a lane keeps less than half
 _PATIENCE_PAGES = (
     3  # a page that takes so many times as long as others does not keep its gap from being split
 )
@@ -161,7 +162,7 @@ class Splitter:
             asked.passed_over = True
 
     def lost(self, gap: int, after: str | None = None) -> None:
-        """Whoever worked the gap is gone: what is not listed of it, or what lies behind `after`, is to be taken again."""
+        """Whoever worked the gap is gone: what is not listed of it, or lies behind `after`, is to be taken again."""
         found = self._gaps[gap]
         if after is not None:
             found.after = after
@@ -237,8 +238,8 @@ class Splitter:
         self._total = self._pages + sum(gap.expected for gap in self._order)
 
     def _ask_what_follows(self) -> None:
-        """Where no gap is worth a split and yet there is more, it may be because all keys seen so far begin alike: then it
-        is worth asking what lies behind all that do.
+        """Where no gap is worth a split and yet there is more, it may be because all keys seen so far begin alike. Then
+        it is worth asking what lies behind all that do.
         """
         gap = self._order[-1]
         if gap.upto is not None or any(_worth(each) >= _SPLIT_PAGES_MIN for each in self._order):
@@ -291,7 +292,7 @@ class Splitter:
         pivots had nothing behind them.
         """
         if gap.misses:
-            return max(0.5**2**gap.misses, min(0.5, 2 / gap.expected))
+            return max(ldexp(1.0, -(1 << gap.misses)), min(0.5, 2 / gap.expected))
         taken = gap.taken_at if gap.taken_at is not None else self._pages
         due = (self._pages - taken) / len(self._order)
         pace = (gap.pages + 1) / (due + 1)
