@@ -130,7 +130,8 @@ def test_contributing_names_the_variables_that_the_tests_read() -> None:
     names = ("conftest.py", "acceptance/test_kills.py", "inventory/test_take.py")
     readers = [ROOT / "tests" / name for name in names]
     read = [VARIABLE.findall(reader.read_text(encoding="utf-8")) for reader in readers]
-    assert set(VARIABLE.findall(TEXTS["CONTRIBUTING.md"])) == set(chain.from_iterable(read))
+    own = set(chain.from_iterable(read)) - set(VARIABLES)
+    assert set(VARIABLE.findall(TEXTS["CONTRIBUTING.md"])) == own
 
 
 @pytest.mark.parametrize("page", sorted(TEXTS))

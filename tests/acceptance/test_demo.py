@@ -102,7 +102,8 @@ def test_the_commands_see_nothing_of_the_user_s_set_up(monkeypatch: pytest.Monke
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "https_proxy", "HTTP_PROXY", "NO_PROXY"):
         monkeypatch.setenv(name, "the user's")
     monkeypatch.setenv("LANG", "C.UTF-8")
-    environment = clean_environment("http://127.0.0.1:1")
+    environment = clean_environment("http://127.0.0.1:1", "/state")
+    assert environment["STOCKTAKE_STATE_FOLDER"] == "/state"
     assert "the user's" not in environment.values()
     assert environment["LANG"] == "C.UTF-8"
 

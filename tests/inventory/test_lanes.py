@@ -125,5 +125,7 @@ def test_a_page_on_its_way_counts_as_far_as_the_range_still_reaches(
     assert pages[1].facts.beyond == "data/000001501"
     assert pages[1].facts.last == keys.kept == "data/000001500"
     assert [page.facts.done for page in pages] == [False, True]
-    for earlier, key in pages[1].facts.samples:
+    first, *others = pages[1].facts.samples
+    assert first == ("", "data/000001000")
+    for earlier, key in others:
         assert int(key[5:]) == int(earlier[5:]) + 1

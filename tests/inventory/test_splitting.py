@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import pytest
 
+from stocktake.inventory.keyspace import common_length
 from stocktake.inventory.listing import SAMPLES_PER_PAGE, OpenRange
 from stocktake.inventory.splitting import PageFacts, Splitter, Take
 from stocktake.model.histogram import Histogram
@@ -117,7 +118,7 @@ def test_progress_grows_to_the_end() -> None:
     action = splitter.next_action()
     assert isinstance(action, Take)
     open_range = OpenRange(action.keys)
-    seen = []
+    seen: list[float] = []
     while not open_range.done:
         splitter.page(action.gap, list_page(keys, open_range))
         splitter.next_action()
@@ -126,3 +127,102 @@ def test_progress_grows_to_the_end() -> None:
     assert splitter.progress == 1.0
     assert all(0 <= share <= 1 for share in seen)
     assert sum(left <= right for left, right in pairwise(seen)) > len(seen) * 0.8
+
+
+def test_nothing_else_is_begun_before_the_first_page_is_there() -> None:
+    splitter = Splitter([KeyRange()], lanes=8)
+    assert splitter.next_action() == Take(1, KeyRange())
+    assert splitter.next_action() is None
+
+
+def test_with_hints_all_lanes_begin_at_once_the_last_range_first() -> None:
+    splitter = Splitter([KeyRange()], lanes=4, hints=[f"{number:02d}" for number in range(64)])
+    taken = [splitter.next_action() for _ in range(4)]
+    assert splitter.next_action() is None
+    ranges = [action.keys for action in taken if isinstance(action, Take)]
+    assert len(ranges) == 4
+    assert ranges[0].upto is None
+    assert sorted(each.after for each in ranges)[0] == ""
+
+
+def test_what_is_resumed_is_taken_at_once_range_by_range() -> None:
+    whole = [KeyRange("a", "b"), KeyRange("c", "d"), KeyRange("x", None)]
+    splitter = Splitter(whole, lanes=8)
+    taken = [splitter.next_action() for _ in whole]
+    assert {action.keys for action in taken if isinstance(action, Take)} == set(whole)
+
+
+def test_a_lost_lane_gives_back_what_is_not_safe_and_no_more() -> None:
+    splitter = Splitter([KeyRange("a", "m")], lanes=2)
+    assert splitter.next_action() == Take(1, KeyRange("a", "m"))
+    splitter.page(1, PageFacts(2, 0, (("b", "c"),), "c", None, done=False))
+    splitter.lost(1, "b")
+    assert splitter.next_action() == Take(1, KeyRange("b", "m"))
+    splitter.lost(1, "m")
+    assert splitter.done
+
+
+def test_an_answer_about_a_gap_that_is_done_is_not_minded() -> None:
+    splitter = Splitter([KeyRange()], lanes=2)
+    splitter.next_action()
+    splitter.page(1, PageFacts(0, 0, (), None, None, done=True))
+    splitter.refused(1, "x")
+    assert splitter.done
+
+
+def test_no_pivot_holds_a_control_character_where_they_are_forbidden() -> None:
+    keys = sorted({f"\x01{n % 7}\x02{chr(1 + n % 30)}{n:06d}" for n in range(60_000)})
+    assert {pivot for pivot in simulate(keys, 8).pivots if not pivot.isprintable()}
+    splitter = Splitter([KeyRange()], lanes=8, control_characters=False)
+    pivots = listed_by(splitter, keys)
+    # What a pivot shares with the keys around it cannot be helped; what is chosen can.
+    for pivot in pivots:
+        before = keys[bisect_right(keys, pivot) - 1]
+        behind = keys[min(bisect_right(keys, pivot), len(keys) - 1)]
+        shared = max(common_length(pivot, before), common_length(pivot, behind))
+        assert pivot[shared:].isprintable()
+
+
+@pytest.mark.parametrize("lanes", [2, 8])
+def test_versions_of_one_key_stay_together_however_many_pages_they_fill(lanes: int) -> None:
+    rows = sorted([f"doc/{n:05d}" for n in range(20_000)] + ["doc/07777"] * 10_000)
+    splitter = Splitter([KeyRange()], lanes=lanes)
+    listed_by(splitter, rows)
+
+
+def listed_by(splitter: Splitter, rows: Sequence[str]) -> list[str]:
+    """List `rows`, of which several may have the same key, and check that each comes once; the pivots."""
+    under_way: dict[int, list[int]] = {}  # the next row, and that behind the last
+    pivots: list[str] = []
+    found: list[tuple[int, int]] = []
+    while not splitter.done:
+        while (action := splitter.next_action()) is not None:
+            if isinstance(action, Take):
+                keys = action.keys
+                end = len(rows) if keys.upto is None else bisect_right(rows, keys.upto)
+                under_way[action.gap] = [bisect_right(rows, keys.after), end]
+                continue
+            gap = under_way[action.gap]
+            pivots.append(action.pivot)
+            if gap[0] and rows[gap[0] - 1] >= action.pivot:
+                splitter.refused(action.gap, action.pivot)
+                continue
+            gap[1] = bisect_right(rows, action.pivot)
+            splitter.granted(action.gap, action.pivot)
+        for number, (start, end) in list(under_way.items()):
+            page = rows[start : start + PAGE]
+            kept = max(min(end - start, len(page)), 0)
+            done = kept < len(page) or start + PAGE >= len(rows)
+            step = max(1, len(page) // SAMPLES_PER_PAGE)
+            samples = tuple((page[at - 1], page[at]) for at in range(step, len(page), step))
+            last = page[kept - 1] if kept else None
+            beyond = page[kept] if kept < len(page) else None
+            splitter.page(number, PageFacts(kept, len(page) - kept, samples, last, beyond, done))
+            found.append((start, start + kept))
+            under_way[number][0] += kept
+            if done:
+                del under_way[number]
+    assert min(found)[0] == 0
+    assert all(left[1] == right[0] for left, right in pairwise(sorted(found)))
+    assert max(end for _, end in found) == len(rows)
+    return pivots

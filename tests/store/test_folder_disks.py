@@ -59,7 +59,7 @@ def test_a_file_where_a_folder_is_needed_is_named(
     root.mkdir()
     (root / "source").write_bytes(b"")
     for ask in (
-        lambda: destination.check_writable(ROOT),
+        lambda: destination.check_writable(f"{ROOT}/data/probe"),
         lambda: destination.put(f"{ROOT}/x", b""),
     ):
         with pytest.raises(
@@ -74,7 +74,7 @@ def test_a_file_where_a_folder_is_needed_is_named(
 def test_a_root_that_is_a_file_is_refused(root: Path, destination: FolderDestination) -> None:
     root.write_bytes(b"precious")
     with pytest.raises(DestinationError):
-        destination.check_writable(ROOT)
+        destination.check_writable(f"{ROOT}/data/probe")
     assert root.read_bytes() == b"precious"
 
 
@@ -97,7 +97,7 @@ def test_without_the_right_to_write_there_is_one_clear_error() -> None:
         folder.joinpath("reports").chmod(0o555)
         destination = FolderDestination(folder / "reports", "reports")
         for ask in (
-            lambda: destination.check_writable(ROOT),
+            lambda: destination.check_writable(f"{ROOT}/data/probe"),
             lambda: destination.put("a/b", b""),
         ):
             with pytest.raises(DestinationError, match="permission denied") as caught:

@@ -128,14 +128,18 @@ def _missing(error: StoreError, keys: OpenRange) -> StoreError:
 def page_facts(rows: pa.RecordBatch, kept: int, *, done: bool) -> PageFacts:
     """What the splitter is told of a page: of its `rows` behind the marker, the first `kept` belong to the range."""
     keys, count = rows.column("key"), rows.num_rows
-    places = sorted(
-        {count * index // SAMPLES_PER_PAGE for index in range(1, SAMPLES_PER_PAGE)} - {0}
+    spread = {count * index // SAMPLES_PER_PAGE for index in range(1, SAMPLES_PER_PAGE)} - {0}
+    places = [0, *sorted(spread)] if count else []
+    before = pa.array([at - 1 if at else None for at in places], pa.int32())
+    neighbours = zip(
+        pc.fill_null(keys.take(before), "").to_pylist(),
+        keys.take(pa.array(places, pa.int32())).to_pylist(),
+        strict=True,
     )
-    neighbours = keys.take(pa.array([at - 1 for at in places] + places, pa.int32())).to_pylist()
     return PageFacts(
         rows=kept,
         discarded=count - kept,
-        samples=tuple(zip(neighbours[: len(places)], neighbours[len(places) :], strict=True)),
+        samples=tuple(neighbours),
         last=keys[kept - 1].as_py() if kept else None,
         beyond=keys[kept].as_py() if kept < count else None,
         done=done,

@@ -21,7 +21,7 @@ from stocktake.inventory.forecast import Marks, Stretch, forecast
 from stocktake.inventory.keyspace import KeySpace, common_length
 from stocktake.model.keys import KEY_BYTES_MAX, KeyRange
 
-# A gap is split if so many pages are expected in it; so a bucket of 3,000 keys costs 3 or 4 requests.
+# A gap is split if so many pages are expected in it; a bucket of 3,000 keys costs 3 to 5 requests.
 _SPLIT_PAGES_MIN = 4.0
 # Requests that splitting may cost, and more for each page listed, before only larger gaps are split.
 _SPENT_BASE = 30.0
@@ -29,6 +29,9 @@ _SPENT_PER_PAGE = 0.025
 _SPENT_STEEPNESS = 4.0
 
 _RESOLUTION = 0.02
+_SMALL_PAGES = (
+    5  # so long, a pivot with nothing behind it is the last: the bucket may be as small as it looks
+)
 _TRIES_MAX = 8  # gaps looked at before a lane is left without work
 _WAITING_PAGES_MAX = 2  # pages of a gap that wait to be learned from
 _SLOW = 0.6  # of the pages that others list: below, a lane keeps less than half
@@ -115,6 +118,7 @@ class Splitter:
         self._pages = 0
         self._page_rows = 1
         self._spent = 0.0
+        self._misses = 0
         self._forecast_at = -1  # pages listed then
         self._total: float | None = None
         pivots = self._pick(hints)
@@ -137,6 +141,8 @@ class Splitter:
             gap.taken_at = self._pages
             return Take(gap.number, KeyRange(gap.after, gap.upto))
         if self._pages == 0 or not self._order:
+            return None
+        if self._misses and self._pages < _SMALL_PAGES:
             return None
         if self._forecast_at < 0 or self._pages - self._forecast_at >= self._stale_after():
             self._forecast()
@@ -162,11 +168,15 @@ class Splitter:
             asked.passed_over = True
 
     def lost(self, gap: int, after: str | None = None) -> None:
-        """Whoever worked the gap is gone: what is not listed of it, or lies behind `after`, is to be taken again."""
+        """Whoever worked the gap is gone: what lies behind `after`, the last key of which every row is safe, is to be
+        taken again. By default that is the last key kept.
+        """
         found = self._gaps[gap]
         if after is not None:
             found.after = after
         found.taken_at = found.pivot = None
+        if found.after == found.upto:
+            self._close(found)
 
     # -- what was found ----------------------------------------------------------------------------
 
@@ -188,8 +198,7 @@ class Splitter:
         if facts.done:
             self._learn(found)
             self._spent += 0.5 - facts.rows / self._page_rows
-            del self._gaps[gap]
-            self._order.remove(found)
+            self._close(found)
 
     @property
     def done(self) -> bool:
@@ -217,6 +226,10 @@ class Splitter:
         self._numbers += 1
         gap = self._gaps[self._numbers] = _Gap(self._numbers, after, upto)
         return gap
+
+    def _close(self, gap: _Gap) -> None:
+        del self._gaps[gap.number]
+        self._order.remove(gap)
 
     def _stale_after(self) -> int:
         """How many pages later a forecast is worth making anew."""
@@ -342,6 +355,7 @@ class Splitter:
         if gap.left is not None:
             if facts.done and facts.rows < self._page_rows * 0.3:
                 gap.left.misses += 1
+                self._misses += 1
             else:
                 gap.left.misses = 0
             gap.left = None
