@@ -104,7 +104,7 @@ ABILITIES: Mapping[Ability, AbilityFact] = {
     ),
     Ability.ANYWHERE: AbilityFact(
         "May start-after be a key that does not exist?", Need.PARALLEL,
-        "the bucket is listed in one go, not in ranges side by side",
+        "a run fails as soon as it has ranges listed side by side",
     ),
     Ability.UNICODE: AbilityFact(
         "May start-after hold any character, also beyond ASCII?", Need.PARALLEL,
@@ -128,7 +128,7 @@ ABILITIES: Mapping[Ability, AbilityFact] = {
     ),
     Ability.KEY_COUNT: AbilityFact(
         "Does KeyCount say how many keys a page holds?", Need.NOBODY,
-        "a page that lost keys on its way to here is not noticed by their number",
+        "a page whose number is wrong is asked for again, and in the end the run fails",
     ),
     Ability.OWNER: AbilityFact(
         "Does it name owners when asked to?", Need.FIELDS,

@@ -60,8 +60,9 @@ class Prices(BaseModel):
         }
 
 
-# https://aws.amazon.com/s3/pricing/: S3 Standard, the first 50 TB a month. HEAD, ACL and tagging are "GET and all other
-# requests"; those for objects of colder classes cost more (STANDARD_IA 0.001, GLACIER_IR 0.01 per 1,000).
+# S3 Standard, the first 50 TB a month, as commonly quoted: AWS changes prices, and the user's own contract may differ,
+# which is what a price table of one's own is for. HEAD, ACL and tagging are "GET and all other requests"; those for
+# objects of colder classes cost more (STANDARD_IA 0.001, GLACIER_IR 0.01 per 1,000).
 AWS = Prices(
     name="AWS us-east-1, S3 Standard, within the region",
     currency="USD",
