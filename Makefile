@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 BENCH  := .venv-bench
+BENCHED := .venv-bench-stocktake
 # The first interpreter that is new enough; PYTHON=... on the command line decides otherwise.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$name && exit; done; echo python3)
@@ -37,22 +38,28 @@ format: $(STAMP)  ## format the code and mend what can be mended by itself
 	$(BIN)/ruff format .
 
 .PHONY: bench
-bench: $(STAMP) $(BENCH)/.installed  ## compare stocktake with its peers: listing, and asking HEAD
+bench: $(BENCHED)/.installed $(BENCH)/.installed  ## compare stocktake with its peers: listing, and asking HEAD
 	$(BENCH)/bin/python -m benchmarks.bench $(ARGS)
 
 .PHONY: bench-scale
-bench-scale: $(STAMP) $(BENCH)/.installed  ## measure 1, 10 and 100 million objects
+bench-scale: $(BENCHED)/.installed $(BENCH)/.installed  ## measure 1, 10 and 100 million objects
 	$(BENCH)/bin/python -m benchmarks.scale $(ARGS)
 
 .PHONY: bench-shapes
-bench-shapes: $(STAMP) $(BENCH)/.installed  ## measure every shape of keys at 200 ms latency
+bench-shapes: $(BENCHED)/.installed $(BENCH)/.installed  ## measure every shape of keys at 200 ms latency
 	$(BENCH)/bin/python -m benchmarks.shapes_bench $(ARGS)
 
 # The peers, in an environment of their own. All at once where that works; else what does not install is left out.
 $(BENCH)/.installed: benchmarks/requirements.txt | $(STAMP)
 	$(UV) venv --quiet --clear --python $(BIN)/python $(BENCH)
-	@$(UV) pip install --quiet --python $(BENCH)/bin/python --requirement $< || sed '/^#/d' $< | while read -r package; do \
-		$(UV) pip install --quiet --python $(BENCH)/bin/python "$$package" || echo "left out: $$package" >&2; done
+	@$(UV) pip install --quiet --compile-bytecode --python $(BENCH)/bin/python --requirement $< || sed '/^#/d' $< | while read -r package; do \
+		$(UV) pip install --quiet --compile-bytecode --python $(BENCH)/bin/python "$$package" || echo "left out: $$package" >&2; done
+	@touch $@
+
+# What is measured, installed as users install it: the versions of the lock, and nothing that only developers need.
+$(BENCHED)/.installed: $(shell find src -name '*.py') requirements.lock pyproject.toml | $(STAMP)
+	$(UV) venv --quiet --clear --python $(BIN)/python $(BENCHED)
+	$(UV) pip install --quiet --compile-bytecode --python $(BENCHED)/bin/python --constraint requirements.lock .
 	@touch $@
 
 .PHONY: docs
@@ -66,7 +73,7 @@ lock: $(STAMP)  ## renew requirements.lock from pyproject.toml
 
 .PHONY: clean
 clean:  ## remove the environment and everything that was generated
-	rm -rf $(VENV) $(BENCH) dist build htmlcov stocktake-demo .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH) $(BENCHED) dist build htmlcov stocktake-demo .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(BIN)/python:

@@ -20,7 +20,8 @@ from benchmarks.replay.answers import Kind
 from benchmarks.replay.journal import Event, read_timeline
 
 ROOT = Path(__file__).parents[1]
-STOCKTAKE = ROOT / ".venv" / "bin" / "stocktake"  # where `make` installs it
+# Where `make` installs it for benchmarks: with what it needs, as users have it, and nothing else.
+STOCKTAKE = ROOT / ".venv-bench-stocktake" / "bin" / "stocktake"
 START_S_MAX = 60
 PAGE_ROWS = 1000
 

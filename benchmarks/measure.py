@@ -57,7 +57,7 @@ def measure(
     with stdout.open("wb") as output, errors.open("wb") as error_output:
         start = time.perf_counter()
         process = subprocess.Popen(
-            command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
+            command, env={**_surroundings(), **environment}, stdin=subprocess.DEVNULL,
             stdout=output, stderr=error_output,
         )  # fmt: skip
         memory = []
@@ -75,6 +75,11 @@ def measure(
         said = errors.read_bytes()[-_ERROR_BYTES_MAX:].decode(errors="replace")
         raise CommandError(f"{command[0]} ended with {process.returncode}: {said}")
     return Usage(waited[2].ru_utime + waited[2].ru_stime, seconds, tuple(memory))
+
+
+def _surroundings() -> dict[str, str]:
+    """This process's environment, without what would have every interpreter compile all its modules anew."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _memory(root: int, seconds: float) -> Memory:

@@ -14,11 +14,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
 
 from stocktake.model.errors import InventoryError
 from stocktake.state import failures, opening
 from stocktake.state.ledger import Ledger
-from stocktake.state.migrations.upgrade import configuration
+from stocktake.state.migrations.upgrade import configuration, upgrade
 from stocktake.state.opening import FILE, open_database
 from stocktake.state.tables import SCHEMA_VERSION, metadata
 from tests.state.ledgers import Clock, begin, python
@@ -81,13 +82,31 @@ print(*sorted({name.partition(".")[0] for name in sys.modules} & {"alembic", "ma
 """
 
 
-def test_alembic_is_loaded_only_where_the_schema_is_not_the_newest(tmp_path: Path) -> None:
+def test_alembic_is_loaded_neither_for_a_new_ledger_nor_for_one_of_the_newest_schema(
+    tmp_path: Path,
+) -> None:
     def loaded() -> str:
         process = python(LOADED, tmp_path)
         return process.communicate()[0].strip()
 
-    assert loaded() == "alembic mako"
     assert loaded() == ""
+    assert loaded() == ""
+
+
+def test_a_new_ledger_is_what_all_migrations_make(tmp_path: Path) -> None:
+    def schema(path: Path) -> set[tuple[str, str]]:
+        with sqlite3.connect(path) as connection:
+            rows = connection.execute("SELECT name, sql FROM sqlite_master").fetchall()
+        connection.close()
+        return {(name, " ".join((sql or "").split())) for name, sql in rows}
+
+    open_database(tmp_path).dispose()
+    migrated = tmp_path / "migrated.sqlite3"
+    engine = create_engine(f"sqlite+pysqlite:///{migrated}")
+    with engine.begin() as connection:
+        upgrade(connection)
+    engine.dispose()
+    assert schema(tmp_path / FILE) == schema(migrated)
 
 
 def test_processes_that_make_the_ledger_at_once_all_get_it(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ in the modules that declare commands; what a command needs, it imports when it r
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Annotated
 
@@ -15,6 +16,9 @@ from stocktake.cli import demonstrate, orphans, plan, probe, read, run, runs
 from stocktake.cli.outcome import failures_told, say
 from stocktake.cli.panels import PanelCommand
 from stocktake.cli.sinks import give_up, print_text
+
+# New objects. Imports make very many that stay, and looking for garbage among them is a tenth of a short command.
+GARBAGE_LOOKED_FOR_AFTER = 50_000
 
 app = typer.Typer(
     name="stocktake",
@@ -58,6 +62,7 @@ def _stocktake(
 
 def main() -> None:
     """Run the command line; never returns."""
+    gc.set_threshold(GARBAGE_LOOKED_FOR_AFTER)
     try:
         app(prog_name="stocktake")
     except OSError as error:

@@ -290,8 +290,9 @@ class Engine:
                 worker.ready = True
             case Listed():
                 self._counters.update(report.spent)
-                self._ranges.listed(report)
-                self._splitter.page(report.index, report.facts)
+                for page in report.pages:
+                    self._ranges.listed(page)
+                    self._splitter.page(page.index, page.facts)
             case Split(index, pivot, granted):
                 self._hear_split(index, pivot, granted=granted)
             case Spooled(index, segment):
@@ -300,7 +301,7 @@ class Engine:
                 self._counters.update(spent)
                 self._ranges.finish(index)
                 worker.lanes -= 1
-            case Looked(_, spent):
+            case Looked(spent):
                 self._counters.update(spent)
                 self._looking -= 1
             case Written(file, spent):

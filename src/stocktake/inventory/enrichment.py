@@ -36,6 +36,7 @@ class Enricher:
         self._transport = transport
         self._fields: tuple[Field, ...] = run.fields
         self._schema = pa.schema([field.arrow for field in run.fields])
+        self._parts = {"is_multipart_uploaded", "parts_count"} & set(self._schema.names)
         self._withheld = tuple(f for f in run.fields if f.withheld and f.source is Source.HEAD)
         self.since_s = transport.now()  # when listing began, in seconds since 1970
         self._tags_proven: bool | None = None
@@ -139,7 +140,8 @@ class Enricher:
         self, columns: dict[str, pa.Array], rows: int, objects: pa.Array
     ) -> pa.RecordBatch:
         columns["bucket"] = pa.repeat(pa.scalar(self._run.bucket, TEXT), rows)
-        _add_parts(columns, objects, counted="parts_count" in self._schema.names)
+        if self._parts:
+            _add_parts(columns, objects, counted="parts_count" in self._parts)
         if "bucket_key_status" in columns:
             # Genuine reports print DISABLED on delete markers, where all other such columns are empty.
             columns["bucket_key_status"] = pc.if_else(
@@ -156,12 +158,7 @@ class Enricher:
 
 def _add_parts(columns: dict[str, pa.Array], objects: pa.Array, *, counted: bool) -> None:
     """Whether each object was uploaded in parts and, where that is wanted, in how many: its ETag tells."""
-    e_tags = columns["e_tag"]
-    lengths = pc.binary_length(e_tags)
-    if (pc.max(lengths).as_py() or 0) > _MD5_LENGTH:
-        multipart = pc.match_substring_regex(e_tags, _MULTIPART_ETAG)
-    else:
-        multipart = pc.greater(lengths, _MD5_LENGTH)  # none of them; null where there is no ETag
+    multipart = _uploaded_in_parts(columns["e_tag"])
     unknown = pa.scalar(None, pa.bool_())
     columns["is_multipart_uploaded"] = pc.if_else(objects, multipart, unknown)
     if counted:
@@ -169,6 +166,17 @@ def _add_parts(columns: dict[str, pa.Array], objects: pa.Array, *, counted: bool
         columns["parts_count"] = pc.cast(
             pc.if_else(multipart, parts, pa.scalar(None, TEXT)), pa.int64()
         )
+
+
+def _uploaded_in_parts(e_tags: pa.StringArray) -> pa.BooleanArray:
+    """Whether each ETag is that of an upload in parts; null where there is none. Only those that are longer than an MD5
+    are looked at, for most are not.
+    """
+    longer = pc.greater(pc.binary_length(e_tags), _MD5_LENGTH)
+    if not longer.true_count:
+        return longer
+    found = pc.match_substring_regex(e_tags.filter(longer), _MULTIPART_ETAG)
+    return pc.replace_with_mask(longer, pc.fill_null(longer, False), found)  # noqa: FBT003
 
 
 def _subject(columns: dict[str, pa.Array], objects: pa.Array) -> pa.RecordBatch:

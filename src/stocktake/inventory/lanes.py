@@ -47,14 +47,16 @@ class Lanes:
         """Let `lane` run until it waits for the first time."""
         self._go_on(lane)
 
-    def turn(self, wait_s_max: float) -> None:
-        """Let the network move, then each lane whose answers have come.
+    def turn(self, wait_s_max: float) -> bool:
+        """Let the network move, then each lane whose answers have come; whether any had.
 
         Raises:
             StoppedError: the transport was stopped.
             InventoryError: whatever a lane raised.
         """
-        for exchange in self._transport.turn(LOOK_AGAIN_S if self._paused else wait_s_max):
+        wait_s = min(LOOK_AGAIN_S, wait_s_max) if self._paused else wait_s_max
+        answered = self._transport.turn(wait_s)
+        for exchange in answered:
             if (lane := self._waiting.pop(exchange, None)) is not None:
                 self._go_on(lane)
         paused, self._paused = self._paused, []
@@ -63,6 +65,7 @@ class Lanes:
                 self._go_on(lane)
             else:
                 self._paused.append((pause, lane))
+        return bool(answered)
 
     def close(self) -> None:
         """End all lanes where they stand, so that what they hold is given back."""

@@ -130,16 +130,10 @@ def page_facts(rows: pa.RecordBatch, kept: int, *, done: bool) -> PageFacts:
     keys, count = rows.column("key"), rows.num_rows
     spread = {count * index // SAMPLES_PER_PAGE for index in range(1, SAMPLES_PER_PAGE)} - {0}
     places = [0, *sorted(spread)] if count else []
-    before = pa.array([at - 1 if at else None for at in places], pa.int32())
-    neighbours = zip(
-        pc.fill_null(keys.take(before), "").to_pylist(),
-        keys.take(pa.array(places, pa.int32())).to_pylist(),
-        strict=True,
-    )
     return PageFacts(
         rows=kept,
         discarded=count - kept,
-        samples=tuple(neighbours),
+        samples=tuple((keys[at - 1].as_py() if at else "", keys[at].as_py()) for at in places),
         last=keys[kept - 1].as_py() if kept else None,
         beyond=keys[kept].as_py() if kept < count else None,
         done=done,

@@ -70,10 +70,9 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """From a worker: one page of a range, and what the process spent since it last spoke. `first` is the first key kept
-    of it, `object_bytes` the size of what was kept; `requests` are those it took; `ended`: the store said that no key
-    follows it.
+class PageReport:
+    """One page of a range. `first` is the first key kept of it, `object_bytes` the size of what was kept; `requests`
+    are those it took; `ended`: the store said that no key follows it.
     """
 
     index: int
@@ -82,6 +81,13 @@ class Listed:
     object_bytes: int
     requests: int
     ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """From a worker: pages in the order in which they came, and what the process spent since it last spoke."""
+
+    pages: tuple[PageReport, ...]
     spent: Counters
 
 
@@ -112,9 +118,8 @@ class RangeDone:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """From a worker: the second look found no contradiction in so many spots."""
+    """From a worker: the second look found no contradiction."""
 
-    spots: int
     spent: Counters
 
 

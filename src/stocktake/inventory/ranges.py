@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from stocktake.inventory.messages import Listed
+from stocktake.inventory.messages import PageReport
 from stocktake.inventory.processes import WorkerProcess
 from stocktake.inventory.second_look import Spot
 from stocktake.model.histogram import Histogram
@@ -70,18 +70,18 @@ class Ranges:
         self._ranges[index] = _Range(keys.after, keys.upto, worker)
         self._under_way += 1
 
-    def listed(self, report: Listed) -> None:
+    def listed(self, page: PageReport) -> None:
         """A page of it came."""
-        each, facts = self._ranges[report.index], report.facts
+        each, facts = self._ranges[page.index], page.facts
         self.pages += 1
         each.pages += 1
-        each.requests += report.requests
-        each.ended = each.ended or report.ended
+        each.requests += page.requests
+        each.ended = each.ended or page.ended
         each.rows += facts.rows
         self.rows += facts.rows
-        self.object_bytes += report.object_bytes
+        self.object_bytes += page.object_bytes
         if facts.last is not None:
-            each.first_key = report.first if each.first_key is None else each.first_key
+            each.first_key = page.first if each.first_key is None else each.first_key
             each.last_key = facts.last
             self.last_key = max(self.last_key, facts.last)
             self.histogram.add(facts.last, facts.rows)

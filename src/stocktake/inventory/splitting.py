@@ -34,6 +34,8 @@ _SMALL_PAGES = (
 )
 _TRIES_MAX = 8  # gaps looked at before a lane is left without work
 _WAITING_PAGES_MAX = 2  # pages of a gap that wait to be learned from
+_LEARNT_PAGES = 256  # all of them are learned from; of so many more every second one, and so on
+_RARITY_MAX = 8
 _SLOW = 0.6  # of the pages that others list: below, a lane keeps less than half
 _PATIENCE_PAGES = (
     3  # a page that takes so many times as long as others does not keep its gap from being split
@@ -116,6 +118,7 @@ class Splitter:
         self._order: list[_Gap] = []
         self._numbers = 0
         self._pages = 0
+        self._waited = 0  # pages that waited to be learned from
         self._page_rows = 1
         self._spent = 0.0
         self._misses = 0
@@ -372,16 +375,22 @@ class Splitter:
         gap.sampled = facts.last
 
     def _learn(self, gap: _Gap) -> None:
+        # The more pages there were, the less one more of a gap that is known says of how keys are made.
+        rarity = min(1 + self._pages // _LEARNT_PAGES, _RARITY_MAX)
         for facts in gap.waiting:
-            before = gap.sampled
-            for left, right in facts.samples:
-                if before and before < right:
-                    self._space.learn(before, right)
-                if left and left < right:
-                    self._space.learn_neighbours(left, right)
-                before = right
+            self._waited += 1
+            if gap.pages <= _WAITING_PAGES_MAX or self._waited % rarity == 0:
+                self._learn_keys(facts, gap.sampled)
             self._mark(gap, facts)
         gap.waiting.clear()
+
+    def _learn_keys(self, facts: PageFacts, before: str) -> None:
+        for left, right in facts.samples:
+            if before and before < right:
+                self._space.learn(before, right)
+            if left and left < right:
+                self._space.learn_neighbours(left, right)
+            before = right
 
 
 def _worth(gap: _Gap) -> float:

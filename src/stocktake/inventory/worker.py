@@ -9,17 +9,19 @@ destination (the writer).
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import replace
 from multiprocessing.connection import Connection as Pipe
 from random import Random
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from stocktake.inventory.calls import call_plan
@@ -33,6 +35,7 @@ from stocktake.inventory.messages import (
     Listed,
     LookAgain,
     Looked,
+    PageReport,
     RangeDone,
     Ready,
     Report,
@@ -47,7 +50,7 @@ from stocktake.inventory.messages import (
 )
 from stocktake.inventory.ordering import VersionOrder
 from stocktake.inventory.sealing import seal
-from stocktake.inventory.second_look import Memory, look_again
+from stocktake.inventory.second_look import Memory, Spot, look_again
 from stocktake.inventory.spool import Spool
 from stocktake.model.errors import InventoryError, StoppedError
 from stocktake.model.fields import report_schema
@@ -62,6 +65,10 @@ FILES_WAITING_MAX = 2
 # How soon a task is noticed while all lanes wait for the network.
 TASKS_NOTICED_S = 0.01
 SPOTS_REMEMBERED_MAX = 16
+# Each step on the way from a page to its segment costs about as much for a few thousand rows as for one.
+ROWS_TOGETHER = 8_000
+# Pages are told together while more keep coming: the parent needs to know soon, not at once.
+TELL_EVERY_S = 0.05
 
 
 class Worker:
@@ -128,8 +135,13 @@ class Worker:
             while not self._stopping.is_set():
                 while (task := self._next_task(wait=not len(lanes))) is not None:
                     listing.take(task)
-                if len(lanes):
+                if lanes.turn(0.0):
+                    listing.tell_if_due()
+                elif len(lanes):
+                    listing.tell()  # while all wait for the network, there is time to speak
                     lanes.turn(TASKS_NOTICED_S)
+                else:
+                    listing.tell()
 
     def _next_task(self, *, wait: bool) -> Task | None:
         try:
@@ -194,6 +206,13 @@ class _Listing:
         self._schema = report_schema(self._run.fields)
         self._memory = Memory(SPOTS_REMEMBERED_MAX, Random())  # noqa: S311 - no secret hangs on it
         self._ranges: dict[int, OpenRange] = {}
+        self._looks = 0  # under way
+        # Of pages that only report what listing told, so many rows are worked on together; a page where objects are
+        # asked about one by one.
+        plan = self._plan
+        self._rows_together = 1 if plan.head or plan.acl or plan.tagging else ROWS_TOGETHER
+        self._untold: list[PageReport] = []
+        self._told_at = 0.0
 
     def take(self, task: Task) -> None:
         """Begin with a task that has to do with the source."""
@@ -202,11 +221,12 @@ class _Listing:
                 self._ranges[index] = OpenRange(keys)
                 self._lanes.start(self._list(index, self._ranges[index]))
             case SplitRange(index, pivot):
+                self.tell()
                 open_range = self._ranges.get(index)
                 granted = open_range is not None and open_range.split(pivot)
                 self._worker.say(Split(index, pivot, granted))
             case LookAgain():
-                self._lanes.start(self._look_again(task))
+                self._look_again(task)
             case _:
                 raise ValueError(f"not a task for a lane: {task}")
 
@@ -223,50 +243,89 @@ class _Listing:
             clock=self._transport.now,
             keep=lambda segment: self._keep(index, segment),
         ) as spool:
-            after = keys.after
-            async for page in list_range(self._run, self._plan, keys, self._transport):
-                self._memory.add(after, page, keys.upto)
-                self._tell(index, page)
-                after = keys.kept
-                if page.rows.num_rows:
-                    for rows in [page.rows] if order is None else order.add(page.rows):
-                        for part in spool.parts(rows):
-                            spool.add(await self._enricher.enrich(part, found))
+            async for rows in self._gathered(index, keys):
+                for ordered in [rows] if order is None else order.add(rows):
+                    for part in spool.parts(ordered):
+                        spool.add(await self._enricher.enrich(part, found))
                 await self._worker.room()
             for rows in order.finish() if order is not None else ():
                 for part in spool.parts(rows):
                     spool.add(await self._enricher.enrich(part, found))
             spool.finish(keys.upto)
         del self._ranges[index]
+        self.tell()
         self._worker.finish(RangeDone(index, self._spent.since()))
 
+    async def _gathered(self, index: int, keys: OpenRange) -> AsyncIterator[pa.RecordBatch]:
+        """The rows of the range, those of several pages together; each page is told, and may be looked at again."""
+        after = keys.after
+        held: list[pa.RecordBatch] = []
+        async for page in list_range(self._run, self._plan, keys, self._transport):
+            self._memory.add(after, page, keys.upto)
+            self._note(index, page)
+            after = keys.kept
+            if page.rows.num_rows:
+                held.append(page.rows)
+            if sum(rows.num_rows for rows in held) >= self._rows_together:
+                yield pa.concat_batches(held)
+                held = []
+        if held:
+            yield pa.concat_batches(held)
+
     def _keep(self, index: int, segment: Segment) -> None:
+        self.tell()
         silent = self._enricher.silent if segment.rows else None
         self._worker.keep(Spooled(index, replace(segment, silent=silent)))
 
-    def _tell(self, index: int, page: ListedPage) -> None:
+    def _note(self, index: int, page: ListedPage) -> None:
+        """Remember to tell of a page."""
         rows = page.rows
-        self._worker.say(
-            Listed(
+        self._untold.append(
+            PageReport(
                 index=index,
                 facts=page.facts,
                 first=rows.column("key")[0].as_py() if rows.num_rows else None,
                 object_bytes=pc.sum(rows.column("size"), min_count=0).as_py(),
                 requests=page.requests,
                 ended=page.ended,
-                spent=self._spent.since(),
             )
         )
 
-    async def _look_again(self, task: LookAgain) -> None:
+    def tell(self) -> None:
+        """Tell of all pages that were not told yet, before anything else is told of their ranges."""
+        if self._untold:
+            self._worker.say(Listed(tuple(self._untold), self._spent.since()))
+            self._untold.clear()
+
+    def tell_if_due(self) -> None:
+        """Tell of pages now and then, however busy the network is."""
+        now = self._transport.now()
+        if now - self._told_at >= TELL_EVERY_S:
+            self._told_at = now
+            self.tell()
+
+    def _look_again(self, task: LookAgain) -> None:
+        """List all spots again side by side, for no lane has anything else to do."""
         spots = [*task.spots, *self._memory.spots(task.own_max)]
+        self._looks = len(spots)
         for spot in spots:
-            await look_again(self._run, spot, self._transport, since_s=self._enricher.since_s)
-        self._worker.say(Looked(len(spots), self._spent.since()))
+            self._lanes.start(self._look_at(spot))
+        if not spots:
+            self._say_looked()
+
+    async def _look_at(self, spot: Spot) -> None:
+        await look_again(self._run, spot, self._transport, since_s=self._enricher.since_s)
+        self._looks -= 1
+        if not self._looks:
+            self._say_looked()
+
+    def _say_looked(self) -> None:
+        self._worker.say(Looked(self._spent.since()))
 
 
 def main(tasks_fd: int, reports_fd: int) -> None:
     """Serve one run over two pipes; end when the tasks end."""
+    gc.freeze()  # what is imported stays
     tasks, reports = Pipe(tasks_fd, writable=False), Pipe(reports_fd, readable=False)
     lock = threading.Lock()
 

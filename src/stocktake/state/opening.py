@@ -6,11 +6,22 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    inspect,
+    select,
+)
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from stocktake.state.failures import BUSY_TIMEOUT_S, ledger_error, telling
-from stocktake.state.tables import SCHEMA_VERSION
+from stocktake.state.tables import SCHEMA_VERSION, metadata
 
 FILE = "ledger.sqlite3"
 WRITES = "stocktake_writes"  # the execution option of connections that write
@@ -19,6 +30,13 @@ _PRAGMAS = (
     "PRAGMA journal_mode = WAL",  # who reads does not wait for who writes
     "PRAGMA synchronous = FULL",  # what is committed survives a power cut
     "PRAGMA foreign_keys = ON",
+)
+
+# Where Alembic looks for the newest migration that a database has seen.
+_REVISIONS = Table(
+    "alembic_version",
+    MetaData(naming_convention={"pk": "%(table_name)s_pkc"}),
+    Column("version_num", String(32), primary_key=True),
 )
 
 
@@ -73,17 +91,20 @@ def _bring_up_to_date(engine: Engine, path: Path) -> None:
             f"a newer stocktake made it (found schema {found}, this one knows up to {SCHEMA_VERSION})",
             "use that one, or name another folder with STOCKTAKE_STATE_FOLDER",
         )
-    # Alembic is as large as SQLAlchemy itself, and is needed once in the life of a ledger's schema.
-    from stocktake.state.migrations.upgrade import upgrade  # noqa: PLC0415
-
     with engine.execution_options(**{WRITES: True}).begin() as connection:
-        upgrade(
-            connection
-        )  # another process may have done so meanwhile; then there is nothing to do
+        found = _version(connection)  # another process may have been faster
+        if found is None:
+            metadata.create_all(connection)
+            _REVISIONS.create(connection)
+            connection.execute(_REVISIONS.insert().values(version_num=SCHEMA_VERSION))
+        elif found != SCHEMA_VERSION:
+            # Alembic is as large as SQLAlchemy itself, and a ledger that is new needs no migration.
+            from stocktake.state.migrations.upgrade import upgrade  # noqa: PLC0415
+
+            upgrade(connection)
 
 
 def _version(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
+    if not inspect(connection).has_table(_REVISIONS.name):
         return None
-    version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    return version
+    return connection.scalar(select(_REVISIONS.c.version_num))

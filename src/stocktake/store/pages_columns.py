@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias, cast
 from urllib.parse import unquote_plus, unquote_to_bytes
 
@@ -52,6 +53,8 @@ Texts: TypeAlias = Mapping[str, pa.StringArray]
 # No UTF-8 holds this byte, so it parts keys whatever they hold, and one that turns up by decoding is an error.
 _PARTING = b"\xff"
 
+_CONSTANTS_MAX = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -79,7 +82,7 @@ def listed_batch(texts: Texts, *, versions: bool, url_encoded: bool) -> pa.Recor
     markers = _markers(texts, rows) if versions else None
     columns = {
         "key": _keys(_text(texts, "Key", rows), url_encoded=url_encoded),
-        "version_id": _versions(texts, rows) if versions else pa.nulls(rows, TEXT),
+        "version_id": _versions(texts, rows) if versions else nulls(rows),
         "is_latest": _flag(texts, "IsLatest", rows) if versions else _repeated(True, rows),  # noqa: FBT003
         "is_delete_marker": _repeated(False, rows) if markers is None else markers,  # noqa: FBT003
         "size": _number(texts, "Size", rows),
@@ -182,7 +185,7 @@ def _undecodable(keys: Sequence[bytes]) -> ServerError:
 
 
 def _text(texts: Texts, path: str, rows: int) -> pa.StringArray:
-    return texts[path] if path in texts else pa.nulls(rows, TEXT)
+    return texts[path] if path in texts else nulls(rows)
 
 
 def _versions(texts: Texts, rows: int) -> pa.StringArray:
@@ -198,8 +201,24 @@ def _markers(texts: Texts, rows: int) -> pa.BooleanArray:
     return cast("pa.BooleanArray", pc.equal(_text(texts, RECORD, rows), "DeleteMarker"))
 
 
+# What whole columns of many pages have in common is made once.
+
+
+@lru_cache(maxsize=_CONSTANTS_MAX)
 def _repeated(value: bool, rows: int) -> pa.BooleanArray:  # noqa: FBT001
     return cast("pa.BooleanArray", pa.repeat(pa.scalar(value, FLAG), rows))
+
+
+@lru_cache(maxsize=_CONSTANTS_MAX)
+def repeated_text(text: str, rows: int) -> pa.StringArray:
+    """So many rows of one text."""
+    return pa.repeat(pa.scalar(text, TEXT), rows)
+
+
+@lru_cache(maxsize=_CONSTANTS_MAX)
+def nulls(rows: int) -> pa.StringArray:
+    """So many rows without a text."""
+    return pa.nulls(rows, TEXT)
 
 
 def _number(texts: Texts, path: str, rows: int) -> pa.Array:
@@ -226,7 +245,7 @@ def _moments(texts: Texts, rows: int) -> pa.Array:
 def _restore_status(texts: Texts, rows: int) -> pa.StringArray:
     """`{"IsRestoreInProgress":true|false[,"RestoreExpiryDate":"...Z"]}` where the store says anything."""
     if "RestoreStatus/IsRestoreInProgress" not in texts:
-        return pa.nulls(rows, TEXT)
+        return nulls(rows)
     begun = pc.if_else(_flag(texts, "RestoreStatus/IsRestoreInProgress", rows), "true", "false")
     expiry = _text(texts, "RestoreStatus/RestoreExpiryDate", rows).to_pylist()
     moments = pa.array([None if text is None else iso_moment(text) for text in expiry], MOMENT)

@@ -22,6 +22,7 @@ from stocktake.store.pages_columns import (
     Page,
     Texts,
     listed_batch,
+    repeated_text,
     text_buffer,
 )
 from stocktake.store.pages_cutting import Cut, cut_records
@@ -113,7 +114,9 @@ def _texts(cut: Cut) -> Texts:
             gaps = _empty(column)
         if name in TEXT_PATHS:
             texts[name] = pc.if_else(gaps, None, column) if gaps.true_count else column
-    fixed = {name: pa.repeat(text, rows) for name, text in cut.fixed if text and name in TEXT_PATHS}
+    fixed = {
+        name: repeated_text(text, rows) for name, text in cut.fixed if text and name in TEXT_PATHS
+    }
     return texts | fixed
 
 
