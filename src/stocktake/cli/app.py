@@ -6,6 +6,7 @@ in the modules that declare commands; what a command needs, it imports when it r
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 from typing import Annotated
@@ -18,7 +19,7 @@ from stocktake.cli.panels import PanelCommand
 from stocktake.cli.sinks import give_up, print_text
 
 # New objects. Imports make very many that stay, and looking for garbage among them is a tenth of a short command.
-GARBAGE_LOOKED_FOR_AFTER = 50_000
+GARBAGE_LOOKED_FOR_AFTER = 250_000
 
 app = typer.Typer(
     name="stocktake",
@@ -63,6 +64,7 @@ def _stocktake(
 def main() -> None:
     """Run the command line; never returns."""
     gc.set_threshold(GARBAGE_LOOKED_FOR_AFTER)
+    atexit.register(gc.freeze)  # what there is at the end goes with the process
     try:
         app(prog_name="stocktake")
     except OSError as error:
