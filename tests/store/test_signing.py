@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from unittest.mock import patch
 
@@ -11,7 +12,7 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stocktake.store.signing import Credentials, encode_path, encode_query, sign
+from stocktake.store.signing import Credentials, Signer, encode_path, encode_query
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 EXAMPLE = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
@@ -21,6 +22,23 @@ EXAMPLE_NOW = datetime(2013, 5, 24, tzinfo=UTC).timestamp()
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50)
 # What botocore itself signs without harm: printable, no line ends.
 VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20).map(str.strip)
+
+
+def sign(
+    method: str,
+    host: str,
+    raw_path: str,
+    query: str,
+    *,
+    headers: Sequence[tuple[str, str]],
+    credentials: Credentials | None,
+    region: str,
+    now: float,
+) -> list[str]:
+    """The header lines of a request, the one with the signature first."""
+    signer = Signer(method, host, headers, credentials=credentials, region=region, second=int(now))
+    signed = f"{signer.authorization}{signer.signature(raw_path, query)}"
+    return [signed, *signer.lines] if signed else [*signer.lines]
 
 
 def _signature(lines: list[str]) -> str:
@@ -153,3 +171,18 @@ def test_a_path_holds_only_what_a_url_may_hold(key: str) -> None:
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/-_.~%"
     )
     assert encoded.count("/") == key.count("/")
+
+
+@given(st.lists(st.tuples(KEYS, st.dictionaries(KEYS, KEYS, max_size=2)), max_size=5))
+def test_what_a_signer_has_signed_leaves_no_trace_on_what_it_signs_next(
+    requests: list[tuple[str, dict[str, str]]],
+) -> None:
+    def signer() -> Signer:
+        return Signer(
+            "HEAD", "h", (("x-a", "b"),), credentials=EXAMPLE, region="us-east-1", second=0
+        )
+
+    kept = signer()
+    for key, query in requests:
+        path, signed = encode_path(key), encode_query(query.items())[0]
+        assert kept.signature(path, signed) == signer().signature(path, signed)

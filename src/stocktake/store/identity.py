@@ -16,7 +16,8 @@ from stocktake.model.errors import CredentialsError, ExpiredTokenError, StoreErr
 from stocktake.model.runs import Counters
 from stocktake.store.connection import BucketUrl, Connection
 from stocktake.store.failures import ErrorDocument
-from stocktake.store.signing import Credentials
+from stocktake.store.requests import Request
+from stocktake.store.signing import Credentials, Signer
 
 CREDENTIALS_AGE_S_MAX = 1.0  # asking botocore takes a few microseconds: too much for each HEAD
 RENEWAL_INTERVAL_S = 1.0  # renewing may start a program or ask a server
@@ -44,6 +45,17 @@ class Route:
     proxy: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Seal:
+    """What the requests of one kind have in common that are sent within one second: their way, how they are
+    signed, and which credentials these are.
+    """
+
+    route: Route
+    signer: Signer
+    generation: int
+
+
 class Identity:
     """The credentials, the clock and the routes of one transport.
 
@@ -63,7 +75,9 @@ class Identity:
         self._clock = clock
         self._monotonic = monotonic
         self._routes: dict[str, Route] = {}
+        self._seals: dict[tuple[str, str, tuple[tuple[str, str], ...]], Seal] = {}
         self._offset_s = 0.0
+        self._second = 0
         self._renewed_at = float("-inf")
         self.credentials: Credentials | None = connection.credentials()
         self._fetched_at = monotonic()
@@ -84,8 +98,29 @@ class Identity:
             )
         return route
 
+    def seal(self, request: Request) -> Seal:
+        """How `request` goes out, as of the last `keep_fresh`."""
+        kind = (request.method, request.bucket, request.headers)
+        if (seal := self._seals.get(kind)) is None:
+            route = self.route(request.bucket)
+            signer = Signer(
+                request.method,
+                route.url.host,
+                request.headers,
+                credentials=self.credentials,
+                region=route.region,
+                second=self._second,
+            )
+            seal = self._seals[kind] = Seal(route, signer, self.generation)
+        return seal
+
     def keep_fresh(self) -> None:
-        """Take over what botocore has refreshed by itself, looking once a second at most."""
+        """Keep the moment that requests are signed for, and take over what botocore has refreshed by itself, looking
+        once a second at most.
+        """
+        if (second := int(self.now())) != self._second:
+            self._second = second
+            self._seals.clear()
         if self._monotonic() - self._fetched_at < CREDENTIALS_AGE_S_MAX:
             return
         try:
@@ -99,6 +134,7 @@ class Identity:
         if credentials != self.credentials:
             self.credentials = credentials
             self.generation += 1
+            self._seals.clear()
             self._counters["renewals"] += 1
 
     def corrects(
@@ -145,7 +181,7 @@ class Identity:
             return False
         offset = store_time - self._clock()
         changed = abs(offset - self._offset_s) >= SKEW_S_MIN
-        self._offset_s = offset
+        self._offset_s = offset  # and with the next turn's moment, other seals
         return changed
 
     def _adopt_region(self, said: ErrorDocument, headers: bytes, bucket: str, route: Route) -> bool:
@@ -159,4 +195,5 @@ class Identity:
             return False
         self._connection.adopt_region(bucket, region)
         del self._routes[bucket]
+        self._seals.clear()
         return True

@@ -40,10 +40,10 @@ from stocktake.model.errors import (
 from stocktake.model.runs import Call, Counters, Limits
 from stocktake.store.connection import USER_AGENT, Connection
 from stocktake.store.failures import failure, from_curl, read_error
-from stocktake.store.identity import Identity, Route
+from stocktake.store.identity import Identity, Seal
 from stocktake.store.pacing import Pace
 from stocktake.store.requests import Answer, Request
-from stocktake.store.signing import encode_path, encode_query, sign
+from stocktake.store.signing import encode_path, encode_query
 from stocktake.store.wire import Wire, WireOptions
 
 STOP_NOTICED_S_MAX = 0.2  # the longest wait for the network before looking whether to stop
@@ -92,9 +92,8 @@ class _Asked:
     def __init__(self, exchange: Exchange, index: int, request: Request) -> None:
         self.exchange, self.index, self.request = exchange, index, request
         self.tries = self.corrections = 0
-        self.generation = -1
         self.sent_at = 0.0
-        self.route: Route | None = None
+        self.seal: Seal | None = None
 
     def __lt__(self, other: _Asked) -> bool:
         return self.index < other.index
@@ -222,27 +221,19 @@ class Transport(AbstractContextManager["Transport"]):
             room -= 1
 
     def _send(self, asked: _Asked, now: float) -> None:
-        request, identity = asked.request, self._identity
+        request = asked.request
         asked.sent_at = now
         self.pace.sent()
-        asked.route = route = identity.route(request.bucket)
-        asked.generation = identity.generation
-        url = route.url
+        asked.seal = seal = self._identity.seal(request)
+        url, signer = seal.route.url, seal.signer
         path = f"{url.path}/{encode_path(request.key)}" if request.key else url.path or "/"
         signed_query, sent_query = encode_query(request.query) if request.query else ("", "")
-        lines = sign(
-            request.method,
-            url.host,
-            path,
-            signed_query,
-            headers=request.headers,
-            credentials=identity.credentials,
-            region=route.region,
-            now=identity.now(),
-        )
+        lines = list(signer.lines)
+        if signer.authorization:
+            lines.append(f"{signer.authorization}{signer.signature(path, signed_query)}")
         wire = self._idle.pop() if self._idle else Wire(self._options)
         target = f"{url.origin}{path}?{sent_query}" if sent_query else f"{url.origin}{path}"
-        wire.load(request.method, target, lines, request.body_bytes_max, route.proxy)
+        wire.load(request.method, target, lines, request.body_bytes_max, seal.route.proxy)
         self._in_flight[wire.easy] = (wire, asked)
         self._multi.add_handle(wire.easy)
         self._counters[_COUNTS[request.call]] += 1
@@ -315,14 +306,14 @@ class Transport(AbstractContextManager["Transport"]):
         """What to make of a status that is no success: an answer, or None where it is asked again."""
         said = read_error(answer.body)
         error = failure(answer.status, answer.body, answer.headers, _what(asked.request))
-        assert asked.route is not None
+        assert asked.seal is not None
         if asked.corrections < CORRECTIONS_MAX and self._identity.corrects(
             error,
             said,
             answer.headers,
             bucket=asked.request.bucket,
-            generation=asked.generation,
-            route=asked.route,
+            generation=asked.seal.generation,
+            route=asked.seal.route,
         ):
             asked.corrections += 1
             asked.tries -= 1
@@ -342,9 +333,9 @@ class Transport(AbstractContextManager["Transport"]):
     def _broken(self, asked: _Asked, status: int, code: int, text: str) -> Answer | None:
         """What to make of a request to which no whole answer arrived."""
         what = _what(asked.request)
-        assert asked.route is not None
+        assert asked.seal is not None
         error = (
-            from_curl(code, text, what, asked.route.url.host)
+            from_curl(code, text, what, asked.seal.route.url.host)
             if code
             else ServerError(f"{what}: the answer broke off in its headers", status=status)
         )
