@@ -81,7 +81,7 @@ def test_the_rate_is_never_exceeded_beyond_its_burst(rate: float, steps: list[fl
     for step in steps:
         now += step
         for _ in range(pace.room(0, now)):
-            pace.sent()
+            pace.sent(1)
             sent += 1
         assert sent <= now * rate + max(1.0, rate / 10) + 1e-6
     waiting = pace.wait_s()

@@ -117,7 +117,7 @@ def test_what_is_sent_names_us_and_nothing_unasked() -> None:
         link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
     with listener(serve) as port, open_transport(f"http://127.0.0.1:{port}") as transport:
-        transport.exchange([replace(get("b", "k"), headers=(("Range", "bytes=0-0"),))])
+        transport.exchange([get("b", "k")._replace(headers=(("Range", "bytes=0-0"),))])
     lines = received[0].decode().split("\r\n")
     assert lines[0] == "GET /b/k HTTP/1.1"
     assert set(lines[1:]) == {

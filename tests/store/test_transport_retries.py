@@ -352,7 +352,7 @@ def test_more_than_a_thousand_open_files_are_no_hindrance(store: FaultServer) ->
 def test_every_kind_of_call_is_counted_by_its_name(store: FaultServer) -> None:
     counters = Counters()
     with open_transport(store.endpoint_url, counters) as transport:
-        transport.exchange([replace(head("b", "key-1"), call=call) for call in Call])
+        transport.exchange([head("b", "key-1")._replace(call=call) for call in Call])
     assert counters == {f"requests.{call}": 1 for call in Call}
 
 

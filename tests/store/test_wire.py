@@ -13,7 +13,7 @@ from urllib.parse import unquote_plus
 import pytest
 
 from stocktake.model.errors import CertificateError, UnreachableError
-from stocktake.model.runs import Call, Counters, Limits
+from stocktake.model.runs import Counters, Limits
 from stocktake.model.store import Addressing, Store
 from stocktake.store.connection import Connection
 from stocktake.store.requests import Answer
@@ -265,7 +265,7 @@ def test_ceph_tells_who_asks(
         store = Store(ceph_server.endpoint_url, sign_requests=signed)
         limits = Limits(tries_max=1)
         with Transport(Connection.open(store), limits, Counters()) as transport:
-            [answer] = transport.exchange([replace(listing(hostile), call=Call.LIST)])
+            [answer] = transport.exchange([listing(hostile)])
         code = re.search(rb"<Code>(.*?)</Code>", answer.body)
         return answer.status, code[1] if code else b""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeAlias
 
-from stocktake.store.transport import Exchange, Transport
+from stocktake.store.errands import Exchange
+from stocktake.store.transport import Transport
 
 Lane: TypeAlias = Coroutine["Exchange | Pause", None, None]
 

@@ -58,16 +58,16 @@ class Pace:
         return max(1, int(self._allowed))
 
     def room(self, in_flight: int, now: float) -> int:
-        """How many requests may be sent at `now`; each that is must be told by `sent`."""
+        """How many requests may be sent at `now`; those that are must be told by `sent`."""
         room = self.allowed - in_flight
         if self._rate is None or room <= 0:
             return room
         self._count_tokens(now)
         return min(room, int(self._tokens))
 
-    def sent(self) -> None:
-        """One request was sent."""
-        self._tokens -= 1.0
+    def sent(self, count: int) -> None:
+        """So many requests were sent."""
+        self._tokens -= count
 
     def wait_s(self) -> float:
         """How long nothing may be sent for the sake of the rate, 0 where it hinders nothing."""

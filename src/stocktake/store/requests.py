@@ -1,15 +1,18 @@
-"""What goes to a store and what comes back: the two values the readers and the transport agree on."""
+"""What goes to a store and what comes back: the two values the readers and the transport agree on.
+
+There is one of each for every object that is looked at, so they are named tuples, which are made in a third of the
+time that frozen dataclasses take.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stocktake.model.errors import StoreError
 from stocktake.model.runs import Call
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One request that only reads. Everything is plain text: encoding and signing belong to the transport.
 
     `key` is empty for calls about the bucket. A query pair with an empty value is a bare sub-resource such as `?acl`.
@@ -25,8 +28,7 @@ class Request:
     body_bytes_max: int = 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back; `headers` are the raw header lines, each ended by CRLF.
 
     With `error` set the request failed for good, and `status` is the last one seen, or 0 when there was none.

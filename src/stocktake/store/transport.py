@@ -1,6 +1,6 @@
 """Many requests in flight over kept-alive connections: LIST, HEAD and what else is asked in bulk.
 
-One libcurl multi handle, one thread, no task or future per request. The life of a request:
+One thread, no task or future per request; carriers speak HTTP. The life of a request:
 
     fresh ──send──▶ in flight ──▶ answered
                        │  ▲
@@ -22,11 +22,9 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from random import random as random_fraction
-
-import pycurl
 
 from stocktake.model.errors import (
     CredentialsError,
@@ -39,12 +37,13 @@ from stocktake.model.errors import (
 )
 from stocktake.model.runs import Call, Counters, Limits
 from stocktake.store.connection import USER_AGENT, Connection
+from stocktake.store.errands import Broken, Carrier, Errand, Exchange
 from stocktake.store.failures import failure, from_curl, read_error
-from stocktake.store.identity import Identity, Seal
+from stocktake.store.identity import Identity
 from stocktake.store.pacing import Pace
 from stocktake.store.requests import Answer, Request
 from stocktake.store.signing import encode_path, encode_query
-from stocktake.store.wire import Wire, WireOptions
+from stocktake.store.wire import WireOptions, Wires
 
 STOP_NOTICED_S_MAX = 0.2  # the longest wait for the network before looking whether to stop
 CORRECTIONS_MAX = 4  # of one request, beside its tries
@@ -61,48 +60,10 @@ _WHAT = {
 _RETRY_AFTER = re.compile(rb"^retry-after:[ \t]*(\d{1,5})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
-class Exchange:
-    """Requests under way together. Awaiting it gives their answers, in the order of the requests."""
-
-    __slots__ = ("_answers", "unanswered")
-
-    def __init__(self, count: int) -> None:
-        self._answers: list[Answer | None] = [None] * count
-        self.unanswered = count
-
-    def answer(self, index: int, answer: Answer) -> None:
-        """Take in the answer to the request at `index`."""
-        self._answers[index] = answer
-        self.unanswered -= 1
-
-    def answers(self) -> list[Answer]:
-        """The answers; all of them once `unanswered` is 0."""
-        return [answer for answer in self._answers if answer is not None]
-
-    def __await__(self) -> Generator[Exchange, None, list[Answer]]:
-        # Whoever drives the coroutine sees what it waits for, and goes on with it when that is answered.
-        while self.unanswered:
-            yield self
-        return self.answers()
-
-
-class _Asked:
-    """One request of an exchange under way."""
-
-    def __init__(self, exchange: Exchange, index: int, request: Request) -> None:
-        self.exchange, self.index, self.request = exchange, index, request
-        self.tries = self.corrections = 0
-        self.sent_at = 0.0
-        self.seal: Seal | None = None
-
-    def __lt__(self, other: _Asked) -> bool:
-        return self.index < other.index
-
-
 class Transport(AbstractContextManager["Transport"]):
     """The door for requests in bulk. For one thread; only `stop` may be called from others.
 
-    Memory: `limits.concurrency` times the two buffers of a wire, plus the answers of the exchanges under way.
+    Memory: that of the carriers, plus the answers of the exchanges under way.
     """
 
     def __init__(
@@ -120,14 +81,10 @@ class Transport(AbstractContextManager["Transport"]):
         self._monotonic = monotonic
         self._random = random
         self._identity = Identity(connection, counters, clock, monotonic)
-        self._options = WireOptions(limits, connection.verify, "", USER_AGENT)
-        self._multi = pycurl.CurlMulti()
-        self._multi.setopt(pycurl.M_MAXCONNECTS, limits.concurrency)
+        self._carrier: Carrier = Wires(WireOptions(limits, connection.verify, USER_AGENT))
         self.pace = Pace(limits)
-        self._idle: list[Wire] = []
-        self._fresh: deque[_Asked] = deque()
-        self._in_flight: dict[pycurl.Curl, tuple[Wire, _Asked]] = {}
-        self._waiting: list[tuple[float, _Asked]] = []
+        self._fresh: deque[Errand] = deque()
+        self._waiting: list[tuple[float, Errand]] = []
         self._answered: list[Exchange] = []
         self._stopping = threading.Event()
         self._stop_signal = 0
@@ -138,9 +95,7 @@ class Transport(AbstractContextManager["Transport"]):
     def close(self) -> None:
         """Close all connections."""
         self._drop_all()
-        while self._idle:
-            self._idle.pop().close()
-        self._multi.close()
+        self._carrier.close()
 
     def stop(self, signal_number: int = 2) -> None:
         """End the exchanges under way, and any later one, with StoppedError within a second. May be called
@@ -176,11 +131,11 @@ class Transport(AbstractContextManager["Transport"]):
         `renewals` of credentials.
         """
         exchange = Exchange(len(requests))
-        asked = [_Asked(exchange, index, request) for index, request in enumerate(requests)]
+        errands = [Errand(exchange, index, request) for index, request in enumerate(requests)]
         if requests and requests[0].call is Call.LIST:
-            self._fresh.extendleft(reversed(asked))
+            self._fresh.extendleft(reversed(errands))
         else:
-            self._fresh.extend(asked)
+            self._fresh.extend(errands)
         return exchange
 
     def turn(self, wait_s_max: float = STOP_NOTICED_S_MAX) -> list[Exchange]:
@@ -196,8 +151,6 @@ class Transport(AbstractContextManager["Transport"]):
                 raise StoppedError("stopped", signal_number=self._stop_signal)  # noqa: TRY301
             self._identity.keep_fresh()
             self._send_due()
-            if self._in_flight:
-                self._multi.perform()
             if not self._collect():
                 self._wait(wait_s_max)
         except BaseException:
@@ -209,160 +162,134 @@ class Transport(AbstractContextManager["Transport"]):
     # -- sending -----------------------------------------------------------------------------------
 
     def _send_due(self) -> None:
+        if not (self._fresh or self._waiting):
+            return
         now = self._monotonic()
-        room = self.pace.room(len(self._in_flight), now)
-        while room > 0:
+        room = self.pace.room(len(self._carrier), now)
+        sent = 0
+        while sent < room:
             if self._waiting and self._waiting[0][0] <= now:
                 self._send(heapq.heappop(self._waiting)[1], now)
             elif self._fresh:
                 self._send(self._fresh.popleft(), now)
             else:
-                return
-            room -= 1
+                break
+            sent += 1
+        self.pace.sent(sent)
 
-    def _send(self, asked: _Asked, now: float) -> None:
-        request = asked.request
-        asked.sent_at = now
-        self.pace.sent()
-        asked.seal = seal = self._identity.seal(request)
-        url, signer = seal.route.url, seal.signer
-        path = f"{url.path}/{encode_path(request.key)}" if request.key else url.path or "/"
-        signed_query, sent_query = encode_query(request.query) if request.query else ("", "")
-        lines = list(signer.lines)
-        if signer.authorization:
-            lines.append(f"{signer.authorization}{signer.signature(path, signed_query)}")
-        wire = self._idle.pop() if self._idle else Wire(self._options)
-        target = f"{url.origin}{path}?{sent_query}" if sent_query else f"{url.origin}{path}"
-        wire.load(request.method, target, lines, request.body_bytes_max, seal.route.proxy)
-        self._in_flight[wire.easy] = (wire, asked)
-        self._multi.add_handle(wire.easy)
+    def _send(self, errand: Errand, now: float) -> None:
+        request = errand.request
+        errand.sent_at = now
+        errand.seal = seal = self._identity.seal(request)
+        base = seal.route.url.path
+        path = f"{base}/{encode_path(request.key)}" if request.key else base or "/"
+        if request.query:
+            signed_query, sent_query = encode_query(request.query)
+            errand.target = f"{path}?{sent_query}"
+        else:
+            signed_query, errand.target = "", path
+        errand.signature = seal.signer.signature(path, signed_query)
+        self._carrier.send(errand)
         self._counters[_COUNTS[request.call]] += 1
-        if asked.tries or asked.corrections:
+        if errand.tries or errand.corrections:
             self._counters["retries"] += 1
-        asked.tries += 1
+        errand.tries += 1
 
     def _wait(self, wait_s_max: float) -> None:
         """Wait for the network, the next retry or the next request that the rate allows."""
         now = self._monotonic()
         wait_s = wait_s_max
-        if self.pace.room(len(self._in_flight), now) > 0:
+        if self.pace.room(len(self._carrier), now) > 0:
             if self._fresh:
                 return
             if self._waiting:
                 wait_s = min(wait_s, max(0.001, self._waiting[0][0] - now))
         elif (rate_s := self.pace.wait_s()) and (self._fresh or self._waiting):
             wait_s = min(wait_s, rate_s)
-        # Less than 0 are ready while there is nothing to wait for, such as a name being looked up.
-        if not self._in_flight:
+        if len(self._carrier):
+            self._carrier.wait(wait_s)
+        else:
             self._stopping.wait(wait_s)
-        elif self._multi.select(wait_s) < 0:
-            self._stopping.wait(0.005)
 
     # -- receiving ---------------------------------------------------------------------------------
 
     def _collect(self) -> bool:
         """Take what has arrived; whether anything had."""
-        arrived = False
-        more = int(bool(self._in_flight))
-        while more:
-            more, succeeded, failed = self._multi.info_read(len(self._in_flight) or 1)
-            for easy in succeeded:
-                self._receive(easy, 0, "")
-            for easy, code, text in failed:
-                self._receive(easy, code, text)
-            arrived = arrived or bool(succeeded or failed)
-        return arrived
+        arrivals = self._carrier.arrived()
+        if not arrivals:
+            return False
+        now = self._monotonic()
+        for errand, came in arrivals:
+            answer: Answer | None
+            if isinstance(came, Broken):
+                answer = self._broken(errand, came)
+            elif came.status // 100 == 2:  # noqa: PLR2004
+                self.pace.answered(errand.request.call, errand.sent_at, now)
+                tries = errand.tries + errand.corrections
+                answer = came if tries == 1 else came._replace(tries=tries)
+            else:
+                answer = self._refused(errand, came)
+            if answer is not None:
+                exchange = errand.exchange
+                exchange.answer(errand.index, answer)
+                if not exchange.unanswered:
+                    self._answered.append(exchange)
+        return True
 
-    def _receive(self, easy: pycurl.Curl, code: int, text: str) -> None:
-        self._multi.remove_handle(easy)
-        wire, asked = self._in_flight.pop(easy)
-        status = wire.status()
-        headers = wire.take_headers()
-        body = wire.take_body()
-        self._idle.append(wire)
-        request = asked.request
-        cut = code == pycurl.E_FILESIZE_EXCEEDED
-        if (code == 0 or cut) and headers is not None:
-            if status // 100 == 2:  # noqa: PLR2004
-                if len(body) > request.body_bytes_max:
-                    cut, body = True, body[: request.body_bytes_max]
-                self.pace.answered(request.call, asked.sent_at, self._monotonic())
-                self._answer(
-                    asked, Answer(status, headers, body, cut, tries=asked.tries + asked.corrections)
-                )
-                return
-            answer = self._refused(asked, Answer(status, headers, body, cut))
-        else:
-            answer = self._broken(asked, status, code, text)
-        if answer is not None:
-            self._answer(asked, answer)
-
-    def _answer(self, asked: _Asked, answer: Answer) -> None:
-        asked.exchange.answer(asked.index, answer)
-        if not asked.exchange.unanswered:
-            self._answered.append(asked.exchange)
-
-    def _refused(self, asked: _Asked, answer: Answer) -> Answer | None:
+    def _refused(self, errand: Errand, answer: Answer) -> Answer | None:
         """What to make of a status that is no success: an answer, or None where it is asked again."""
         said = read_error(answer.body)
-        error = failure(answer.status, answer.body, answer.headers, _what(asked.request))
-        assert asked.seal is not None
-        if asked.corrections < CORRECTIONS_MAX and self._identity.corrects(
+        error = failure(answer.status, answer.body, answer.headers, _what(errand.request))
+        if errand.corrections < CORRECTIONS_MAX and self._identity.corrects(
             error,
             said,
             answer.headers,
-            bucket=asked.request.bucket,
-            generation=asked.seal.generation,
-            route=asked.seal.route,
+            bucket=errand.request.bucket,
+            generation=errand.seal.generation,
+            route=errand.seal.route,
         ):
-            asked.corrections += 1
-            asked.tries -= 1
-            self._postpone(asked, 0.0)
+            errand.corrections += 1
+            errand.tries -= 1
+            self._postpone(errand, 0.0)
             return None
         if isinstance(error, ThrottledError):
-            self.pace.refused(asked.sent_at, self._monotonic())
+            self.pace.refused(errand.sent_at, self._monotonic())
         if not error.retryable:
             return answer
-        if asked.tries < self._limits.tries_max:
-            self._postpone(asked, self._delay_s(asked, answer.headers))
+        if errand.tries < self._limits.tries_max:
+            self._postpone(errand, self._delay_s(errand, answer.headers))
             return None
-        return Answer(
-            answer.status, answer.headers, answer.body, answer.cut, _given_up(error, asked.tries)
-        )
+        return answer._replace(error=_given_up(error, errand.tries))
 
-    def _broken(self, asked: _Asked, status: int, code: int, text: str) -> Answer | None:
+    def _broken(self, errand: Errand, broken: Broken) -> Answer | None:
         """What to make of a request to which no whole answer arrived."""
-        what = _what(asked.request)
-        assert asked.seal is not None
+        what = _what(errand.request)
         error = (
-            from_curl(code, text, what, asked.seal.route.url.host)
-            if code
-            else ServerError(f"{what}: the answer broke off in its headers", status=status)
+            from_curl(broken.code, broken.text, what, errand.seal.route.url.host)
+            if broken.code
+            else ServerError(f"{what}: the answer broke off in its headers", status=broken.status)
         )
         if isinstance(error, UnreachableError):
-            self.pace.refused(asked.sent_at, self._monotonic())
-        if error.retryable and asked.tries < self._limits.tries_max:
-            self._postpone(asked, self._delay_s(asked, b""))
+            self.pace.refused(errand.sent_at, self._monotonic())
+        if error.retryable and errand.tries < self._limits.tries_max:
+            self._postpone(errand, self._delay_s(errand, b""))
             return None
-        return Answer(status, b"", b"", error=_given_up(error, asked.tries))
+        return Answer(broken.status, b"", b"", error=_given_up(error, errand.tries))
 
-    def _delay_s(self, asked: _Asked, headers: bytes) -> float:
+    def _delay_s(self, errand: Errand, headers: bytes) -> float:
         """Full jitter: anything up to a bound that doubles with every try; no less than the store asks."""
         limits = self._limits
-        bound = min(limits.retry_delay_s_max, limits.retry_delay_s_min * 2.0 ** (asked.tries - 1))
+        bound = min(limits.retry_delay_s_max, limits.retry_delay_s_min * 2.0 ** (errand.tries - 1))
         asks = _RETRY_AFTER.search(headers) if headers else None
         least = min(float(asks[1]), limits.retry_delay_s_max) if asks else 0.0
         return max(least, self._random() * float(bound))
 
-    def _postpone(self, asked: _Asked, delay_s: float) -> None:
-        heapq.heappush(self._waiting, (self._monotonic() + delay_s, asked))
+    def _postpone(self, errand: Errand, delay_s: float) -> None:
+        heapq.heappush(self._waiting, (self._monotonic() + delay_s, errand))
 
     def _drop_all(self) -> None:
-        """Forget what is under way. Its connections are closed: their answers would still be coming."""
-        for easy, (wire, _) in self._in_flight.items():
-            self._multi.remove_handle(easy)
-            wire.close()
-        self._in_flight.clear()
+        """Forget what is under way."""
+        self._carrier.forget()
         self._fresh.clear()
         self._waiting.clear()
         self._answered.clear()

@@ -1,4 +1,4 @@
-"""One reused libcurl handle and the two buffers it fills: how requests look on the wire.
+"""The carrier for every request: libcurl, with one reused handle for each that is under way.
 
 libcurl writes headers and body straight into BytesIO objects; no Python function runs on the way.
 """
@@ -6,29 +6,33 @@ libcurl writes headers and body straight into BytesIO objects; no Python functio
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from io import BytesIO
 
 import pycurl
 
 from stocktake.model.runs import Limits
+from stocktake.store.errands import Arrival, Broken, Errand
 from stocktake.store.failures import ERROR_BODY_BYTES_MAX
+from stocktake.store.requests import Answer
 
 TRY_S_MAX_IN_STALLS = (
     30  # one try may take as long as that many stall timeouts, however it trickles
 )
 STALL_BYTES_PER_S = 1
 RECEIVE_BYTES = 64 * 2**10
+# How long to wait where libcurl knows of nothing to wait for, such as while a name is looked up.
+LOOK_AGAIN_S = 0.005
 _END_OF_HEADERS = b"\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class WireOptions:
-    """What all requests of a transport have in common. `proxy` is "" for none."""
+    """What all requests of a transport have in common."""
 
     limits: Limits
     verify: bool | str
-    proxy: str
     user_agent: str
 
 
@@ -40,7 +44,7 @@ class Wire:
     def __init__(self, options: WireOptions) -> None:
         self._headers, self._body = BytesIO(), BytesIO()
         self._method, self._body_bytes_max = "GET", -1
-        self._proxy = options.proxy
+        self._proxy = ""
         self.easy = easy = pycurl.Curl()
         easy.setopt(pycurl.HEADERFUNCTION, self._headers.write)
         easy.setopt(pycurl.WRITEFUNCTION, self._body.write)
@@ -55,7 +59,7 @@ class Wire:
         self._set_bounds(options.limits)
         self._set_trust(options.verify)
         # Set even when empty: libcurl would else read the environment by rules of its own.
-        easy.setopt(pycurl.PROXY, options.proxy)
+        easy.setopt(pycurl.PROXY, "")
         easy.setopt(pycurl.NOPROXY, "")
 
     def _set_bounds(self, limits: Limits) -> None:
@@ -123,6 +127,81 @@ class Wire:
     def close(self) -> None:
         """Free the handle."""
         self.easy.close()
+
+
+class Wires:
+    """The carrier.
+
+    Memory: the two buffers of a wire, for as many as ever were under way together.
+    """
+
+    def __init__(self, options: WireOptions) -> None:
+        self._options = options
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, options.limits.concurrency)
+        self._idle: list[Wire] = []
+        self._under_way: dict[pycurl.Curl, tuple[Wire, Errand]] = {}
+
+    def __len__(self) -> int:
+        return len(self._under_way)
+
+    def send(self, errand: Errand) -> None:
+        """Set out with `errand`."""
+        request, route, signer = errand.request, errand.seal.route, errand.seal.signer
+        lines = list(signer.lines)
+        if signer.authorization:
+            lines.append(f"{signer.authorization}{errand.signature}")
+        wire = self._idle.pop() if self._idle else Wire(self._options)
+        url = f"{route.url.origin}{errand.target}"
+        wire.load(request.method, url, lines, request.body_bytes_max, route.proxy)
+        self._under_way[wire.easy] = (wire, errand)
+        self._multi.add_handle(wire.easy)
+
+    def arrived(self) -> list[Arrival]:
+        """What has come of errands since the last time."""
+        arrivals: list[Arrival] = []
+        if not self._under_way:
+            return arrivals
+        self._multi.perform()
+        more = 1
+        while more:
+            more, succeeded, failed = self._multi.info_read(len(self._under_way) or 1)
+            arrivals += [self._receive(easy, 0, "") for easy in succeeded]
+            arrivals += [self._receive(easy, code, text) for easy, code, text in failed]
+        return arrivals
+
+    def _receive(self, easy: pycurl.Curl, code: int, text: str) -> Arrival:
+        self._multi.remove_handle(easy)
+        wire, errand = self._under_way.pop(easy)
+        status = wire.status()
+        headers = wire.take_headers()
+        body = wire.take_body()
+        self._idle.append(wire)
+        cut = code == pycurl.E_FILESIZE_EXCEEDED
+        if headers is None or not (code == 0 or cut):
+            return errand, Broken(status, code, text)
+        if status // 100 == 2 and len(body) > errand.request.body_bytes_max:  # noqa: PLR2004
+            cut, body = True, body[: errand.request.body_bytes_max]
+        return errand, Answer(status, headers, body, cut)
+
+    def wait(self, wait_s: float) -> None:
+        """Wait until something may have arrived, but no longer than so many seconds."""
+        if self._multi.select(wait_s) < 0:
+            time.sleep(min(wait_s, LOOK_AGAIN_S))
+
+    def forget(self) -> None:
+        """Give up all errands under way and close their connections."""
+        for easy, (wire, _) in self._under_way.items():
+            self._multi.remove_handle(easy)
+            wire.close()
+        self._under_way.clear()
+
+    def close(self) -> None:
+        """Forget what is under way, and close all connections."""
+        self.forget()
+        while self._idle:
+            self._idle.pop().close()
+        self._multi.close()
 
 
 def _final(block: bytes) -> bytes:
