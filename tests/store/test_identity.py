@@ -16,7 +16,7 @@ from stocktake.model.store import Store
 from stocktake.store.connection import Connection
 from stocktake.store.requests import Answer
 from stocktake.store.transport import Transport
-from tests.servers.fault import FaultServer, FixtureObject, Request, respond
+from tests.servers.fault import FaultServer, FixtureObject, Request, latency, respond
 from tests.store.doors import QUICK, get, head, listing, sign_as
 
 
@@ -109,6 +109,7 @@ def test_heads_under_way_when_the_token_was_renewed_are_asked_again(
         [before] = transport.exchange([head("b", "key-000")])
         # A HEAD has no body, so it does not say why; what asks with a body finds out.
         assert (before.status, before.error) == (400, None)
+        store.rule(latency(0.2), method="HEAD")  # so that they are still under way then
         answers = transport.exchange([get("b", "key-000"), *(head("b", "key-001"),) * 7])
     assert [answer.status for answer in answers] == [200] * 8
     assert counters["renewals"] == 1

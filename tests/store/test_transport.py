@@ -68,7 +68,7 @@ def test_no_more_requests_are_in_flight_than_allowed_and_connections_are_used_ag
         for _ in range(3):
             transport.exchange([head("b", f"key-{n}") for n in range(50)])
             transport.exchange([listing("b")])
-            assert store.connections == 5
+            assert store.connections == 5 + 1  # what is listed goes another way than HEAD
     assert store.in_flight_max == 5
 
 

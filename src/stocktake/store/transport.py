@@ -36,6 +36,7 @@ from stocktake.model.errors import (
     UnreachableError,
 )
 from stocktake.model.runs import Call, Counters, Limits
+from stocktake.store.carriers import open_carrier
 from stocktake.store.connection import USER_AGENT, Connection
 from stocktake.store.errands import Broken, Carrier, Errand, Exchange
 from stocktake.store.failures import failure, from_curl, read_error
@@ -43,7 +44,7 @@ from stocktake.store.identity import Identity
 from stocktake.store.pacing import Pace
 from stocktake.store.requests import Answer, Request
 from stocktake.store.signing import encode_path, encode_query
-from stocktake.store.wire import WireOptions, Wires
+from stocktake.store.wire import WireOptions
 
 STOP_NOTICED_S_MAX = 0.2  # the longest wait for the network before looking whether to stop
 CORRECTIONS_MAX = 4  # of one request, beside its tries
@@ -81,7 +82,7 @@ class Transport(AbstractContextManager["Transport"]):
         self._monotonic = monotonic
         self._random = random
         self._identity = Identity(connection, counters, clock, monotonic)
-        self._carrier: Carrier = Wires(WireOptions(limits, connection.verify, USER_AGENT))
+        self._carrier: Carrier = open_carrier(WireOptions(limits, connection.verify, USER_AGENT))
         self.pace = Pace(limits)
         self._fresh: deque[Errand] = deque()
         self._waiting: list[tuple[float, Errand]] = []

@@ -1,11 +1,13 @@
-"""The carrier for every request: libcurl, with one reused handle for each that is under way.
+"""The carrier for every request but most of HEAD: libcurl, with one reused handle for each that is under way.
 
-libcurl writes headers and body straight into BytesIO objects; no Python function runs on the way.
+libcurl gives headers and body straight to methods of C; no Python function runs on the way. A body's pieces are joined
+once: a buffer that grows under them would be moved again and again, which costs as much as receiving them.
 """
 
 from __future__ import annotations
 
 import math
+import select
 import time
 from dataclasses import dataclass
 from io import BytesIO
@@ -24,6 +26,7 @@ STALL_BYTES_PER_S = 1
 RECEIVE_BYTES = 64 * 2**10
 # How long to wait where libcurl knows of nothing to wait for, such as while a name is looked up.
 LOOK_AGAIN_S = 0.005
+LOOK_DUE_S_MAX = 1.0
 _END_OF_HEADERS = b"\r\n\r\n"
 
 
@@ -42,12 +45,13 @@ class Wire:
     __slots__ = ("_body", "_body_bytes_max", "_headers", "_method", "_proxy", "easy")
 
     def __init__(self, options: WireOptions) -> None:
-        self._headers, self._body = BytesIO(), BytesIO()
+        self._headers = BytesIO()
+        self._body: list[bytes] = []
         self._method, self._body_bytes_max = "GET", -1
         self._proxy = ""
         self.easy = easy = pycurl.Curl()
         easy.setopt(pycurl.HEADERFUNCTION, self._headers.write)
-        easy.setopt(pycurl.WRITEFUNCTION, self._body.write)
+        easy.setopt(pycurl.WRITEFUNCTION, self._body.append)
         easy.setopt(pycurl.NOSIGNAL, 1)
         easy.setopt(pycurl.PATH_AS_IS, 1)  # `a/../b` is a key
         easy.setopt(pycurl.FOLLOWLOCATION, 0)  # a signature holds for one host
@@ -117,11 +121,8 @@ class Wire:
 
     def take_body(self) -> bytes:
         """The body as far as it arrived. The buffer is empty afterwards."""
-        if not self._body.tell():
-            return b""
-        body = self._body.getvalue()
-        self._body.seek(0)
-        self._body.truncate()
+        body = b"".join(self._body)
+        self._body.clear()
         return body
 
     def close(self) -> None:
@@ -188,6 +189,19 @@ class Wires:
         """Wait until something may have arrived, but no longer than so many seconds."""
         if self._multi.select(wait_s) < 0:
             time.sleep(min(wait_s, LOOK_AGAIN_S))
+
+    def watch(self, poll: select.poll) -> bool:
+        """Have `poll` wait for all connections, too; False where libcurl knows of none yet."""
+        readable, writable, _ = self._multi.fdset()
+        for number in {*readable, *writable}:
+            event = select.POLLIN if number in readable else 0
+            poll.register(number, event | (select.POLLOUT if number in writable else 0))
+        return bool(readable or writable)
+
+    def due_s(self) -> float:
+        """In how many seconds libcurl wants to be called even if nothing has arrived."""
+        milliseconds: int = self._multi.timeout()
+        return milliseconds / 1000 if milliseconds >= 0 else LOOK_DUE_S_MAX
 
     def forget(self) -> None:
         """Give up all errands under way and close their connections."""
