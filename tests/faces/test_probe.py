@@ -17,6 +17,7 @@ from tests.servers.fault import (
     FixtureObject,
     ignore_start_after,
     ignore_subresource,
+    unordered,
     with_headers,
 )
 
@@ -50,11 +51,19 @@ def test_people_see_every_question_and_what_was_seen(store: FaultServer) -> None
     assert lines[-1].endswith("all that a run needs is there")
 
 
-def test_a_broken_store_is_exit_code_1_with_what_follows(store: FaultServer) -> None:
+def test_a_store_without_start_after_is_exit_code_0_with_what_follows(store: FaultServer) -> None:
     store.rule(ignore_start_after(), operation="ListObjectsV2")
     done = run("s3://photos")
+    assert done.exit_code == 0
+    assert "start-after: a run finds it out and lists serially" in done.stdout
+    assert json.loads(run("s3://photos", "--json").stdout)["walk"] == "serial"
+
+
+def test_a_broken_store_is_exit_code_1_with_what_follows(store: FaultServer) -> None:
+    store.rule(unordered(), operation="ListObjectsV2")
+    done = run("s3://photos")
     assert done.exit_code == 1
-    assert "start-after: a run finds it out and fails" in done.stdout
+    assert "order: a run finds it out and fails" in done.stdout
     assert done.stdout.rstrip().endswith("a run on this store cannot be trusted")
 
 

@@ -59,6 +59,7 @@ def test_programs_get_every_figure_as_one_json_object() -> None:
         "unknowable": {"ObjectLockMode": {"rows": 1498, "permission": "s3:GetObjectRetention"}},
         "never": ["IntelligentTieringReferenceDate"],
         "warnings": ["this store has no object ACLs"],
+        "walk": "parallel",
         "seconds": 12.346,
     }
 

@@ -45,6 +45,23 @@ def test_a_listing_that_stands_is_confirmed(
         look(lane, spot("", KEYS))  # more than a page: as far as the page goes
 
 
+def test_a_page_that_begins_within_a_key_is_confirmed(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = [FixtureObject(key, version_id=f"v{n}") for key in "abc" for n in range(600)]
+    fault_server.bucket("b", versions)
+    with open_lane(fault_server.as_server(), "b", monkeypatch, versions="All") as lane:
+        memory = Memory(4, Random(0))
+        after = ""
+        for page in lane.pages(KeyRange()):
+            memory.add(after, page, None)
+            after = page.facts.last or after
+        spots = memory.spots(4)
+        assert Spot("b", ("b", "c"), "c") in spots
+        for place in spots:
+            look(lane, place)
+
+
 @pytest.mark.parametrize("versions", ["Current", "All"])
 def test_a_key_that_was_left_out_at_first_is_found(
     fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch, versions: str

@@ -41,9 +41,18 @@ def test_every_ability_has_a_question_and_a_consequence() -> None:
         ({"ORDER": Found.NO}, Verdict.BROKEN, Verdict.BROKEN, Walk.NONE),
         ({"ORDER": Found.UNKNOWN}, Verdict.UNTOLD, Verdict.UNTOLD, Walk.PARALLEL),
         ({"ORDER": Found.UNKNOWN, "LIST": Found.NO}, Verdict.BROKEN, Verdict.BROKEN, Walk.NONE),
-        ({"KEY_MARKER": Found.NO}, Verdict.FINE, Verdict.BROKEN, Walk.PARALLEL),
+        ({"KEY_COUNT": Found.NO}, Verdict.BROKEN, Verdict.BROKEN, Walk.NONE),
+        ({"VERSION_MARKER": Found.NO}, Verdict.FINE, Verdict.BROKEN, Walk.PARALLEL),
         ({"VERSIONS": Found.UNKNOWN}, Verdict.FINE, Verdict.UNTOLD, Walk.PARALLEL),
         ({"ANYWHERE": Found.NO}, Verdict.FINE, Verdict.FINE, Walk.SERIAL),
+        ({"START_AFTER": Found.NO}, Verdict.FINE, Verdict.FINE, Walk.SERIAL),
+        (
+            {"EXCLUSIVE": Found.NO, "TOKEN": Found.UNKNOWN},
+            Verdict.UNTOLD,
+            Verdict.UNTOLD,
+            Walk.SERIAL,
+        ),
+        ({"START_AFTER": Found.NO, "TOKEN": Found.NO}, Verdict.BROKEN, Verdict.BROKEN, Walk.NONE),
         ({"MAX_KEYS": Found.NO, "OWNER": Found.NO}, Verdict.FINE, Verdict.FINE, Walk.PARALLEL),
     ],
 )
@@ -53,7 +62,21 @@ def test_the_verdict_goes_by_what_a_run_needs(
     store = found(**answers)
     assert store.verdict() is verdict
     assert store.verdict(all_versions=True) is of_versions
-    assert store.walk is walk
+    assert store.walk() is walk
+
+
+@pytest.mark.parametrize(
+    ("lacking", "walk"),
+    [
+        ({"KEY_MARKER": Found.NO}, Walk.SERIAL),
+        ({"KEY_MARKER": Found.NO, "VERSION_MARKER": Found.NO}, Walk.NONE),
+        ({"ANYWHERE": Found.NO}, Walk.PARALLEL),
+    ],
+)
+def test_versions_are_walked_by_markers_of_their_own(lacking: dict[str, Found], walk: Walk) -> None:
+    store = found(**lacking)
+    assert store.walk(all_versions=True) is walk
+    assert (store.verdict(all_versions=True) is Verdict.BROKEN) is (walk is Walk.NONE)
 
 
 def test_only_what_is_lacking_has_a_consequence() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stocktake.model.capabilities import Walk
 from stocktake.model.configuration import InventoryConfiguration
 from stocktake.model.errors import ManifestError
 from stocktake.model.fields import EXTENSION_FIELDS
@@ -45,6 +46,7 @@ sidecars = st.fixed_dictionaries(
         "unknowable": _COUNTS,
         "never": st.lists(TEXTS, max_size=2).map(tuple),
         "warnings": st.lists(TEXTS, max_size=2).map(tuple),
+        "walk": st.sampled_from([Walk.PARALLEL, Walk.SERIAL]),
         "files": st.lists(data_files().map(sidecar_file), max_size=3).map(tuple),
     }
 ).map(Sidecar.model_validate)

@@ -51,7 +51,7 @@ def test_a_store_that_does_everything_right_is_fine_and_is_only_read(
     assert untold(found) == {Ability.RESTORE}
     assert [row.ability for row in found.rows] == list(ABILITIES)
     assert (found.verdict(), found.verdict(all_versions=True)) == (Verdict.FINE, Verdict.FINE)
-    assert found.walk is Walk.PARALLEL
+    assert found.walk() is found.walk(all_versions=True) is Walk.PARALLEL
     assert found.requests == sum(fault_server.counts.values()) <= REQUESTS_MAX
     assert set(fault_server.counts) == READS
     assert found.list_s is not None
@@ -135,7 +135,8 @@ def test_a_single_key_is_enough_to_find_out_that_start_after_is_ignored(
     fault_server.bucket("b", [FixtureObject("only")])
     fault_server.rule(ignore_start_after())
     found = probed(fault_server.as_server(), "b", monkeypatch)
-    assert found.verdict() is Verdict.BROKEN
+    assert {Ability.START_AFTER, Ability.EXCLUSIVE} & lacking(found)
+    assert found.verdict() is Verdict.UNTOLD  # are there tokens?
 
 
 def test_keys_that_fill_their_1024_bytes_leave_room_for_nothing_behind_them(
@@ -176,11 +177,17 @@ STARTS = {
 def test_a_store_that_lies_is_found_out(lying: Lying, lie: Action, found_out: set[Ability]) -> None:
     found = lying(lie)
     assert lacking(found) == found_out
-    broken = bool(
-        found_out & {Ability.ORDER, Ability.EXCLUSIVE, Ability.IS_TRUNCATED, Ability.START_AFTER}
-    )
+    broken = bool(found_out & {Ability.ORDER, Ability.IS_TRUNCATED})
     assert found.verdict() is (Verdict.BROKEN if broken else Verdict.FINE)
+    serial = bool(found_out & {Ability.EXCLUSIVE, Ability.START_AFTER})
+    expected = Walk.NONE if broken else Walk.SERIAL if serial else Walk.PARALLEL
+    assert found.walk() is expected
     assert all(row.consequence for row in found.rows if row.found is Found.NO)
+
+
+def test_a_store_without_start_after_and_without_tokens_is_broken(lying: Lying) -> None:
+    found = lying(ignore_start_after(), no_tokens())
+    assert (found.verdict(), found.walk()) == (Verdict.BROKEN, Walk.NONE)
 
 
 def test_an_order_of_utf_16_is_found_out_where_keys_show_it(
@@ -192,7 +199,7 @@ def test_an_order_of_utf_16_is_found_out_where_keys_show_it(
     found = probed(fault_server.as_server(), "b", monkeypatch)
     assert found.found(Ability.ORDER) is Found.NO
     assert "stands before" in evidence(found, Ability.ORDER)
-    assert found.walk is Walk.NONE
+    assert found.walk() is Walk.NONE
 
 
 def test_a_start_after_that_is_misread_is_found_out_where_keys_are_not_ascii(
@@ -215,7 +222,7 @@ def test_a_store_that_only_goes_on_from_keys_that_exist_can_be_walked_from_one_t
     found = lying(ignore_start_after(), where=odd)
     assert lacking(found) == {Ability.ANYWHERE, Ability.UNICODE, Ability.CONTROL}
     assert found.verdict() is Verdict.FINE
-    assert found.walk is Walk.SERIAL
+    assert found.walk() is Walk.SERIAL
 
 
 def test_a_store_that_refuses_control_characters_is_told_of(

@@ -127,7 +127,7 @@ def test_what_answers_with_no_listing_cannot_be_inventoried(lying: Lying, answer
     assert lacking(found) == {Ability.LIST}
     assert evidence(found, Ability.LIST)
     assert evidence(found, Ability.ORDER) == "not asked"
-    assert (found.verdict(), found.walk) == (Verdict.BROKEN, Walk.NONE)
+    assert (found.verdict(), found.walk()) == (Verdict.BROKEN, Walk.NONE)
 
 
 def test_a_page_that_counts_its_keys_wrongly_is_no_listing(lying: Lying) -> None:

@@ -40,6 +40,7 @@ def result_document(result: InventoryResult) -> dict[str, Any]:
         "unknowable": _unknowable(result),
         "never": list(_never(result)),
         "warnings": list(result.warnings),
+        "walk": str(result.walk),
         "seconds": round(result.seconds, 3),
     }
 

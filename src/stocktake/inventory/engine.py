@@ -38,7 +38,8 @@ from stocktake.inventory.ranges import Ranges
 from stocktake.inventory.splitting import Splitter, Take
 from stocktake.inventory.spool import drop_segment
 from stocktake.inventory.stopping import STOPPED
-from stocktake.model.errors import StoppedError
+from stocktake.model.capabilities import Walk
+from stocktake.model.errors import InventoryError, MarkerIgnoredError, StoppedError
 from stocktake.model.histogram import StoredHistogram
 from stocktake.model.keys import KeyRange
 from stocktake.model.pieces import Kept, Segment
@@ -70,7 +71,10 @@ class WorkPlan:
 
 
 class Engine:
-    """Works the ranges of a run. A context manager: when it ends, no worker is left. `counters` grow as they report."""
+    """Works the ranges of a run. A context manager: when it ends, no worker is left. `counters` grow as they report.
+
+    On a serial `walk`, one lane of one process does all of it.
+    """
 
     def __init__(
         self,
@@ -81,8 +85,10 @@ class Engine:
         counters: Counters,
         journal: Journal,
         stop: threading.Event,
+        walk: Walk = Walk.PARALLEL,
     ) -> None:
-        self._run = run
+        self._serial = walk is Walk.SERIAL
+        self._run = replace(run, limits=replace(run.limits, processes=1)) if self._serial else run
         self._kept = kept
         self._folder = folder
         self._counters = counters
@@ -137,6 +143,7 @@ class Engine:
 
         Raises:
             StoppedError: `stop` was set.
+            MarkerIgnoredError: as `work`.
             InventoryError: it cannot.
         """
         self._splitter = splitter
@@ -150,6 +157,8 @@ class Engine:
 
         Raises:
             StoppedError: `stop` was set.
+            MarkerIgnoredError: a page begins too soon; where it says that the store is `unable` to do better, another
+                engine can go on with a serial walk.
             ContradictionError: what the store says of the bucket cannot all be true.
             InventoryError: whatever a worker met first.
         """
@@ -199,11 +208,12 @@ class Engine:
     def _look_again(self) -> None:
         """Have some places listed a second time, where there is more than a page."""
         looks = self._ranges.looks()
-        if not looks.own and not looks.spots:
+        places = () if self._serial else looks.spots
+        if not looks.own and not places:
             return
         ready = [worker for worker in self._workers if worker.ready]
         for place, worker in enumerate(ready):
-            spots = looks.spots[place :: len(ready)]
+            spots = places[place :: len(ready)]
             worker.send(LookAgain(tuple(spots), -(-looks.own // len(ready))))
             self._looking += 1
 
@@ -223,7 +233,7 @@ class Engine:
 
     def _assign(self) -> bool:
         """Give work to the lanes that have none; whether there is nothing to give, now or later."""
-        most = lanes_per_process(self._run)
+        most = 1 if self._serial else lanes_per_process(self._run)
         while True:
             free = [worker for worker in self._workers if worker.ready and worker.lanes < most]
             idle = sum(most - worker.lanes for worker in free)
@@ -236,7 +246,7 @@ class Engine:
                 worker = min(free, key=lambda each: each.lanes)
                 self._ranges.begin(action.gap, action.keys, worker)
                 worker.lanes += 1
-                worker.send(WorkRange(action.gap, action.keys))
+                worker.send(WorkRange(action.gap, action.keys, self._serial))
             else:
                 self._ranges.splitting.add(action.gap)
                 self._ranges.worker_of(action.gap).send(SplitRange(action.gap, action.pivot))
@@ -301,14 +311,21 @@ class Engine:
                 self._counters.update(spent)
                 self._ranges.finish(index)
                 worker.lanes -= 1
-            case Looked(spent):
+            case Looked(unseen, spent):
                 self._counters.update(spent)
+                self._counters["unseen"] += unseen
                 self._looking -= 1
             case Written(file, spent):
                 worker.files -= 1
                 self._hear_written(file, spent)
             case Failed(error):
-                raise error
+                raise self._judged(error)
+
+    def _judged(self, error: InventoryError) -> InventoryError:
+        """The error, saying whether the store has ever done better."""
+        if isinstance(error, MarkerIgnoredError):
+            error.unable = not self._serial and self._ranges.never_honoured(error)
+        return error
 
     def _hear_spooled(self, worker: WorkerProcess, index: int, segment: Segment) -> None:
         self._journal.spooled(segment)

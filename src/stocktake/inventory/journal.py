@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from stocktake.model.pieces import Segment
+from stocktake.model.pieces import Kept, Segment
 from stocktake.model.runs import Counters, DataFile
 
 
@@ -34,6 +34,9 @@ class Journal(Protocol):
         """A data file lies in the destination, confirmed. It was made of the segments in `group`, whose files may go
         when this returns; `spent` is what delivering it took.
         """
+
+    def kept(self) -> Kept:
+        """All that was told to be finished, for the run to go on from in another way."""
 
     def beat(self) -> None:
         """The run is still being worked on. Told about once a minute, and before the report is published."""

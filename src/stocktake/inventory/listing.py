@@ -2,13 +2,14 @@
 
 Every page is checked: its first key lies behind the marker, its keys ascend and have the prefix, the marker advances,
 no version comes twice. Paging goes on from the last key seen, never from the store's token where that can be avoided:
-tokens are node-bound on some stores and unreadable on others.
+tokens are node-bound on some stores and unreadable on others. A store that cannot begin a page behind a key is walked
+from the first key on, by its tokens; what is asked of every page is the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from stocktake.inventory.splitting import PageFacts
 from stocktake.model.errors import (
     AccessDeniedError,
     ContradictionError,
+    MarkerIgnoredError,
     ServerError,
     StoreError,
 )
@@ -37,17 +39,23 @@ SAMPLES_PER_PAGE = 8
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """Where the next page begins: behind `key`, within it behind `version` where versions are listed."""
+    """Where the next page begins: behind `key`, within it behind `version` where versions are listed. `guessed`: nobody
+    has listed the key.
+    """
 
     key: str
     version: str | None = None
     token: str | None = None
+    guessed: bool = field(default=False, compare=False)
 
 
 class OpenRange:
-    """A KeyRange being listed by one lane. Its end may come nearer meanwhile; what was kept of it stays its own."""
+    """A KeyRange being listed by one lane. Its end may come nearer meanwhile; what was kept of it stays its own. A
+    `serial` one is come to from the first key on, over the rows that are another range's.
+    """
 
-    def __init__(self, keys: KeyRange) -> None:
+    def __init__(self, keys: KeyRange, *, serial: bool = False) -> None:
+        self.serial = serial
         self.after, self.upto = keys.after, keys.upto
         self.kept = keys.after  # the last key kept, or where the range begins
         self.done = False
@@ -63,13 +71,14 @@ class OpenRange:
 @dataclass(frozen=True, slots=True)
 class ListedPage:
     """What one page added to its range: rows (LISTED_SCHEMA, the store's order), what the splitter is told of it, how
-    often it had to be asked for, and whether the store said with it that no key follows.
+    often it had to be asked for, whether the store said with it that no key follows, and where it began.
     """
 
     rows: pa.RecordBatch
     facts: PageFacts
     requests: int
     ended: bool
+    marker: Marker
 
 
 async def list_range(
@@ -82,7 +91,7 @@ async def list_range(
         StoreError: a page could not be had within the bound of retries.
     """
     versions = run.configuration.all_versions
-    marker = Marker(keys.after)
+    marker = Marker("" if keys.serial else keys.after, guessed=True)
     empty = 0
     # The version markers of the current key: none may come twice.
     versions_behind: set[str | None] = set()
@@ -92,14 +101,15 @@ async def list_range(
         except StoreError as error:
             raise _missing(error, keys) from None
         batch = check_page(page, marker, prefix=run.configuration.prefix, versions=versions)
-        # Only versions may begin with those of the marker's own key.
-        behind = batch.slice(_count_upto(batch, keys.after)) if versions else batch
+        # Only versions may begin with those of the marker's own key, and only a serial walk with other ranges' rows.
+        skips = versions or keys.serial
+        behind = batch.slice(_count_upto(batch, keys.after)) if skips else batch
         inside = behind if keys.upto is None else behind.slice(0, _count_upto(behind, keys.upto))
         keys.done = inside.num_rows < behind.num_rows or not page.truncated
         if inside.num_rows:
             keys.kept = inside.column("key")[-1].as_py()
         facts = page_facts(behind, inside.num_rows, done=keys.done)
-        yield ListedPage(inside, facts, requests, ended=not page.truncated)
+        yield ListedPage(inside, facts, requests, ended=not page.truncated, marker=marker)
         if keys.done:
             return
         empty = 0 if batch.num_rows else empty + 1
@@ -107,7 +117,7 @@ async def list_range(
             raise ContradictionError(
                 f"{EMPTY_PAGES_MAX} pages in a row held no key and promised more, after {marker.key!r}"
             )
-        following = next_marker(page, batch, marker)
+        following = next_marker(page, batch, marker, serial=keys.serial)
         if following.key != marker.key:
             versions_behind.clear()
         elif following.version in versions_behind and following.token is None:
@@ -197,7 +207,8 @@ def check_page(page: Page, marker: Marker, *, prefix: str, versions: bool) -> pa
     listed, some stores begin with those of the marker's own key although no version of it was named.
 
     Raises:
-        ContradictionError: something does; the message names the keys.
+        MarkerIgnoredError: the page begins too soon.
+        ContradictionError: something else does; the message names the keys.
     """
     batch = _interleaved(page.batch) if versions else page.batch
     if batch.num_rows == 0:
@@ -205,9 +216,11 @@ def check_page(page: Page, marker: Marker, *, prefix: str, versions: bool) -> pa
     keys = batch.column("key")
     first, last = keys[0].as_py(), keys[-1].as_py()
     if first < marker.key or (first == marker.key and not versions):
-        raise ContradictionError(
+        error = MarkerIgnoredError(
             f"asked for the keys after {marker.key!r}, the store answered from {first!r}"
         )
+        error.inclusive, error.guessed = first == marker.key, marker.guessed
+        raise error
     ascends = pc.greater_equal if versions else pc.greater
     if not pc.all(ascends(keys[1:], keys[:-1]), min_count=0).as_py():
         raise ContradictionError(
@@ -237,15 +250,18 @@ def _interleaved(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.take(order)
 
 
-def next_marker(page: Page, batch: pa.RecordBatch, marker: Marker) -> Marker:
-    """Where the page behind `page` begins.
+def next_marker(
+    page: Page, batch: pa.RecordBatch, marker: Marker, *, serial: bool = False
+) -> Marker:
+    """Where the page behind `page` begins; on a `serial` walk that is where the store's token leads, if it gave one.
 
     Raises:
         ContradictionError: the store promises more but gives nothing to go on from, or the marker would stand still.
     """
     if batch.num_rows:
         key = batch.column("key")[-1].as_py()
-        following = Marker(key, _last_version(page, batch, key))
+        token = page.next_token if serial else None
+        following = Marker(key, _last_version(page, batch, key), token)
     else:
         following = Marker(
             page.next_key or marker.key, page.next_version or marker.version, page.next_token

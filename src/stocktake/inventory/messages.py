@@ -29,10 +29,11 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class WorkRange:
-    """To a worker: list and enrich this range, in a lane of its own."""
+    """To a worker: list and enrich this range, in a lane of its own; `serial`, by going there from the first key on."""
 
     index: int
     range: KeyRange
+    serial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,9 @@ class RangeDone:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """From a worker: the second look found no contradiction."""
+    """From a worker: the second look found no contradiction; so many places it could not look at."""
 
+    unseen: int
     spent: Counters
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from stocktake.inventory.enrichment import fields_never_known
+from stocktake.model.capabilities import Walk
 from stocktake.model.histogram import StoredHistogram
 from stocktake.model.manifest import (
     Manifest,
@@ -67,6 +68,7 @@ def describe_run(
     generator: str,
     endpoint: str,
     warnings: tuple[str, ...],
+    walk: Walk,
     started: datetime,
     finished: datetime,
 ) -> Sidecar:
@@ -86,6 +88,7 @@ def describe_run(
         unknowable=group(counters, "unknowable"),
         never=fields_never_known(run.fields),
         warnings=warnings,
+        walk=walk,
         files=tuple(sidecar_file(file) for file in files),
         ranges=tuple(sidecar_range(each) for each in ranges),
         histogram=histogram,

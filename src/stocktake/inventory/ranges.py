@@ -9,6 +9,8 @@ from random import Random
 from stocktake.inventory.messages import PageReport
 from stocktake.inventory.processes import WorkerProcess
 from stocktake.inventory.second_look import Spot
+from stocktake.inventory.splitting import PageFacts
+from stocktake.model.errors import MarkerIgnoredError
 from stocktake.model.histogram import Histogram
 from stocktake.model.keys import KeyRange
 from stocktake.model.pieces import Segment
@@ -32,6 +34,7 @@ class _Range:
     requests: int = 0
     first_key: str | None = None
     last_key: str | None = None
+    beyond: str | None = None  # the first key behind it that its last page showed
     ended: bool = False  # the store said that nothing follows
     done: bool = False
     waiting: list[Segment] = field(default_factory=list)  # for a data file to be full
@@ -54,6 +57,8 @@ class Ranges:
         self.splitting: set[int] = set()  # those that were asked to split, and have not answered
         self.pages = self.rows = self.object_bytes = 0  # listed so far
         self.last_key = ""
+        self._least: str | None = None  # of all keys listed
+        self._honoured: set[bool] = set()  # markers, by whether they were guessed
         self.histogram = Histogram()
 
     @property
@@ -73,10 +78,12 @@ class Ranges:
     def listed(self, page: PageReport) -> None:
         """A page of it came."""
         each, facts = self._ranges[page.index], page.facts
+        self._judge_marker(each, facts)
         self.pages += 1
         each.pages += 1
         each.requests += page.requests
         each.ended = each.ended or page.ended
+        each.beyond = facts.beyond
         each.rows += facts.rows
         self.rows += facts.rows
         self.object_bytes += page.object_bytes
@@ -85,6 +92,23 @@ class Ranges:
             each.last_key = facts.last
             self.last_key = max(self.last_key, facts.last)
             self.histogram.add(facts.last, facts.rows)
+
+    def _judge_marker(self, each: _Range, facts: PageFacts) -> None:
+        """A page that leaves out keys which are there began where it was to: behind a key that was only guessed, the
+        range's start, or behind the one that the page before ended with.
+        """
+        if not facts.samples:
+            return
+        first = facts.samples[0][1]
+        if each.pages or (self._least is not None and self._least <= each.after):
+            self._honoured.add(not each.pages)
+        self._least = first if self._least is None else min(self._least, first)
+
+    def never_honoured(self, error: MarkerIgnoredError) -> bool:
+        """Whether no page began where it was to that could have begun as wrongly as this one did."""
+        if error.inclusive:
+            return False not in self._honoured  # what was only guessed is hardly ever there
+        return True not in self._honoured if error.guessed else not self._honoured
 
     def split(self, index: int, pivot: str) -> None:
         """It ends at `pivot` now."""
@@ -140,9 +164,26 @@ class Ranges:
                     yield left, each
                 left = each
 
+    def _untrue_bounds(self) -> Iterator[Spot]:
+        """Every place where a range's last page showed a key behind it that the ranges there do not have."""
+        before: _Range | None = None
+        waits: _Range | None = None
+        for each in sorted(self._ranges.values(), key=lambda r: r.after):
+            if before is not None and before.upto != each.after:
+                waits = None
+            before = each
+            if waits is not None and waits.beyond is not None and each.first_key is not None:
+                if each.first_key > waits.beyond:
+                    yield Spot(waits.last_key or waits.after, (each.first_key,), each.first_key)
+                waits = None
+            waits = each if each.beyond is not None else waits
+        if waits is not None and before is not None and before.upto is None:
+            yield Spot(waits.last_key or waits.after, (), None)
+
     def looks(self, random: Random | None = None) -> Looks:
         """Where to look again: every place where the store said that nothing follows, and yet something was listed
-        behind it; and, drawn at random, some bounds between ranges and some pages. Nothing where a page was all.
+        behind it, or where it showed something that was not; and, drawn at random, some bounds between ranges and some
+        pages. Nothing where a page was all.
         """
         if self.pages <= 1:
             return Looks((), 0)
@@ -156,4 +197,4 @@ class Ranges:
         suspect = [spot for ended, spot in bounds if ended]
         others = [spot for ended, spot in bounds if not ended]
         drawn = random.sample(others, min(len(others), count // 2))
-        return Looks((*suspect, *drawn), count - len(drawn))
+        return Looks((*self._untrue_bounds(), *suspect, *drawn), count - len(drawn))

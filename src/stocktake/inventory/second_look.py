@@ -7,7 +7,9 @@ modified since the listing began, and a key that is gone is not found by HEAD ei
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from random import Random
 
@@ -15,8 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stocktake.inventory.calls import CallPlan
-from stocktake.inventory.listing import ListedPage, Marker, check_page, fetch_page
-from stocktake.model.errors import ContradictionError
+from stocktake.inventory.listing import (
+    ListedPage,
+    Marker,
+    check_page,
+    fetch_page,
+    next_marker,
+)
+from stocktake.model.configuration import Filter
+from stocktake.model.errors import ContradictionError, RequestRefusedError
 from stocktake.model.runs import InventoryRun
 from stocktake.store.heads import head_request
 from stocktake.store.transport import Transport
@@ -25,45 +34,80 @@ from stocktake.store.transport import Transport
 CLOCK_TOLERANCE_S = 1.0
 # Keys of one spot that are asked for one by one: the others are compared by their listing alone.
 HEADS_PER_SPOT_MAX = 20
+# Characters at the start, and at the end, of a key behind which nothing is said to follow.
+PLACES_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """The keys that were listed behind `after` and up to `upto` (None: the end), ascending."""
+    """The keys that were listed behind `after` and up to `upto` (None: the end), ascending. `marker` is where the page
+    with them began, where no other way leads to it; `prefix` is what they start with, where they are only some.
+    """
 
     after: str
     keys: tuple[str, ...]
     upto: str | None
+    marker: Marker | None = None
+    prefix: str | None = None
 
 
 class Memory:
     """What a worker has listed and may look at again: a few pages drawn with equal chances from all of them, and apart
     from these, a few that are suspect: pages that promised more and held less than others did, and those that ended
-    the bucket. From both it draws by reservoir sampling.
+    the bucket. From both it draws by reservoir sampling. `prefix` is what all keys start with.
     """
 
-    def __init__(self, spots_max: int, random: Random) -> None:
+    def __init__(self, spots_max: int, random: Random, prefix: str = "") -> None:
+        self._prefix = prefix
         self._pages = _Reservoir(spots_max, random)
         self._suspects = _Reservoir(spots_max, random)
+        self._behind: list[Spot] = []
         self._largest = 0
 
-    def add(self, after: str, page: ListedPage, upto: str | None) -> None:
-        """Consider a page that was asked for behind the key `after`, of a range that ends at `upto`."""
-        size = page.facts.rows + page.facts.discarded
+    def add(self, after: str, page: ListedPage, upto: str | None, *, serial: bool = False) -> None:
+        """Consider a page that was asked for behind the key `after`, of a range that ends at `upto`. On a `serial` walk
+        what lies behind the end cannot be asked for: the last page is, and what keys there would probably start with.
+        """
+        size, last = page.facts.rows + page.facts.discarded, page.facts.last
         self._largest = max(self._largest, size)
         keys = page.rows.column("key")
-        if page.rows.num_rows:
-            suspect = page.ended or size < self._largest
-            (self._suspects if suspect else self._pages).add(_Page(after, keys, page.facts.last))
-        if page.ended and page.facts.last != upto:
-            self._suspects.add(_Page(page.facts.last or after, keys.slice(0, 0), upto))
+        suspect = page.ended or size < self._largest
+        reservoir = self._suspects if suspect else self._pages
+        if serial and (page.rows.num_rows or page.ended):
+            reservoir.add(_Page(after, keys, upto if page.ended else last, page.marker))
+        elif page.rows.num_rows:
+            reservoir.add(_Page(after, keys, last))
+        if page.ended and last != upto and not serial:
+            self._suspects.add(_Page(last or after, keys.slice(0, 0), upto))
+        if page.ended and serial:
+            end, known = last or after, "".join(keys.to_pylist())
+            self._behind += [
+                Spot(end, (), upto, Marker(""), prefix)
+                for prefix in prefixes_behind(end, known)
+                if prefix.startswith(self._prefix)
+            ]
 
     def spots(self, count_max: int) -> list[Spot]:
         """What is suspect, and at most so many other pages."""
         chosen = [*self._suspects.drawn, *self._pages.drawn[:count_max]]
-        return [
-            Spot(page.after, tuple(pc.unique(page.keys).to_pylist()), page.upto) for page in chosen
+        spots = [
+            Spot(page.after, tuple(pc.unique(page.keys).to_pylist()), page.upto, page.marker)
+            for page in chosen
         ]
+        return [*spots, *self._behind]
+
+
+def prefixes_behind(key: str, known: str) -> Iterator[str]:
+    """What keys that come behind `key` may start with: `key` itself, and what differs from it first in one character,
+    the next one among those in `known`. Only the first and the last places of a long key are tried.
+    """
+    yield key
+    characters = sorted(set(known))
+    places = range(len(key))
+    for place in sorted({*places[:PLACES_MAX], *places[-PLACES_MAX:]}):
+        following = bisect_right(characters, key[place])
+        if following < len(characters):
+            yield key[:place] + characters[following]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +117,7 @@ class _Page:
     after: str
     keys: pa.Array
     upto: str | None
+    marker: Marker | None = None
 
 
 class _Reservoir:
@@ -93,33 +138,51 @@ class _Reservoir:
 
 
 async def look_again(
-    run: InventoryRun, spot: Spot, transport: Transport, *, since_s: float
-) -> None:
-    """List `spot` a second time; the first listing began at `since_s`, in seconds since 1970.
+    run: InventoryRun, spot: Spot, transport: Transport, *, since_s: float, further: bool = True
+) -> bool:
+    """List `spot` a second time; the first listing began at `since_s`, in seconds since 1970. What a page does not
+    reach is looked for on one `further` page. False where nothing can be seen: the store does not take its token again.
 
     Raises:
         ContradictionError: the two listings cannot both be true.
         StoreError: the store does not answer.
     """
-    page, _ = await fetch_page(run, CallPlan(), Marker(spot.after), transport)
-    batch = check_page(
-        page,
-        Marker(spot.after),
-        prefix=run.configuration.prefix,
-        versions=run.configuration.all_versions,
-    )
-    batch = batch.filter(pc.greater(batch.column("key"), spot.after))
+    marker = spot.marker or Marker(spot.after)
+    run = run if spot.prefix is None else _narrowed(run, spot.prefix)
+    try:
+        page, _ = await fetch_page(run, CallPlan(), marker, transport)
+    except RequestRefusedError:
+        if marker.token is None:
+            raise
+        return False
+    prefix, versions = run.configuration.prefix, run.configuration.all_versions
+    listed = check_page(page, marker, prefix=prefix, versions=versions)
+    batch = listed.filter(pc.greater(listed.column("key"), spot.after))
+    rest: Spot | None = None
     upto = spot.upto
     if page.truncated and batch.num_rows:
         # What the page did not reach cannot be compared.
         reached = batch.column("key")[-1].as_py()
-        upto = reached if upto is None else min(upto, reached)
+        if upto is None or reached < upto:
+            following = next_marker(page, listed, marker, serial=spot.marker is not None)
+            rest = Spot(reached, tuple(k for k in spot.keys if k > reached), upto, following)
+            upto = reached
     if upto is not None:
         batch = batch.filter(pc.less_equal(batch.column("key"), upto))
     now = set(batch.column("key").to_pylist())
-    before = {key for key in spot.keys if upto is None or key <= upto}
+    # A page may begin with more versions of the key that the one before ended with.
+    before = {key for key in spot.keys if spot.after < key and (upto is None or key <= upto)}
     _check_new(batch, before, spot, since_s)
     await _check_gone(run, sorted(before - now), spot, transport)
+    if rest is None or not further:
+        return True
+    return await look_again(run, rest, transport, since_s=since_s, further=False)
+
+
+def _narrowed(run: InventoryRun, prefix: str) -> InventoryRun:
+    """The run, as if it were only about the keys that start with `prefix`."""
+    wanted = run.configuration.model_copy(update={"filter": Filter(prefix=prefix)})
+    return replace(run, configuration=wanted)
 
 
 def _check_new(batch: pa.RecordBatch, before: set[str], spot: Spot, since_s: float) -> None:

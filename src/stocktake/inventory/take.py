@@ -4,6 +4,9 @@
 
 The survey is the first page: whether the bucket can be listed at all, and where it may be split. What fails before it
 came has written nothing. What fails after it has published nothing.
+
+A store that cannot begin a page where it is asked to is found out by the first page that should begin somewhere. Then
+the run goes on as if it had been interrupted, by a serial walk.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
@@ -25,7 +29,8 @@ from stocktake.inventory.publish import describe_run, publish
 from stocktake.inventory.splitting import Splitter
 from stocktake.inventory.spool import make_spool
 from stocktake.inventory.stopping import stopping, unless_stopped
-from stocktake.model.errors import IncompleteRunError, ReportExistsError
+from stocktake.model.capabilities import Walk
+from stocktake.model.errors import IncompleteRunError, MarkerIgnoredError, ReportExistsError
 from stocktake.model.keys import KeyRange
 from stocktake.model.paths import ReportPaths, configuration_root
 from stocktake.model.pieces import Kept
@@ -58,12 +63,35 @@ def take_inventory(
         StoppedError: `stop` was set.
         InventoryError: anything else. Either way nothing was published; segments and delivered data files stay.
     """
-    started = now()
+    take = partial(
+        _take, run, spool=spool, journal=journal, now=now, on_progress=on_progress, stop=stop, started=now(),
+    )  # fmt: skip
+    try:
+        return take(Walk.PARALLEL, kept=kept, hints=hints)
+    except MarkerIgnoredError as error:
+        if not error.unable:
+            raise
+    return take(Walk.SERIAL, kept=journal.kept(), hints=())
+
+
+def _take(
+    run: InventoryRun,
+    walk: Walk,
+    *,
+    kept: Kept,
+    hints: Sequence[str],
+    spool: Path,
+    journal: Journal,
+    now: Callable[[], datetime],
+    on_progress: Callable[[Progress], None],
+    stop: threading.Event,
+    started: datetime,
+) -> InventoryResult:
     counters: Counters = Counter(kept.counters)
     with ExitStack() as doors:
         make_spool(spool)
         engine = doors.enter_context(
-            Engine(run, kept, spool, counters=counters, journal=journal, stop=stop)
+            Engine(run, kept, spool, counters=counters, journal=journal, stop=stop, walk=walk)
         )
         connection = Connection.open(run.source, region=run.region)
         transport = doors.enter_context(Transport(connection, run.limits, counters))
@@ -95,7 +123,8 @@ def take_inventory(
             histogram=engine.histogram(),
             generator=f"stocktake {version('stocktake')}",
             endpoint=connection.endpoint_url(run.bucket),
-            warnings=_warnings(counters),
+            warnings=_warnings(counters, walk),
+            walk=walk,
             started=started,
             finished=now(),
         )
@@ -108,6 +137,7 @@ def take_inventory(
             seconds=(now() - started).total_seconds(),
             files=files,
             warnings=sidecar.warnings,
+            walk=walk,
         )
 
 
@@ -150,8 +180,12 @@ def _check_strict(run: InventoryRun, counters: Counters) -> None:
         )
 
 
-def _warnings(counters: Counters) -> tuple[str, ...]:
+def _warnings(counters: Counters, walk: Walk) -> tuple[str, ...]:
     noted = {
+        "this store does not begin a page where it is asked to: the bucket was listed serially, page by page from its"
+        " first key on": walk is Walk.SERIAL,
+        f"{counters['unseen']} places could not be looked at again: this store takes no token"
+        " twice": counters["unseen"] > 0,
         f"{counters[HIDDEN]} objects are encrypted with customers' keys (SSE-C), without which a store tells"
         " nothing more of them": counters[HIDDEN] > 0,
         "this store has no object ACLs": counters["without.acl"] > 0,

@@ -132,16 +132,23 @@ class Worker:
         ):
             listing = _Listing(self, transport, lanes, spent)
             self.say(Ready())
-            while not self._stopping.is_set():
-                while (task := self._next_task(wait=not len(lanes))) is not None:
-                    listing.take(task)
-                if lanes.turn(0.0):
-                    listing.tell_if_due()
-                elif len(lanes):
-                    listing.tell()  # while all wait for the network, there is time to speak
-                    lanes.turn(TASKS_NOTICED_S)
-                else:
-                    listing.tell()
+            try:
+                while not self._stopping.is_set():
+                    self._turn(listing, lanes)
+            except InventoryError:
+                listing.tell()  # what it means hangs on the pages before
+                raise
+
+    def _turn(self, listing: _Listing, lanes: Lanes) -> None:
+        while (task := self._next_task(wait=not len(lanes))) is not None:
+            listing.take(task)
+        if lanes.turn(0.0):
+            listing.tell_if_due()
+        elif len(lanes):
+            listing.tell()  # while all wait for the network, there is time to speak
+            lanes.turn(TASKS_NOTICED_S)
+        else:
+            listing.tell()
 
     def _next_task(self, *, wait: bool) -> Task | None:
         try:
@@ -204,9 +211,10 @@ class _Listing:
         self._plan = call_plan(self._run.fields)
         self._enricher = Enricher(self._run, self._plan, transport)
         self._schema = report_schema(self._run.fields)
-        self._memory = Memory(SPOTS_REMEMBERED_MAX, Random())  # noqa: S311 - no secret hangs on it
+        prefix = self._run.configuration.prefix
+        self._memory = Memory(SPOTS_REMEMBERED_MAX, Random(), prefix)  # noqa: S311 - no secret hangs on it
         self._ranges: dict[int, OpenRange] = {}
-        self._looks = 0  # under way
+        self._looks = self._unseen = 0  # under way; not possible
         # Of pages that only report what listing told, so many rows are worked on together; a page where objects are
         # asked about one by one.
         plan = self._plan
@@ -217,8 +225,8 @@ class _Listing:
     def take(self, task: Task) -> None:
         """Begin with a task that has to do with the source."""
         match task:
-            case WorkRange(index, keys):
-                self._ranges[index] = OpenRange(keys)
+            case WorkRange(index, keys, serial):
+                self._ranges[index] = OpenRange(keys, serial=serial)
                 self._lanes.start(self._list(index, self._ranges[index]))
             case SplitRange(index, pivot):
                 self.tell()
@@ -261,7 +269,7 @@ class _Listing:
         after = keys.after
         held: list[pa.RecordBatch] = []
         async for page in list_range(self._run, self._plan, keys, self._transport):
-            self._memory.add(after, page, keys.upto)
+            self._memory.add(after, page, keys.upto, serial=keys.serial)
             self._note(index, page)
             after = keys.kept
             if page.rows.num_rows:
@@ -314,13 +322,15 @@ class _Listing:
             self._say_looked()
 
     async def _look_at(self, spot: Spot) -> None:
-        await look_again(self._run, spot, self._transport, since_s=self._enricher.since_s)
+        since_s = self._enricher.since_s
+        seen = await look_again(self._run, spot, self._transport, since_s=since_s)
+        self._unseen += not seen
         self._looks -= 1
         if not self._looks:
             self._say_looked()
 
     def _say_looked(self) -> None:
-        self._worker.say(Looked(self._spent.since()))
+        self._worker.say(Looked(self._unseen, self._spent.since()))
 
 
 def main(tasks_fd: int, reports_fd: int) -> None:

@@ -42,7 +42,7 @@ class Walk(StrEnum):
     """How a bucket on this store can be listed."""
 
     PARALLEL = "parallel"  # in ranges that begin anywhere
-    SERIAL = "serial"  # only from one listed key on to the next
+    SERIAL = "serial"  # only from its first key on, page by page
     NONE = "none"
 
 
@@ -92,11 +92,11 @@ ABILITIES: Mapping[Ability, AbilityFact] = {
     ),
     Ability.START_AFTER: AbilityFact(
         "Does a page begin behind the key that start-after names?", Need.ANY_RUN,
-        "a run finds it out and fails: every page would begin at the wrong key",
+        "a run finds it out and lists serially, by continuation tokens; without these it fails",
     ),
     Ability.EXCLUSIVE: AbilityFact(
         "Is the key that start-after names itself left out?", Need.ANY_RUN,
-        "a run finds it out and fails: pages overlap",
+        "a run finds it out and lists serially, by continuation tokens; without these it fails",
     ),
     Ability.IS_TRUNCATED: AbilityFact(
         "Does IsTruncated say whether keys follow?", Need.ANY_RUN,
@@ -104,7 +104,7 @@ ABILITIES: Mapping[Ability, AbilityFact] = {
     ),
     Ability.ANYWHERE: AbilityFact(
         "May start-after be a key that does not exist?", Need.PARALLEL,
-        "a run fails as soon as it has ranges listed side by side",
+        "a run finds it out and lists serially",
     ),
     Ability.UNICODE: AbilityFact(
         "May start-after hold any character, also beyond ASCII?", Need.PARALLEL,
@@ -120,14 +120,14 @@ ABILITIES: Mapping[Ability, AbilityFact] = {
     ),
     Ability.TOKEN: AbilityFact(
         "Does a continuation token lead to the next page?", Need.NOBODY,
-        "nothing: pages are asked for by the last key, and tokens only behind pages without keys",
+        "nothing where start-after works: pages are asked for by the last key",
     ),
     Ability.MAX_KEYS: AbilityFact(
         "Does it keep to max-keys?", Need.NOBODY,
         "pages are as long as the store likes; memory grows with them",
     ),
     Ability.KEY_COUNT: AbilityFact(
-        "Does KeyCount say how many keys a page holds?", Need.NOBODY,
+        "Is KeyCount, where it is given, the number of keys on a page?", Need.ANY_RUN,
         "a page whose number is wrong is asked for again, and in the end the run fails",
     ),
     Ability.OWNER: AbilityFact(
@@ -144,7 +144,7 @@ ABILITIES: Mapping[Ability, AbilityFact] = {
     ),
     Ability.KEY_MARKER: AbilityFact(
         "Does a page of versions begin behind key-marker?", Need.ALL_VERSIONS,
-        "a run of all versions finds it out and fails",
+        "a run of all versions finds it out and lists serially, version by version; or it fails",
     ),
     Ability.VERSION_MARKER: AbilityFact(
         "Does it go on behind the version that version-id-marker names?", Need.ALL_VERSIONS,
@@ -163,6 +163,14 @@ ABILITIES: Mapping[Ability, AbilityFact] = {
         "requests are signed by the store's clock; moments in the report are the store's too",
     ),
 }  # fmt: skip
+
+
+# What a serial walk does with, where the store lacks what pages are asked for by.
+_INSTEAD: Mapping[Ability, Ability] = {
+    Ability.START_AFTER: Ability.TOKEN,
+    Ability.EXCLUSIVE: Ability.TOKEN,
+    Ability.KEY_MARKER: Ability.VERSION_MARKER,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,17 +216,25 @@ class Capabilities:
     def verdict(self, *, all_versions: bool = False) -> Verdict:
         """Whether a run can be trusted on this store; one of all versions needs more."""
         needs = {Need.ANY_RUN, Need.ALL_VERSIONS} if all_versions else {Need.ANY_RUN}
-        found = {row.found for row in self.rows if row.fact.need in needs}
+        found = {self._served(row.ability) for row in self.rows if row.fact.need in needs}
         if Found.NO in found:
             return Verdict.BROKEN
         return Verdict.UNTOLD if Found.UNKNOWN in found else Verdict.FINE
 
-    @property
-    def walk(self) -> Walk:
-        """How far the store can be trusted with where a page begins."""
-        if self.verdict() is Verdict.BROKEN:
+    def _served(self, ability: Ability) -> Found:
+        """Whether a run is served, by the ability or by what does instead."""
+        found = self.found(ability)
+        instead = _INSTEAD.get(ability)
+        return self.found(instead) if found is Found.NO and instead is not None else found
+
+    def walk(self, *, all_versions: bool = False) -> Walk:
+        """How a run lists the bucket, by how far the store can be trusted with where a page begins."""
+        if self.verdict(all_versions=all_versions) is Verdict.BROKEN:
             return Walk.NONE
-        return Walk.SERIAL if self.found(Ability.ANYWHERE) is Found.NO else Walk.PARALLEL
+        current = (Ability.START_AFTER, Ability.EXCLUSIVE, Ability.ANYWHERE)
+        needed = (Ability.KEY_MARKER,) if all_versions else current
+        lacks = any(self.found(ability) is Found.NO for ability in needed)
+        return Walk.SERIAL if lacks else Walk.PARALLEL
 
     def to_json(self, *, all_versions: bool = False) -> dict[str, Any]:
         """The same as JSON takes it."""
@@ -227,7 +243,7 @@ class Capabilities:
             "endpoint": self.endpoint,
             "server": self.server or None,
             "verdict": str(self.verdict(all_versions=all_versions)),
-            "walk": str(self.walk),
+            "walk": str(self.walk(all_versions=all_versions)),
             "list_seconds": _rounded(self.list_s),
             "head_seconds": _rounded(self.head_s),
             "clock_skew_seconds": _rounded(self.clock_skew_s),

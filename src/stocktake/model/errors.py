@@ -18,6 +18,7 @@
     │   ├── NoSuchKeyError              no such object or version
     │   ├── RequestRefusedError         any other 4xx
     │   └── ContradictionError          the store said two things that cannot both be true
+    │       └── MarkerIgnoredError      a page begins at or before the key that it was to begin behind
     ├── DestinationError                the report cannot be delivered there
     │   ├── ReportExistsError           a published report is never overwritten
     │   └── EncryptionNotAppliedError   the store took the request for encryption and ignored it
@@ -147,6 +148,16 @@ class RequestRefusedError(StoreError):
 
 class ContradictionError(StoreError):
     """The store said two things that cannot both be true, so its listing cannot be trusted."""
+
+
+class MarkerIgnoredError(ContradictionError):
+    """A page begins at the key that it was to begin behind (`inclusive`), or before it. `guessed`: nobody had listed
+    that key. `unable`: the store has never yet done better, so it does not lie, it cannot begin a page anywhere.
+    """
+
+    inclusive: bool = False
+    guessed: bool = False
+    unable: bool = False
 
 
 class DestinationError(InventoryError):

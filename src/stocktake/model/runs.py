@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from stocktake.model.addresses import Address
+from stocktake.model.capabilities import Walk
 from stocktake.model.configuration import InventoryConfiguration
 from stocktake.model.fields import Field, report_fields
 from stocktake.model.keys import KeyRange
@@ -41,7 +42,8 @@ class Problem(StrEnum):
 
 
 # Counts of one run, lane or file, by dotted name: `rows`, `object_bytes`, `retries`, `pages`, `requests.<Call>`,
-# `problems.<Problem>`, `unknowable.<field name>`. Adding two of them is `+`; travelling is pickling.
+# `problems.<Problem>`, `unknowable.<field name>`, `unseen` (places that could not be looked at again). Adding two of
+# them is `+`; travelling is pickling.
 Counters: TypeAlias = Counter[str]
 
 
@@ -156,6 +158,7 @@ class InventoryResult:
     seconds: float
     files: tuple[DataFile, ...]
     warnings: tuple[str, ...] = ()
+    walk: Walk = Walk.PARALLEL
 
 
 class RunStage(StrEnum):

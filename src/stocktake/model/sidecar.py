@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from stocktake.model.capabilities import Walk
 from stocktake.model.configuration import InventoryConfiguration
 from stocktake.model.errors import ManifestError
 from stocktake.model.histogram import StoredHistogram
@@ -83,6 +84,7 @@ class Sidecar(_Part):
     unknowable: dict[str, int]
     never: tuple[str, ...]
     warnings: tuple[str, ...]
+    walk: Walk = Walk.PARALLEL
     files: tuple[SidecarFile, ...]
     # Reports of before these were kept have none.
     ranges: tuple[SidecarRange, ...] = ()

@@ -58,6 +58,10 @@ class LedgerJournal:
         """Note a delivered data file."""
         self._ledger.deliver(self._claim, delivery_of(file, group, spent), group)
 
+    def kept(self) -> Kept:
+        """What the run has finished."""
+        return self._ledger.kept(self._claim.run)
+
     def published(self, result: InventoryResult) -> None:
         """Note that the report is published; the run is over."""
         keys = [file.key for file in result.manifest.files]

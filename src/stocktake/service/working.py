@@ -240,4 +240,5 @@ def _published(place: Place, paths: ReportPaths) -> InventoryResult:
         seconds=(said.finished - said.started).total_seconds(),
         files=said.data_files(),
         warnings=said.warnings,
+        walk=said.walk,
     )

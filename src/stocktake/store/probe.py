@@ -179,7 +179,7 @@ class _Probe:
         if not self._lacks(Ability.KEY_COUNT):
             count, rows = page.listing.member("KeyCount").strip(), len(page.keys)
             text = f"it says {count or 'nothing'} of {counted(rows, 'key')}"
-            self._note_whether(Ability.KEY_COUNT, text, it_does=count == str(rows))
+            self._note_whether(Ability.KEY_COUNT, text, it_does=count in ("", str(rows)))
 
     def _note_encoding(self, page: ProbedPage, asked: str) -> None:
         text = evidence.spelling(page, asked)
@@ -201,9 +201,10 @@ class _Probe:
         kept = rows <= SHORT_PAGE_ROWS
         text = f"asked for {SHORT_PAGE_ROWS}, {rows} came"
         self._note_whether(Ability.MAX_KEYS, text, it_does=kept)
-        if kept and not short.page.truncated:
-            text = f"it says that nothing follows the first {rows} of {len(self.keys)} keys"
-            self._note(Ability.IS_TRUNCATED, Found.NO, text)
+        if kept:
+            more = short.page.truncated
+            text = f"it says that {'more' if more else 'nothing'} follows the first {rows} of {len(self.keys)} keys"
+            self._note_whether(Ability.IS_TRUNCATED, text, it_does=more)
         if not kept or not short.page.truncated:
             self._note(Ability.TOKEN, Found.UNKNOWN, "there was no page to go on from")
         elif not short.page.next_token:
@@ -283,12 +284,12 @@ class _Probe:
         behind = sum(key > asked for key in page.keys)
         truncated = self.first.page.truncated
         text = f"it says that {'more' if truncated else 'nothing'} follows the first page; {behind} came"
-        if any(key < asked for key in page.keys):
+        if not any(key < asked for key in page.keys):
+            self._note_whether(Ability.IS_TRUNCATED, text, it_does=bool(behind) == truncated)
+        elif Ability.IS_TRUNCATED not in self._found:
             self._note(
                 Ability.IS_TRUNCATED, Found.UNKNOWN, "what is behind a page cannot be asked for"
             )
-        else:
-            self._note_whether(Ability.IS_TRUNCATED, text, it_does=bool(behind) == truncated)
 
     def _ask_behind_odd_keys(self) -> None:
         """start-after with keys that do not exist, made of one that does: of an odd one itself, where there is one."""
