@@ -60,6 +60,7 @@ def test_programs_get_every_figure_as_one_json_object() -> None:
         "never": ["IntelligentTieringReferenceDate"],
         "warnings": ["this store has no object ACLs"],
         "walk": "parallel",
+        "compared": {},
         "seconds": 12.346,
     }
 

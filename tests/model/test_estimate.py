@@ -14,14 +14,12 @@ from stocktake.model.estimate import (
     START_S,
     Asked,
     Estimate,
-    Figure,
     LastReport,
     Measured,
-    Sureness,
     compare,
     estimate,
-    least_sure,
 )
+from stocktake.model.figures import Figure, Sureness, least_sure
 from stocktake.model.prices import AWS, FREE, GB
 from stocktake.model.runs import Call, Limits
 

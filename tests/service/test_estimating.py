@@ -12,7 +12,8 @@ import pytest
 from stocktake.model.addresses import LocalAddress
 from stocktake.model.configuration import Format
 from stocktake.model.errors import NoSuchBucketError, UsageError
-from stocktake.model.estimate import Estimate, Sureness
+from stocktake.model.estimate import Estimate
+from stocktake.model.figures import Sureness
 from stocktake.model.keys import KeyRange
 from stocktake.model.manifest import (
     Manifest,
@@ -24,10 +25,11 @@ from stocktake.model.manifest import (
 from stocktake.model.paths import ReportPaths, configuration_root
 from stocktake.model.prices import AWS, FREE
 from stocktake.model.runs import Call, DataFile, InventoryRun
-from stocktake.model.sidecar import Sidecar, render_sidecar, sidecar_file
+from stocktake.model.sidecar import Sidecar, parse_sidecar, render_sidecar, sidecar_file
 from stocktake.service.commands.run import plan
 from stocktake.service.estimating import estimate_run, expect_again, find_last_report, load_prices
 from stocktake.service.options import make_options
+from stocktake.service.previous import Previous, find_previous
 from tests.servers.fault import FaultServer, FixtureObject, access_denied, synthetic
 
 PLAN_REQUESTS_MAX = 28
@@ -194,13 +196,25 @@ def test_what_the_last_report_says_is_expected_again_without_asking_the_store(
     store: FaultServer, tmp_path: Path
 ) -> None:
     run = planned_run(tmp_path)
-    assert expect_again(run) is None
+    assert expect_again(run, find_previous(run)) is None
     deliver(run, store.endpoint_url)
-    again = expect_again(run)
+    again = expect_again(run, find_previous(run))
     assert again is not None
     check_as_last_time(again)
     assert (store.counts, again.asked) == ({}, 0)
-    assert expect_again(planned_run(tmp_path, fields="Size")) is None
+    assert again.total.value == 0  # it is not AWS that is asked
+    other = planned_run(tmp_path, fields="Size")
+    assert expect_again(other, find_previous(other)) is None
+
+
+def test_money_is_expected_where_aws_takes_it(store: FaultServer, tmp_path: Path) -> None:
+    run = planned_run(tmp_path)
+    endpoint = "https://photos.s3.eu-central-1.amazonaws.com"
+    folder = deliver(run, endpoint)
+    sidecar = parse_sidecar((folder / "stocktake.json").read_bytes())
+    again = expect_again(run, Previous(sidecar, str(folder)))
+    assert again is not None
+    assert again.total.value == pytest.approx(again.requests[Call.LIST].value * 0.005 / 1000)
 
 
 def test_a_report_with_other_fields_still_tells_the_number_of_rows(

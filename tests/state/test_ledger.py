@@ -10,6 +10,7 @@ import pytest
 
 from stocktake.model.documents import decode_run
 from stocktake.model.errors import IncompleteRunError, InventoryError, StoppedError, UsageError
+from stocktake.model.figures import Comparison, Figure, Sureness
 from stocktake.model.ledger import Claim, RunState, Upload
 from stocktake.model.pieces import Kept
 from stocktake.state import ledger as ledger_module
@@ -281,7 +282,12 @@ def test_of_a_published_run_only_what_no_manifest_names_is_remembered(ledger: Le
     ledger.upload(claim, Upload("left", "id"))
     ledger.deliver(claim, delivery("a", "", "b"), [])
     ledger.deliver(claim, delivery("b", "b", None), [])
-    ledger.publish(claim, "s3://dest/manifest.json", ["a", "b"], 20)
+    compared = [
+        Comparison("rows", Figure(21, "the last report", Sureness.LIKELY), 20),
+        Comparison("seconds", Figure(1.5, "the last report", Sureness.ROUGH), 0.25),
+    ]
+    ledger.publish(claim, "s3://dest/manifest.json", ["a", "b"], 20, compared)
+    assert list(ledger.comparisons(claim.run)) == compared
     record = ledger.run(claim.run)
     assert (record.state, record.rows, record.names) == (RunState.PUBLISHED, 20, 1)
     assert (record.manifest, record.finished) == ("s3://dest/manifest.json", START)

@@ -11,18 +11,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from stocktake.model.errors import InventoryError
+from stocktake.model.ledger import RunState
 from stocktake.state import failures, opening
 from stocktake.state.ledger import Ledger
 from stocktake.state.migrations.upgrade import configuration, upgrade
 from stocktake.state.opening import FILE, open_database
 from stocktake.state.tables import SCHEMA_VERSION, metadata
-from tests.state.ledgers import Clock, begin, python
+from tests.state.ledgers import START, Clock, begin, python
 
 AS_ROOT = os.geteuid() == 0
 
@@ -107,6 +109,22 @@ def test_a_new_ledger_is_what_all_migrations_make(tmp_path: Path) -> None:
         upgrade(connection)
     engine.dispose()
     assert schema(tmp_path / FILE) == schema(migrated)
+
+
+def test_a_ledger_of_an_older_stocktake_is_brought_up_to_date(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite+pysqlite:///{tmp_path / FILE}")
+    with engine.begin() as connection:
+        older = configuration()
+        older.attributes["connection"] = connection
+        command.upgrade(older, "0001")
+        run = {"id": "7k3m9q2x", "state": "stopped", "spool": '"/spool"', "document": "{}"}
+        places = dict.fromkeys(("source", "destination", "configuration_id"), "somewhere")
+        times = dict.fromkeys(("started", "updated"), START)
+        connection.execute(metadata.tables["runs"].insert().values(run | places | times))
+    engine.dispose()
+    with Ledger.open(tmp_path, now=Clock()) as ledger:
+        assert ledger.run("7k3m9q2x").state is RunState.STOPPED
+        assert ledger.comparisons("7k3m9q2x") == ()
 
 
 def test_processes_that_make_the_ledger_at_once_all_get_it(tmp_path: Path) -> None:

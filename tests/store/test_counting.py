@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from stocktake.model.estimate import Figure, Sureness
+from stocktake.model.figures import Figure, Sureness
 from stocktake.store.counting import count_keys
 from stocktake.store.probe_pages import Asking
 from tests.servers.fault import FaultServer, FixtureObject, ignore_start_after, synthetic

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from stocktake.cli.outcome import visible
+from stocktake.cli.summary import compared_document, compared_lines
 from stocktake.cli.words import count, counted
 from stocktake.model.ledger import RESUMABLE, RunRecord, RunState
 
@@ -62,6 +63,7 @@ def details_document(details: RunDetails) -> dict[str, Any]:
         ],
         "named": list(details.names),
         "spool_folder": str(details.record.spool),
+        "compared": compared_document(details.compared),
     }
 
 
@@ -113,7 +115,8 @@ def details_lines(details: RunDetails) -> list[str]:
         "hint": record.hint,
         "next": next_step(record),
     }
-    return [f"{name:<{_LABEL_WIDTH}}{visible(value)}" for name, value in facts.items() if value]
+    lines = [f"{name:<{_LABEL_WIDTH}}{visible(value)}" for name, value in facts.items() if value]
+    return [*lines, *compared_lines(details.compared)]
 
 
 def leftovers_document(run: str, left: Leftovers, *, removed: bool) -> dict[str, Any]:

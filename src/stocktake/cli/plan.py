@@ -17,7 +17,8 @@ from stocktake.cli.sinks import print_text
 from stocktake.cli.words import bytes_text, count, counted, duration
 
 if TYPE_CHECKING:
-    from stocktake.model.estimate import Estimate, Figure
+    from stocktake.model.estimate import Estimate
+    from stocktake.model.figures import Figure
 
 EXAMPLES = """\
 stocktake plan s3://photos ./reports

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stocktake.cli.outcome import visible
 from stocktake.cli.words import bytes_text, count, counted, tally
 from stocktake.model.fields import BY_NAME, Source
+from stocktake.model.figures import Comparison
 from stocktake.model.runs import InventoryResult, Problem, group
 
 # What each problem means for the rows it touched.
@@ -41,6 +42,7 @@ def result_document(result: InventoryResult) -> dict[str, Any]:
         "never": list(_never(result)),
         "warnings": list(result.warnings),
         "walk": str(result.walk),
+        "compared": compared_document(result.compared),
         "seconds": round(result.seconds, 3),
     }
 
@@ -71,7 +73,19 @@ def result_lines(result: InventoryResult) -> list[str]:
     ]
     if never := _never(result):
         lines.append(f"  {', '.join(never)}: always empty, no S3 call exposes it")
-    return lines
+    return [*lines, *compared_lines(result.compared)]
+
+
+def compared_document(compared: Sequence[Comparison]) -> dict[str, Any]:
+    """What was expected of a run and what it came to, by the name of each figure."""
+    return {each.name: each.to_json() for each in compared}
+
+
+def compared_lines(compared: Sequence[Comparison]) -> list[str]:
+    """The same in lines; none where nothing was expected."""
+    return ["as the last report let expect:", *(f"  {each.line}" for each in compared)] * bool(
+        compared
+    )
 
 
 def _unknowable(result: InventoryResult) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from stocktake.model.addresses import Address
 from stocktake.model.capabilities import Walk
 from stocktake.model.configuration import InventoryConfiguration
 from stocktake.model.fields import Field, report_fields
+from stocktake.model.figures import Comparison
 from stocktake.model.keys import KeyRange
 from stocktake.model.manifest import Manifest, ManifestFile
 from stocktake.model.store import Store
@@ -150,7 +151,7 @@ class ListedRange:
 
 @dataclass(frozen=True, slots=True)
 class InventoryResult:
-    """A published report."""
+    """A published report. `compared`: figures of its run, each beside what the last report let expect."""
 
     address: str  # of manifest.json
     manifest: Manifest
@@ -159,6 +160,7 @@ class InventoryResult:
     files: tuple[DataFile, ...]
     warnings: tuple[str, ...] = ()
     walk: Walk = Walk.PARALLEL
+    compared: tuple[Comparison, ...] = ()
 
 
 class RunStage(StrEnum):

@@ -11,18 +11,16 @@ from stocktake.model.errors import UsageError
 from stocktake.model.estimate import (
     Asked,
     Estimate,
-    Figure,
     LastReport,
     Measured,
-    Sureness,
     estimate,
 )
 from stocktake.model.fields import Source
-from stocktake.model.prices import AWS, BY_WORD, Prices, parse_prices
+from stocktake.model.figures import Figure, Sureness
+from stocktake.model.prices import AWS, BY_WORD, FREE, Prices, parse_prices
 from stocktake.model.runs import Call, Counters, InventoryRun
-from stocktake.model.sidecar import Sidecar
 from stocktake.service import house
-from stocktake.service.previous import find_previous
+from stocktake.service.previous import Previous, find_previous
 from stocktake.service.probing import PROBE_LIMITS
 from stocktake.service.sampling import Sample, row_bytes, take_sample
 from stocktake.store.connection import Connection
@@ -33,6 +31,7 @@ from stocktake.store.transport import Transport
 
 PRICES_BYTES_MAX = 2**16
 NAMES_SHOWN_MAX = 3
+_AWS = ".amazonaws.com"
 _PLAIN_CLASSES = {"STANDARD", "INTELLIGENT_TIERING", "REDUCED_REDUNDANCY"}
 
 
@@ -66,11 +65,12 @@ def estimate_run(
     return _estimated(run, found, sample, count, prices, requests=asking.requests)
 
 
-def expect_again(run: InventoryRun, *, prices: Prices = AWS) -> Estimate | None:
-    """What `run` will come to if it is as the last report says; None where there is no report like it. The source is
-    not asked.
+def expect_again(run: InventoryRun, previous: Previous) -> Estimate | None:
+    """What `run` will come to if it is as the report before it says; None where that is no report like it. No store is
+    asked. Money is counted only where it is AWS that takes it.
     """
-    found = find_last_report(run)
+    found = _last(run, previous)
+    prices = AWS if previous.sidecar and _AWS in previous.sidecar.endpoint else FREE
     if found.last is None or not found.last.alike:
         return None
     count = _count_of(found.last)
@@ -104,13 +104,13 @@ def load_prices(text: str | None) -> Prices:
 
 def find_last_report(run: InventoryRun) -> Found:
     """What the newest report at the run's destination says, where it is about the same keys of the same store."""
-    previous = find_previous(run)
-    if previous.sidecar is None:
+    return _last(run, find_previous(run))
+
+
+def _last(run: InventoryRun, previous: Previous) -> Found:
+    sidecar, address = previous.sidecar, previous.address
+    if sidecar is None:
         return Found(None, previous.note)
-    return _last(run, previous.sidecar, previous.address)
-
-
-def _last(run: InventoryRun, sidecar: Sidecar, address: str) -> Found:
     before, now = sidecar.configuration, run.configuration
     if (before.prefix, before.all_versions) != (now.prefix, now.all_versions):
         return Found(None, f"{address} is about other keys or versions")

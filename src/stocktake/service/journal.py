@@ -65,7 +65,8 @@ class LedgerJournal:
     def published(self, result: InventoryResult) -> None:
         """Note that the report is published; the run is over."""
         keys = [file.key for file in result.manifest.files]
-        self._ledger.publish(self._claim, result.address, keys, result.counters["rows"])
+        rows = result.counters["rows"]
+        self._ledger.publish(self._claim, result.address, keys, rows, result.compared)
 
     def beat(self) -> None:
         """Note that the run is still being worked on."""

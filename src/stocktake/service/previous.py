@@ -49,10 +49,9 @@ def find_previous(run: InventoryRun) -> Previous:
     return Previous(sidecar, at)
 
 
-def find_hints(run: InventoryRun) -> tuple[str, ...]:
+def hints_of(previous: Previous) -> tuple[str, ...]:
     """Keys between which there was about equally much when the last report was made; none where nothing tells."""
-    sidecar = find_previous(run).sidecar
-    if sidecar is None:
+    if previous.sidecar is None:
         return ()
-    histogram = Histogram.of(sidecar.histogram)
+    histogram = Histogram.of(previous.sidecar.histogram)
     return histogram.boundaries(min(HINTS_MAX, histogram.rows // HINT_ROWS_MIN))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stocktake.model.figures import Comparison
 from stocktake.model.ledger import RunRecord
 from stocktake.model.pieces import Kept
 from stocktake.service import house
@@ -17,11 +18,14 @@ FINISHED_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class RunDetails:
-    """A run, the keys it named that no report of it names, and what it has."""
+    """A run, the keys it named that no report of it names, what it has, and, once it is published, what was expected of
+    it beside what it came to.
+    """
 
     record: RunRecord
     names: Sequence[str]
     kept: Kept
+    compared: Sequence[Comparison]
 
 
 def open_ledger(state_folder: Path) -> Ledger:
@@ -50,4 +54,9 @@ def show_run(state_folder: Path, run: str) -> RunDetails:
     """
     with open_ledger(state_folder) as ledger:
         record = ledger.run(run)
-        return RunDetails(record, ledger.names(record.id), ledger.kept(record.id))
+        return RunDetails(
+            record,
+            ledger.names(record.id),
+            ledger.kept(record.id),
+            ledger.comparisons(record.id),
+        )

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from stocktake.formats import open_writer
 from stocktake.inventory.calls import call_plan
-from stocktake.model.estimate import Figure, Sureness
 from stocktake.model.fields import Source, report_schema
+from stocktake.model.figures import Figure, Sureness
 from stocktake.model.runs import Call, InventoryRun
 from stocktake.store.heads import head_request
 from stocktake.store.probe_pages import Asking, ProbedPage

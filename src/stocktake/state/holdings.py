@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, delete, insert, select, update
 
 from stocktake.model.documents import decode, encode
+from stocktake.model.figures import Comparison
 from stocktake.model.ledger import RunState, Upload
 from stocktake.model.pieces import Delivery, Segment
-from stocktake.state.tables import files, runs, segments, uploads
+from stocktake.state.tables import comparisons, files, runs, segments, uploads
 
 
 def insert_key(connection: Connection, run: str, key: str) -> None:
@@ -44,6 +45,13 @@ def update_delivered(connection: Connection, run: str, delivery: Delivery) -> No
         .values(rows=delivery.file.rows, delivery=encode(delivery))
     )
     connection.execute(delete(uploads).where(uploads.c.run == run, uploads.c.key == key))
+
+
+def insert_comparisons(connection: Connection, run: str, compared: Sequence[Comparison]) -> None:
+    """Note what was expected of the run beside what it came to."""
+    for number, comparison in enumerate(compared):
+        row = {"run": run, "number": number, "comparison": encode(comparison)}
+        connection.execute(insert(comparisons).values(row))
 
 
 def delete_segments(connection: Connection, run: str, group: Iterable[Segment]) -> None:
@@ -108,3 +116,13 @@ def select_uploads(connection: Connection, run: str) -> Sequence[Upload]:
         select(uploads.c.key, uploads.c.upload_id).where(uploads.c.run == run)
     )
     return tuple(Upload(key, upload_id) for key, upload_id in found)
+
+
+def select_comparisons(connection: Connection, run: str) -> Sequence[Comparison]:
+    """What was expected of the run beside what it came to."""
+    found = connection.scalars(
+        select(comparisons.c.comparison)
+        .where(comparisons.c.run == run)
+        .order_by(comparisons.c.number)
+    )
+    return tuple(decode(Comparison, text) for text in found)

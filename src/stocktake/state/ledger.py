@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, delete, exists, insert, or_, select, 
 
 from stocktake.model.documents import encode, encode_run
 from stocktake.model.errors import InventoryError, RunStateError
+from stocktake.model.figures import Comparison
 from stocktake.model.ledger import (
     RESUMABLE,
     SPOOL_PREFIX,
@@ -165,14 +166,22 @@ class Ledger(AbstractContextManager["Ledger"]):
         with self._claimed(claim, token=None, owner=None, **values):
             pass
 
-    def publish(self, claim: Claim, manifest: str, delivered: Iterable[str], rows: int) -> None:
+    def publish(
+        self,
+        claim: Claim,
+        manifest: str,
+        delivered: Iterable[str],
+        rows: int,
+        compared: Sequence[Comparison] = (),
+    ) -> None:
         """Say that the report is published: its manifest is at the address `manifest` and names the data files at the
-        keys `delivered`, with so many rows. The ledger need no longer know of them.
+        keys `delivered`, with so many rows. The ledger need no longer know of them. `compared` is what the run came to.
         """
         over = {"state": RunState.PUBLISHED, "finished": self._now(), "token": None, "owner": None}
         with self._claimed(claim, manifest=manifest, rows=rows, **over) as connection:
             holdings.delete_keys(connection, claim.run, delivered)
             holdings.delete_all_segments(connection, claim.run)
+            holdings.insert_comparisons(connection, claim.run, compared)
 
     # -- what a run has ----------------------------------------------------------------------------
 
@@ -237,6 +246,11 @@ class Ledger(AbstractContextManager["Ledger"]):
         """The keys that a run named and that no report of it names, ascending."""
         with self._reading() as connection:
             return holdings.select_keys(connection, run)
+
+    def comparisons(self, run: str) -> Sequence[Comparison]:
+        """What was expected of a published run beside what it came to."""
+        with self._reading() as connection:
+            return holdings.select_comparisons(connection, run)
 
     def names_unfinished(self) -> Sequence[str]:
         """The keys that any run named that may still be published, ascending."""

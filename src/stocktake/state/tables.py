@@ -14,6 +14,7 @@ from sqlalchemy import (
     Dialect,
     ForeignKey,
     Index,
+    Integer,
     MetaData,
     String,
     Table,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 )
 
 SCHEMA_VERSION = (
-    "0001"  # the newest migration; they are numbered, so that a newer ledger can be told
+    "0002"  # the newest migration; they are numbered, so that a newer ledger can be told
 )
 
 
@@ -93,6 +94,15 @@ uploads = Table(
     Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
     Column("key", Text, primary_key=True),
     Column("upload_id", Text, primary_key=True),
+)
+
+# What was expected of a published run beside what it came to, a row for each figure, in their order.
+comparisons = Table(
+    "comparisons",
+    metadata,
+    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("comparison", Text, nullable=False),
 )
 
 # Segments of the spool; those of one run never overlap, so where one begins tells it from all others.

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from statistics import fmean
 
-from stocktake.model.estimate import Figure, Sureness
+from stocktake.model.figures import Figure, Sureness
 from stocktake.store.density import Entries, OutOfRequestsError, count_densely
 from stocktake.store.probe_pages import Asking, ProbedPage
 

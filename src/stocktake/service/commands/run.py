@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from stocktake.inventory.stopping import unless_stopped
 from stocktake.inventory.take import take_inventory as take
@@ -20,7 +20,7 @@ from stocktake.service import house
 from stocktake.service.journal import LedgerJournal, Work
 from stocktake.service.options import RunKeywords, RunOptions, make_options
 from stocktake.service.planning import described, notes, plan_run
-from stocktake.service.previous import find_hints
+from stocktake.service.previous import Previous, find_previous, hints_of
 from stocktake.service.runs import open_ledger
 from stocktake.service.working import (
     beating,
@@ -30,6 +30,9 @@ from stocktake.service.working import (
     resume_run,
 )
 from stocktake.state.ledger import Ledger
+
+if TYPE_CHECKING:
+    from stocktake.model.estimate import Estimate
 
 _log = logging.getLogger("stocktake")
 
@@ -126,8 +129,11 @@ def _carried_out(
     _log.info("taking %s, run %s", described(work.run), work.claim.run)
 
     def taken(work: Work, journal: LedgerJournal) -> InventoryResult:
-        hints = unless_stopped(stop, lambda: find_hints(work.run)) if not work.resumed else ()
-        return take(
+        previous = Previous()
+        if not work.resumed:
+            previous = unless_stopped(stop, lambda: find_previous(work.run))
+        expected = _expected(work.run, previous)
+        result = take(
             work.run,
             kept=work.kept,
             spool=work.spool,
@@ -135,12 +141,32 @@ def _carried_out(
             now=house.now,
             on_progress=beating(journal, on_progress, house.now),
             stop=stop,
-            hints=hints,
+            hints=hints_of(previous),
         )
+        return result if expected is None else _compared(result, expected)
 
     result = carry_out(ledger, work, taken)
     _log.info("published %s: %s", result.address, dict(result.counters))
     return result
+
+
+def _expected(run: InventoryRun, previous: Previous) -> Estimate | None:
+    """What the last report lets expect of a run; None where it tells nothing, or the run is only the rest of one."""
+    if previous.sidecar is None:
+        return None
+    # Planning is large, and most of it is not about the last report.
+    from stocktake.service.estimating import expect_again  # noqa: PLC0415
+
+    return expect_again(run, previous)
+
+
+def _compared(result: InventoryResult, expected: Estimate) -> InventoryResult:
+    """The result, with what was expected beside it."""
+    from stocktake.model.estimate import compare  # noqa: PLC0415
+
+    written = sum(file.size for file in result.manifest.files)
+    rows = compare(expected, result.counters, seconds=result.seconds, report_bytes=written)
+    return replace(result, compared=rows)
 
 
 def take_inventory(
