@@ -19,7 +19,8 @@ from stocktake.service.abandoning import abandon_run, find_left
 from stocktake.service.runs import list_runs, open_ledger, show_run
 from stocktake.service.working import resume_run
 from stocktake.state.owners import this_process
-from tests.servers.fault import FaultServer, access_denied, ignore_subresource
+from tests.servers.fault import FaultServer, access_denied, ignore_subresource, respond
+from tests.servers.fault_xml import result
 from tests.service.runs import kill, publish
 from tests.service.taking import objects_left, root_of, run_to, uploads_left
 
@@ -157,6 +158,27 @@ def test_where_a_store_does_not_list_uploads_those_that_were_told_are_aborted(
     assert left.untold
     assert len(left.uploads) == 1
     assert bucket.uploads == {}
+
+
+def test_where_a_store_lists_the_uploads_of_one_key_only_those_that_were_told_are_aborted(
+    state: Path, fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in fault_server.environment().items():
+        monkeypatch.setenv(name, value)
+    s3, store = fault_server.client(), Store(fault_server.endpoint_url)
+    bucket = fault_server.bucket("reports")
+    run = run_to(S3Address("reports", "p"), source=store, destination=store)
+    empty = result("ListMultipartUploadsResult", "<Bucket>reports</Bucket>")
+    fault_server.rule(
+        respond(200, body=empty),
+        operation="ListMultipartUploads",
+        where=lambda request: request.query["prefix"].endswith("/"),
+    )
+    for after in ("writing tried", "part sent"):
+        name = kill(state, run, after, multipart=s3)
+        assert len(find_left(state, name).uploads) == 1
+        assert not abandon_run(state, name).untold
+        assert bucket.uploads == {}
 
 
 def test_a_run_that_is_worked_on_is_not_abandoned(state: Path, run: InventoryRun) -> None:

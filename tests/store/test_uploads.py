@@ -14,6 +14,7 @@ import pytest
 from stocktake.model.configuration import SSEKMS, SSES3, Encryption
 from stocktake.model.errors import (
     AccessDeniedError,
+    LedgerError,
     NoSuchBucketError,
     RequestRefusedError,
     SpoolError,
@@ -153,6 +154,41 @@ def test_a_stopped_upload_leaves_neither_object_nor_parts(
             client.upload(bucket, "large", sparse(tmp_path, 42 * MIB), stopping=stopping, **PLAIN)
         assert not client.exists(bucket, "large")
     assert open_uploads(server, bucket) == []
+
+
+def test_an_upload_is_told_before_its_first_part_and_a_small_file_is_none(
+    fault_server: FaultServer, tmp_path: Path
+) -> None:
+    bucket = fault_server.bucket("b")
+    told: list[tuple[str, str]] = []
+
+    def begun(key: str, upload_id: str) -> None:
+        assert "UploadPart" not in fault_server.counts
+        assert upload_id in bucket.uploads
+        told.append((key, upload_id))
+
+    with opened(fault_server, uploads=SMALL_PARTS, begun=begun) as client:
+        client.upload("b", "small", sparse(tmp_path, MIB), **PLAIN)
+        client.upload("b", "large", sparse(tmp_path, 9 * MIB), **PLAIN)
+    assert [key for key, _ in told] == ["large"]
+    assert fault_server.counts["UploadPart"] == 2
+
+
+def test_an_upload_that_cannot_be_noted_is_aborted(
+    fault_server: FaultServer, tmp_path: Path
+) -> None:
+    bucket = fault_server.bucket("b")
+
+    def begun(key: str, upload_id: str) -> None:
+        raise LedgerError(f"no room to note {key} {upload_id}")
+
+    with (
+        opened(fault_server, uploads=SMALL_PARTS, begun=begun) as client,
+        pytest.raises(LedgerError, match="no room to note large"),
+    ):
+        client.upload("b", "large", sparse(tmp_path, 9 * MIB), **PLAIN)
+    assert bucket.uploads == {}
+    assert "UploadPart" not in fault_server.counts
 
 
 def test_a_file_that_cannot_be_read_is_the_spools_fault(

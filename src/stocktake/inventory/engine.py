@@ -29,6 +29,8 @@ from stocktake.inventory.messages import (
     Split,
     SplitRange,
     Spooled,
+    UploadBegun,
+    UploadNoted,
     WorkRange,
     WriteFile,
     Written,
@@ -315,9 +317,8 @@ class Engine:
                 self._counters.update(spent)
                 self._counters["unseen"] += unseen
                 self._looking -= 1
-            case Written(file, spent):
-                worker.files -= 1
-                self._hear_written(file, spent)
+            case UploadBegun() | Written():
+                self._hear_writer(worker, report)
             case Failed(error):
                 raise self._judged(error)
 
@@ -342,6 +343,14 @@ class Engine:
     def _give_full(self) -> None:
         while self._full and self._plan is not None:
             self._give(*self._full.popleft())
+
+    def _hear_writer(self, worker: WorkerProcess, report: UploadBegun | Written) -> None:
+        if isinstance(report, UploadBegun):
+            self._journal.uploading(report.key, report.upload_id)
+            worker.send(UploadNoted())
+        else:
+            worker.files -= 1
+            self._hear_written(report.file, report.spent)
 
     def _hear_written(self, file: DataFile, spent: Counters) -> None:
         self._counters.update(spent)

@@ -61,6 +61,11 @@ class WriteFile:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadNoted:
+    """To a worker: the upload it has begun is written down; its parts may be sent."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """To a worker: end soon and cleanly."""
 
@@ -126,6 +131,14 @@ class Looked:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadBegun:
+    """From a worker: a multipart upload of a data file was begun. It goes on once that is noted."""
+
+    key: str
+    upload_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """From a worker: a data file lies in the destination."""
 
@@ -140,5 +153,7 @@ class Failed:
     error: InventoryError
 
 
-Task: TypeAlias = Begin | WorkRange | SplitRange | LookAgain | WriteFile | Stop
-Report: TypeAlias = Ready | Listed | Split | Spooled | RangeDone | Looked | Written | Failed
+Task: TypeAlias = Begin | WorkRange | SplitRange | LookAgain | WriteFile | UploadNoted | Stop
+Report: TypeAlias = (
+    Ready | Listed | Split | Spooled | RangeDone | Looked | UploadBegun | Written | Failed
+)

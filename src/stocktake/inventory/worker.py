@@ -44,6 +44,8 @@ from stocktake.inventory.messages import (
     Spooled,
     Stop,
     Task,
+    UploadBegun,
+    UploadNoted,
     WorkRange,
     WriteFile,
     Written,
@@ -65,6 +67,8 @@ FILES_WAITING_MAX = 2
 # How soon a task is noticed while all lanes wait for the network.
 TASKS_NOTICED_S = 0.01
 SPOTS_REMEMBERED_MAX = 16
+# How soon a stop is noticed by a writer that waits until its upload is noted.
+NOTED_LOOKED_FOR_S = 0.05
 # Each step on the way from a page to its segment costs about as much for a few thousand rows as for one.
 ROWS_TOGETHER = 8_000
 # Pages are told together while more keep coming: the parent needs to know soon, not at once.
@@ -83,6 +87,7 @@ class Worker:
         self._files: queue.SimpleQueue[WriteFile | None] = queue.SimpleQueue()
         self._kept: queue.SimpleQueue[Spooled | RangeDone | None] = queue.SimpleQueue()
         self._files_waiting = 0
+        self._noted = threading.Event()
         self._stopping = threading.Event()
 
     def take(self, task: Task) -> None:
@@ -90,6 +95,8 @@ class Worker:
         match task:
             case WriteFile():
                 self._files.put(task)
+            case UploadNoted():
+                self._noted.set()
             case Stop():
                 self._stopping.set()
                 self._files.put(None)
@@ -168,7 +175,7 @@ class Worker:
             return  # the door to a bucket is opened only by who has something to deliver
         spent: Counters = Counter()
         counted = Counted(spent)
-        with open_destination(self.run, spent) as destination:
+        with open_destination(self.run, spent, self._tell_upload) as destination:
             while task is not None:
                 file = deliver_group(
                     self.run,
@@ -182,6 +189,13 @@ class Worker:
                 if task.group[-1].full:
                     self._files_waiting -= 1
                 task = self._files.get()
+
+    def _tell_upload(self, key: str, upload_id: str) -> None:
+        """Have the parent note an upload, and wait until it has; one that is stopped aborts it in any case."""
+        self._noted.clear()
+        self.say(UploadBegun(key, upload_id))
+        while not (self._noted.wait(NOTED_LOOKED_FOR_S) or self._stopping.is_set()):
+            pass
 
     # -- for the lanes -----------------------------------------------------------------------------
 

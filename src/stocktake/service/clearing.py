@@ -113,14 +113,16 @@ def find_leftovers(
     needed = named_by_manifests(place.files, root, but=placed.keys) if names else frozenset()
     free = [key for key in names if basename(key) not in needed]
     keys = (*placed.keys, *(key for key in free if place.destination.exists(key)))
-    begun = _begun(place.unfinished, root, paths, placed) if paths or free else []
+    tried = _tried(paths, placed)
+    noted = [upload for upload in uploads if upload.key in free or upload.key in tried]
+    begun = _begun(place.unfinished, root, tried, noted) if paths or free else []
     return Leftovers(
         keys=keys,
         uris=tuple(place.destination.uri(key) for key in keys),
         uploads=tuple(
             upload
-            for upload in (uploads if begun is None else begun)
-            if upload.key in free or upload.key in _tried(paths, placed)
+            for upload in (noted if begun is None else begun)
+            if upload.key in free or upload.key in tried
         ),
         spool=_spool(record),
         published=place.files.uri(paths.manifest) if paths and placed.published else None,
@@ -129,16 +131,19 @@ def find_leftovers(
 
 
 def _begun(
-    unfinished: Unfinished, root: str, paths: ReportPaths | None, placed: Placed
+    unfinished: Unfinished, root: str, tried: Sequence[str], noted: Sequence[Upload]
 ) -> Sequence[Upload] | None:
-    """What is unfinished where the run writes; None where the store does not tell."""
-    folders = {f"{root}/data/", *(f"{_above(key)}/" for key in _tried(paths, placed))}
-    found: list[Upload] = []
-    for folder in sorted(folders):
-        if (there := unfinished.find(folder)) is None:
+    """What is unfinished where the run writes; None where the store does not tell. MinIO tells only of the very key
+    that is asked about (minio/minio issue 20989), so those where something is likely are asked about one by one.
+    """
+    folders = {f"{root}/data/", *(f"{_above(key)}/" for key in tried)}
+    likely = {*(upload.key for upload in noted), *tried[:1]}
+    found: dict[Upload, None] = {}
+    for prefix in (*sorted(folders), *sorted(likely)):
+        if (there := unfinished.find(prefix)) is None:
             return None
-        found += there
-    return found
+        found |= dict.fromkeys(there)
+    return tuple(found)
 
 
 def _tried(paths: ReportPaths | None, placed: Placed) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ permission it takes. Bulk LIST and HEAD go through `transport.py`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,7 @@ from stocktake.store.uploads import (
     add_content_md5,
     put_new_object,
     put_object,
+    tell_uploads,
     try_write,
     upload_file,
 )
@@ -65,6 +66,8 @@ class Client(AbstractContextManager["Client"]):
     """Typed control calls to one store. Every request, each retry included, is counted as
     `requests.control`.
 
+    `begun` is told the key and id of each multipart upload before its first part is sent.
+
     All methods raise StoreError, of the class that says what to do about it. May be used from
     several threads.
     """
@@ -76,6 +79,7 @@ class Client(AbstractContextManager["Client"]):
         *,
         request_payer: bool = False,
         uploads: UploadLimits | None = None,
+        begun: Callable[[str, str], None] | None = None,
     ) -> None:
         self._s3 = s3
         self._counters = counters
@@ -88,17 +92,25 @@ class Client(AbstractContextManager["Client"]):
             events.register(f"before-parse.s3.{operation}", buckets.keep_root_element)
         for operation in ("PutObject", "UploadPart"):
             events.register(f"before-call.s3.{operation}", add_content_md5)
+        if begun is not None:
+            tell_uploads(s3, begun)
 
     @classmethod
     def open(
-        cls, connection: Connection, counters: Counters, *, uploads: UploadLimits | None = None
+        cls,
+        connection: Connection,
+        counters: Counters,
+        *,
+        uploads: UploadLimits | None = None,
+        begun: Callable[[str, str], None] | None = None,
     ) -> Client:
         """A client with the connection's settings, whose credentials it has fetched anew when they
         expire; its requests are added to `counters`.
         """
         s3 = connection.client()
         Renewal(connection).attach(s3.meta.events)
-        return cls(s3, counters, request_payer=connection.store.request_payer, uploads=uploads)
+        payer = connection.store.request_payer
+        return cls(s3, counters, request_payer=payer, uploads=uploads, begun=begun)
 
     def close(self) -> None:
         """Close the connections."""

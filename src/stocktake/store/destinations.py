@@ -7,7 +7,7 @@ upload is complete, a file when it has been renamed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -82,15 +82,19 @@ class Destination(Protocol):
 
 
 @contextmanager
-def open_destination(run: InventoryRun, counters: Counters) -> Iterator[Destination]:
-    """Where the run's report goes, for as long as the context lasts; requests are added to `counters`."""
+def open_destination(
+    run: InventoryRun, counters: Counters, begun: Callable[[str, str], None] | None = None
+) -> Iterator[Destination]:
+    """Where the run's report goes, for as long as the context lasts; requests are added to `counters`. `begun` is told
+    the key and id of each multipart upload before its first part is sent.
+    """
     delivery = run.configuration.delivery
     if isinstance(run.address, LocalAddress):
         yield FolderDestination(run.address.path, delivery.bucket_name)
         return
     from stocktake.store.client import Client  # noqa: PLC0415 - a folder needs none
 
-    client = Client.open(Connection.open(run.destination), counters)
+    client = Client.open(Connection.open(run.destination), counters, begun=begun)
     with BucketDestination(
         client, run.address.bucket, delivery.encryption, run.owner_full_control
     ) as destination:

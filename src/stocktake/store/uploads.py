@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _MD5_PIECE_BYTES = 2**20
 STOP_LOOKED_FOR_EVERY_S = 0.02
 _NOT_ALLOWED, _NOT_IMPLEMENTED = 405, 501
+_UPLOAD = "stocktake_upload"  # in a request's context: of what it begins an upload
 _CONDITION_FAILED = (409, 412)  # 409: another such PUT is under way
 
 
@@ -101,6 +102,28 @@ def _transfer_manager(s3: S3Client, limits: UploadLimits) -> Any:
         max_request_concurrency=limits.concurrency,
     )
     return TransferManager(s3, config)
+
+
+def tell_uploads(s3: S3Client, begun: Callable[[str, str], None]) -> None:
+    """Have `begun` told the key and id of every multipart upload that `s3` begins, before its first part is sent. What
+    cannot be told is aborted.
+    """
+
+    def remember(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+        context[_UPLOAD] = {name: params[name] for name in ("Bucket", "Key")}
+
+    def tell(parsed: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+        named, upload_id = context[_UPLOAD], parsed.get("UploadId")
+        if not upload_id:
+            return
+        try:
+            begun(named["Key"], upload_id)
+        except BaseException:
+            s3.abort_multipart_upload(**named, UploadId=upload_id)
+            raise
+
+    s3.meta.events.register("before-parameter-build.s3.CreateMultipartUpload", remember)
+    s3.meta.events.register("after-call.s3.CreateMultipartUpload", tell)
 
 
 def try_write(s3: S3Client, bucket: str, key: str, options: WriteOptions) -> bool:
