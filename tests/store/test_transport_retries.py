@@ -90,7 +90,10 @@ def test_what_may_succeed_when_asked_again_is_asked_again(
     assert [(answer.status, answer.error) for answer in answers] == [(200, None)] * 3
     assert (answers[0].body, answers[1].body) == (BODY, b"x" * 7)
     assert answers[2].body.count(b"<Contents>") == 201
-    assert counters == {"requests.proof": 6, "requests.list": 3, "retries": 6}
+    # What is reset on a kept connection before anything came, libcurl may send again by itself.
+    uncounted = 6 - counters["retries"]
+    assert 0 <= uncounted <= (2 if fault.name == "reset" else 0)
+    assert counters["requests.proof"] + counters["requests.list"] == 9 - uncounted
 
 
 _NO_WHOLE_HEADERS = [
@@ -228,9 +231,13 @@ def test_a_store_that_throttles_is_asked_for_less_at_a_time(store: FaultServer) 
     store.rule(slow_down(), nth=1, per_target=True)
     with open_transport(store.endpoint_url, limits=replace(QUICK, concurrency=16)) as transport:
         assert transport.pace.allowed == 16
-        answers = transport.exchange([head("b", f"key-{n}") for n in range(40)])
-        assert transport.pace.allowed < 8
-    assert [answer.status for answer in answers] == [200] * 40
+        exchange = transport.ask([head("b", f"key-{n}") for n in range(40)])
+        least = 16
+        while exchange.unanswered:
+            transport.turn()
+            least = min(least, transport.pace.allowed)
+    assert least < 8
+    assert [answer.status for answer in exchange.answers()] == [200] * 40
 
 
 def test_no_more_requests_are_sent_in_a_second_than_the_rate_allows(store: FaultServer) -> None:

@@ -33,6 +33,16 @@ class Pause:
             yield self
 
 
+class Breath(Pause):
+    """Awaiting it lets all lanes whose answers have come ask for more first, and what they ask for set out."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: True)
+
+    def __await__(self) -> Generator[Pause, None, None]:
+        yield self
+
+
 class Lanes:
     """The lanes of a thread. What one of them raises ends the turn it was raised in; then all are to be closed."""
 
@@ -60,6 +70,8 @@ class Lanes:
         for exchange in answered:
             if (lane := self._waiting.pop(exchange, None)) is not None:
                 self._go_on(lane)
+        if self._paused:
+            self._transport.push()
         paused, self._paused = self._paused, []
         for pause, lane in paused:
             if pause.over:

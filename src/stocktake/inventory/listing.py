@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stocktake.inventory.calls import CallPlan
+from stocktake.inventory.lanes import Breath
 from stocktake.inventory.splitting import PageFacts
 from stocktake.model.errors import (
     AccessDeniedError,
@@ -26,8 +27,9 @@ from stocktake.model.errors import (
 )
 from stocktake.model.keys import KeyRange
 from stocktake.model.runs import InventoryRun
+from stocktake.store.errands import Exchange
 from stocktake.store.failures import failure
-from stocktake.store.pages import Page, page_request, read_page
+from stocktake.store.pages import Page, glimpse_last_key, page_request, read_page
 from stocktake.store.requests import Answer, Request
 from stocktake.store.transport import Transport
 
@@ -95,9 +97,10 @@ async def list_range(
     empty = 0
     # The version markers of the current key: none may come twice.
     versions_behind: set[str | None] = set()
+    ahead = None if versions or keys.serial else PageAhead(run, plan, keys, transport)
     while not keys.done:
         try:
-            page, requests = await fetch_page(run, plan, marker, transport)
+            page, requests = await fetch_page(run, plan, marker, transport, ahead)
         except StoreError as error:
             raise _missing(error, keys) from None
         batch = check_page(page, marker, prefix=run.configuration.prefix, versions=versions)
@@ -126,6 +129,35 @@ async def list_range(
         marker = following
 
 
+class PageAhead:
+    """The page behind the one that is being read, asked for as soon as its marker can be guessed: reading takes a
+    while, and with many lanes the last one would wait for all others' pages. A wrong guess costs a request, no more.
+    """
+
+    def __init__(
+        self, run: InventoryRun, plan: CallPlan, keys: OpenRange, transport: Transport
+    ) -> None:
+        self._run, self._plan, self._keys, self._transport = run, plan, keys, transport
+        self._key: str | None = None
+        self._asked: Exchange | None = None
+
+    async def ask(self, body: bytes) -> None:
+        """Ask for the page behind that in `body`, if there seems to be one that belongs to the range."""
+        key = glimpse_last_key(body)
+        upto = self._keys.upto
+        if key is None or key <= self._keys.kept or (upto is not None and key >= upto):
+            return
+        self._key = key
+        request = _page_request(self._run, self._plan, Marker(key))
+        self._asked = self._transport.ask([request])
+        await Breath()
+
+    def take(self, marker: Marker) -> Exchange | None:
+        """What was asked for behind `marker`, if that was guessed right."""
+        asked, self._asked = self._asked, None
+        return asked if marker.key == self._key and marker.token is None else None
+
+
 def _missing(error: StoreError, keys: OpenRange) -> StoreError:
     """`error`, also saying which keys are missing for it, where that is not all of them."""
     if keys.kept:
@@ -151,33 +183,31 @@ def page_facts(rows: pa.RecordBatch, kept: int, *, done: bool) -> PageFacts:
 
 
 async def fetch_page(
-    run: InventoryRun, plan: CallPlan, marker: Marker, transport: Transport
+    run: InventoryRun,
+    plan: CallPlan,
+    marker: Marker,
+    transport: Transport,
+    ahead: PageAhead | None = None,
 ) -> tuple[Page, int]:
     """The page behind `marker`, and how many requests it took. A damaged one is asked for again: a proxy's error page
-    comes with status 200, too.
+    comes with status 200, too. `ahead` may have asked for it already, and asks for the one behind it.
 
     Raises:
         StoreError: the store refuses it, or no readable page came within the bound of tries.
     """
     versions, prefix = run.configuration.all_versions, run.configuration.prefix
-    request = page_request(
-        run.bucket,
-        prefix,
-        after=marker.key,
-        after_version=marker.version,
-        token=marker.token,
-        versions=versions,
-        owner=plan.owner,
-        restore=plan.restore,
-        request_payer=run.source.request_payer,
-        rows_max=run.limits.page_rows_max,
-    )
+    asked = ahead.take(marker) if ahead is not None else None
     behind = f" after {marker.key!r}" if marker.key else ""
     what = f"cannot list s3://{run.bucket}/{prefix}{behind}"
     requests = 0
     for tries in range(1, run.limits.tries_max + 1):
-        answer = await _listing(transport, request, what, versions=versions)
+        if asked is None:
+            asked = transport.ask([_page_request(run, plan, marker)])
+        answer = await _listing(asked, run, what)
+        asked = None
         requests += answer.tries
+        if ahead is not None:
+            await ahead.ask(answer.body)
         try:
             return read_page(answer.body, versions=versions), requests
         except ServerError as error:
@@ -188,16 +218,32 @@ async def fetch_page(
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-async def _listing(transport: Transport, request: Request, what: str, *, versions: bool) -> Answer:
+def _page_request(run: InventoryRun, plan: CallPlan, marker: Marker) -> Request:
+    return page_request(
+        run.bucket,
+        run.configuration.prefix,
+        after=marker.key,
+        after_version=marker.version,
+        token=marker.token,
+        versions=run.configuration.all_versions,
+        owner=plan.owner,
+        restore=plan.restore,
+        request_payer=run.source.request_payer,
+        rows_max=run.limits.page_rows_max,
+    )
+
+
+async def _listing(asked: Exchange, run: InventoryRun, what: str) -> Answer:
     """The answer to a LIST, which the store gave with 200."""
-    [answer] = await transport.ask([request])
+    [answer] = await asked
     if answer.error is not None:
         raise answer.error
     if answer.status != HTTPStatus.OK:
         error = failure(answer.status, answer.body, answer.headers, what)
         if isinstance(error, AccessDeniedError):
+            versions = run.configuration.all_versions
             permission = "s3:ListBucketVersions" if versions else "s3:ListBucket"
-            error.hint = f"the run needs {permission} on {request.bucket}"
+            error.hint = f"the run needs {permission} on {run.bucket}"
         raise error
     return answer
 

@@ -28,6 +28,11 @@ class Carriers:
         """Set out with `errand`, the cheaper way where it can be gone."""
         (self._sockets if self._sockets.takes(errand) else self._wires).send(errand)
 
+    def push(self) -> None:
+        """Let what was sent set out, either way."""
+        self._wires.push()
+        self._sockets.push()
+
     def arrived(self) -> list[Arrival]:
         """What has come of errands since the last time, either way."""
         # Those with a body first: an error that they tell of may be why others were refused without a word.

@@ -83,6 +83,9 @@ class Carrier(Protocol):
     def send(self, errand: Errand) -> None:
         """Set out with `errand`. What becomes of it, be it that it cannot be sent at all, is told by `arrived`."""
 
+    def push(self) -> None:
+        """Let what was sent set out, without taking in what has arrived."""
+
     def arrived(self) -> list[Arrival]:
         """What has come of errands since the last time."""
 

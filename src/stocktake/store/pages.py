@@ -7,15 +7,18 @@ exact parser (`pages_exact`); both give the same batch.
 
 from __future__ import annotations
 
+from stocktake.model.errors import ServerError
 from stocktake.model.runs import Call, Limits
-from stocktake.store.pages_columns import LISTED_SCHEMA, Page
+from stocktake.store.pages_columns import LISTED_SCHEMA, Page, decode_key
 from stocktake.store.pages_exact import read_exact
 from stocktake.store.pages_fast import read_fast
 from stocktake.store.requests import Request
 
-__all__ = ["LISTED_SCHEMA", "Page", "page_request", "read_page"]
+__all__ = ["LISTED_SCHEMA", "Page", "glimpse_last_key", "page_request", "read_page"]
 
 _LIMITS = Limits()
+# Where a page says things about itself: before its records or behind them.
+_MARGIN_BYTES = 4096
 
 
 def page_request(
@@ -73,3 +76,19 @@ def read_page(body: bytes, *, versions: bool) -> Page:
     """
     page = read_fast(body, versions=versions)
     return page if page is not None else read_exact(body, versions=versions)
+
+
+def glimpse_last_key(body: bytes) -> str | None:
+    """The last key of an answer to LIST that promises more, where it can be told at a glance: a guess, to be held
+    against what `read_page` finds, good enough to ask for the next page before this one is read.
+    """
+    margins = body[:_MARGIN_BYTES] + body[-_MARGIN_BYTES:]
+    start = body.rfind(b"<Key>")
+    stop = body.find(b"</Key>", start)
+    text = body[start + len(b"<Key>") : stop]
+    if b"<IsTruncated>true<" not in margins or start < 0 or stop < 0 or b"&" in text:
+        return None
+    try:
+        return decode_key(text.decode(), url_encoded=b"<EncodingType>url<" in margins)
+    except (ServerError, UnicodeDecodeError):
+        return None

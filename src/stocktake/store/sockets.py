@@ -104,6 +104,9 @@ class Sockets:
             self._drop(line)
         self._open(errand, kind)
 
+    def push(self) -> None:
+        """Nothing waits to set out here."""
+
     def arrived(self) -> list[Arrival]:
         """What has come of errands since the last time."""
         if not self._ready:

@@ -160,6 +160,12 @@ class Transport(AbstractContextManager["Transport"]):
         answered, self._answered = self._answered, []
         return answered
 
+    def push(self) -> None:
+        """Send what may be sent, before what has arrived is taken."""
+        if self._fresh:
+            self._send_due()
+            self._carrier.push()
+
     # -- sending -----------------------------------------------------------------------------------
 
     def _send_due(self) -> None:

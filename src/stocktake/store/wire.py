@@ -158,6 +158,11 @@ class Wires:
         self._under_way[wire.easy] = (wire, errand)
         self._multi.add_handle(wire.easy)
 
+    def push(self) -> None:
+        """Let what was sent set out."""
+        if self._under_way:
+            self._multi.perform()
+
     def arrived(self) -> list[Arrival]:
         """What has come of errands since the last time."""
         arrivals: list[Arrival] = []
