@@ -11,7 +11,7 @@ from stocktake.model.runs import Call
 TABLE = """
 name = "our store"
 currency = "EUR"
-read = 2026-01-31
+as_of = 2026-01-31
 list_per_1000 = 0.01
 head_per_1000 = 0.002
 """
@@ -20,7 +20,7 @@ head_per_1000 = 0.002
 def test_aws_takes_more_for_a_list_than_for_a_head() -> None:
     assert AWS.of(Call.LIST, 1_000_000) == pytest.approx(5.0)
     assert AWS.of(Call.HEAD, 1_000_000) == pytest.approx(0.4)
-    assert AWS.read is not None
+    assert AWS.as_of is not None
 
 
 def test_free_is_free_whatever_is_asked() -> None:
@@ -29,7 +29,7 @@ def test_free_is_free_whatever_is_asked() -> None:
 
 def test_a_table_of_ones_own_costs_what_it_says_and_nothing_else() -> None:
     prices = parse_prices(TABLE, "prices.toml")
-    assert (prices.name, prices.currency, str(prices.read)) == ("our store", "EUR", "2026-01-31")
+    assert (prices.name, prices.currency, str(prices.as_of)) == ("our store", "EUR", "2026-01-31")
     assert prices.of(Call.LIST, 500) == pytest.approx(0.005)
     assert prices.of(Call.HEAD, 500) == pytest.approx(0.001)
     assert prices.of(Call.ACL, 500) == 0
@@ -45,7 +45,7 @@ def test_a_table_of_ones_own_costs_what_it_says_and_nothing_else() -> None:
         ("list_per_1000 = nan", "list_per_1000"),
         ("list_per_1000 = inf", "list_per_1000"),
         ("list_per_1000 = 'dear'", "list_per_1000"),
-        ("read = 'lately'", "read"),
+        ("as_of = 'lately'", "as_of"),
         ("name = ''", "name"),
     ],
 )

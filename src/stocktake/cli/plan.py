@@ -139,8 +139,8 @@ def estimate_lines(found: Estimate) -> list[str]:
         f"{name:<{_LABEL_WIDTH}}{value:<{width}}{visible(why)}".rstrip()
         for name, value, why in rows
     ]
-    read = f", read {found.prices.read}" if found.prices.read else ""
-    prices = visible(f"prices      {found.prices.name}{read}")
+    as_of = f", as of {found.prices.as_of}" if found.prices.as_of else ""
+    prices = visible(f"prices      {found.prices.name}{as_of}")
     return [
         *lines,
         prices,

@@ -24,7 +24,7 @@ Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Prices(BaseModel):
-    """A price table. `read` is the day its prices were looked up, where somebody noted it.
+    """A price table. `as_of` is the day from which its prices hold, where somebody noted it.
 
     `transfer_per_gb` is for what listings and headers bring to this machine: AWS takes nothing for that within a
     region, and a good deal for what leaves it.
@@ -34,7 +34,7 @@ class Prices(BaseModel):
 
     name: Annotated[str, Field(min_length=1)]
     currency: Annotated[str, Field(min_length=1)] = "USD"
-    read: date | None = None
+    as_of: date | None = None
     list_per_1000: Price = 0.0
     head_per_1000: Price = 0.0
     get_per_1000: Price = 0.0
@@ -60,13 +60,18 @@ class Prices(BaseModel):
         }
 
 
-# S3 Standard, the first 50 TB a month, as commonly quoted: AWS changes prices, and the user's own contract may differ,
-# which is what a price table of one's own is for. HEAD, ACL and tagging are "GET and all other requests"; those for
-# objects of colder classes cost more (STANDARD_IA 0.001, GLACIER_IR 0.01 per 1,000).
+# AWS's price list, offer AmazonS3 of us-east-1 as it took effect on 2026-07-01
+# (https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonS3/current/us-east-1/index.json), in its own words:
+#   "$0.005 per 1,000 PUT, COPY, POST, or LIST requests", "$0.004 per 10,000 GET and all other requests",
+#   "$0.023 per GB - first 50 TB / month of storage used".
+# Requests for objects of colder classes cost more: "$0.01 per 10,000 GET and all other requests to Standard-Infrequent
+# Access", "$0.1 per 10,000 GET and all other requests to Glacier Instant Retrieval". Data that stays within the region
+# costs nothing, and a GB has 2^30 bytes (https://aws.amazon.com/s3/faqs/). Looked up on 2026-11-26. AWS changes prices,
+# and the user's own contract may differ, which is what a price table of one's own is for.
 AWS = Prices(
     name="AWS us-east-1, S3 Standard, within the region",
     currency="USD",
-    read=date(2026, 11, 22),
+    as_of=date(2026, 7, 1),
     list_per_1000=0.005,
     head_per_1000=0.0004,
     get_per_1000=0.0004,
