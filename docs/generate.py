@@ -1,12 +1,15 @@
-"""Renew the tables in docs/fields.md from `model/fields.py`: `make docs`. The tests compare."""
+"""Renew the tables in docs/ from the code: `make docs`. The tests compare."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from stocktake.model.capabilities import ABILITIES
 from stocktake.model.fields import FIELDS, Field, Kind
+from stocktake.model.prices import Prices
 
-PAGE = Path(__file__).with_name("fields.md")
+FOLDER = Path(__file__).parent
 BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
 
 TITLES = {
@@ -15,9 +18,17 @@ TITLES = {
     Kind.OPTIONAL: "AWS's OptionalFields",
     Kind.EXTENSION: "Extensions, which come after AWS's columns and only when they are named",
 }
-HEADING = """\
+FIELDS_HEADING = """\
 | field | column | type | call | permission | changes without a new version |
 | --- | --- | --- | --- | --- | --- |
+"""
+ABILITIES_HEADING = """\
+| ability | question | needed by | where it is missing |
+| --- | --- | --- | --- |
+"""
+PRICES_HEADING = """\
+| name | without it |
+| --- | --- |
 """
 
 
@@ -29,20 +40,48 @@ def _row(field: Field) -> str:
     )
 
 
-def tables() -> str:
+def fields() -> str:
     """Every field, one table for each kind, in the order of a report's columns."""
     return "\n".join(
-        f"## {title}\n\n{HEADING}{''.join(_row(field) for field in FIELDS if field.kind is kind)}"
+        f"## {title}\n\n{FIELDS_HEADING}{''.join(_row(field) for field in FIELDS if field.kind is kind)}"
         for kind, title in TITLES.items()
     )
 
 
-def renewed(page: str) -> str:
+def abilities() -> str:
+    """Every question that probing asks, in its order."""
+    rows = (
+        f"| `{ability}` | {fact.question} | {fact.need} | {fact.if_no} |\n"
+        for ability, fact in ABILITIES.items()
+    )
+    return f"{ABILITIES_HEADING}{''.join(rows)}"
+
+
+def prices() -> str:
+    """Every name that a price table may hold."""
+    defaults = {"name": "the file's name", "as_of": "nothing is said"}
+    rows = (
+        f"| `{name}` | {defaults.get(name, field.default or 'nothing')} |\n"
+        for name, field in Prices.model_fields.items()
+    )
+    return f"{PRICES_HEADING}{''.join(rows)}"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "fields.md": fields,
+    "plan.md": prices,
+    "probe.md": abilities,
+}
+
+
+def renewed(page: str, tables: str) -> str:
     """The page with its generated part as the code has it now."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{tables()}\n{END}{after}"
+    return f"{before}{BEGIN}\n{tables}\n{END}{after}"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, tables in PAGES.items():
+        path = FOLDER / name
+        path.write_text(renewed(path.read_text(encoding="utf-8"), tables()), encoding="utf-8")

@@ -19,7 +19,9 @@ import typer
 
 import stocktake
 from stocktake.cli.app import app
+from stocktake.model.prices import parse_prices
 from stocktake.service.settings import VARIABLES
+from tests.servers.fault import FaultServer, synthetic
 from tests.servers.server import Server
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +32,13 @@ TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 TARGETS = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
 VARIABLE = re.compile(r"\bSTOCKTAKE_[A-Z_]+\b")
+
+
+def _shown(*pages: str) -> Iterator[tuple[str, str]]:
+    """Each line of the code blocks of these documents."""
+    for page in pages:
+        for block in re.findall(r"^```console\n(.*?)^```", TEXTS[page], re.DOTALL | re.MULTILINE):
+            yield from ((page, line.removeprefix("$ ")) for line in block.splitlines())
 
 
 def _lines(program: str) -> Iterator[tuple[str, str]]:
@@ -141,11 +150,45 @@ def test_every_link_between_the_documents_leads_somewhere(page: str) -> None:
     assert missing == []
 
 
-def test_the_tables_of_fields_are_those_of_the_code() -> None:
-    generator = runpy.run_path(str(ROOT / "docs" / "generate.py"))
-    page = TEXTS["docs/fields.md"]
-    assert generator["renewed"](page) == page, "`make docs` renews them"
-    assert page.count("\n| ") > len(generator["FIELDS"])
+GENERATOR = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+
+
+@pytest.mark.parametrize(("name", "tables"), GENERATOR["PAGES"].items())
+def test_the_tables_of_the_documents_are_those_of_the_code(name: str, tables: Any) -> None:
+    page = TEXTS[f"docs/{name}"]
+    assert GENERATOR["renewed"](page, tables()) == page, "`make docs` renews them"
+    assert page.count("\n| ") >= tables().count("\n| ") > 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "line", sorted({line for page, line in _shown("docs/plan.md", "docs/probe.md")})
+)
+def test_every_command_shown_in_the_documents_of_planning_and_probing_runs(
+    line: str, fault_server: FaultServer, tmp_path: Path
+) -> None:
+    fault_server.bucket("photos", generated=synthetic(50, "2026/{:04d}.jpg".format))
+    fault_server.bucket("audit")
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(line)],
+        cwd=tmp_path,
+        env={**os.environ, **fault_server.environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert not [
+        name for name in fault_server.counts if not name.startswith(("List", "Head", "Get"))
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_price_table_of_the_documents_is_one() -> None:
+    [table] = re.findall(r"^```toml\n(.*?)^```", TEXTS["docs/plan.md"], re.DOTALL | re.MULTILINE)
+    assert parse_prices(table, "prices.toml").transfer_per_gb == 0.05
 
 
 def test_the_architecture_names_every_module_and_no_other() -> None:

@@ -56,6 +56,7 @@ def test_a_store_without_start_after_is_exit_code_0_with_what_follows(store: Fau
     done = run("s3://photos")
     assert done.exit_code == 0
     assert "start-after: a run finds it out and lists serially" in done.stdout
+    assert done.stdout.endswith("all that a run needs is there; it would list serially\n")
     assert json.loads(run("s3://photos", "--json").stdout)["walk"] == "serial"
 
 

@@ -111,7 +111,8 @@ def _foot(found: Capabilities, *, all_versions: bool) -> list[str]:
     lacking = [row for row in found.rows if row.consequence]
     lines = [f"{row.ability}: {row.consequence}" for row in lacking]
     verdict = _VERDICTS[found.verdict(all_versions=all_versions)]
-    return [*lines, f"{found.requests} requests; {verdict}"]
+    walk = _WALKS[found.walk(all_versions=all_versions)]
+    return [*lines, f"{found.requests} requests; {verdict}{walk}"]
 
 
 _STYLES = {"yes": "green", "no": "bold red", "unknown": "yellow"}
@@ -120,4 +121,5 @@ _VERDICTS = {
     "broken": "a run on this store cannot be trusted",
     "untold": "nothing is known to be broken, but the bucket holds too little to tell",
 }
+_WALKS = {"parallel": "", "serial": "; it would list serially", "none": ""}
 _EXIT_CODES = {"fine": 0, "broken": 1, "untold": 3}

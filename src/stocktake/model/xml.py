@@ -24,12 +24,6 @@ _ILLEGAL_REFERENCE = re.compile(
 _ILLEGAL_BYTE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
 
 
-# Making a parser costs more than parsing a small answer, so there is one.
-_PARSER = etree.XMLParser(
-    resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False
-)
-
-
 class XmlError(ValueError):
     """The bytes are not well-formed XML, or declare what is not allowed."""
 
