@@ -11,15 +11,18 @@ import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from moto.server import ThreadedMotoServer
 
+from stocktake.service.settings import read_settings
 from tests.servers.ceph import missing_packages, running_ceph
 from tests.servers.fault import FaultServer
 from tests.servers.server import Server
+from tests.servers.shared import shared
 
 # A server that is already up, as `http://host:port,access,secret,other_access,other_secret`.
 RUNNING_CEPH = "STOCKTAKE_TEST_CEPH"
@@ -34,6 +37,16 @@ settings.load_profile("stocktake")
 _LEAKS = ("AWS_", "BOTO_", "S3_")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _home = pytest.StashKey[Path]()
+_open = pytest.StashKey[ExitStack]()
+# Each of them keeps a core busy, and what it starts another one.
+WORKERS_MAX = 4
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A worker for each core; none where files or folders were named: few tests are over before workers are up."""
+    workers = min(read_settings().cores, WORKERS_MAX)
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    return 0 if named or workers == 1 else workers
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     home = Path(tempfile.mkdtemp(prefix="stocktake-home-"))
     config.stash[_home] = home
+    config.stash[_open] = ExitStack()
     for name in list(os.environ):
         if name.startswith(_LEAKS) or name.lower() in _PROXIES:
             del os.environ[name]
@@ -54,7 +68,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove the temporary home."""
+    """End what tests of this process shared with those of others, and remove the temporary home."""
+    config.stash[_open].close()
     shutil.rmtree(config.stash[_home], ignore_errors=True)
 
 
@@ -79,15 +94,16 @@ def moto_server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def ceph_server() -> Iterator[Server]:
-    """A real Ceph RADOS Gateway: the one that the environment names, else one of our own."""
+def ceph_server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """A real Ceph RADOS Gateway: the one that the environment names, else one that all workers share."""
     if running := os.environ.get(RUNNING_CEPH):
-        yield Server(*running.split(","))
-        return
+        return Server(*running.split(","))
     if packages := missing_packages():
         _skip_or_fail(f"no Ceph on this machine; Debian packages: {' '.join(packages)}")
-    with running_ceph() as server:
-        yield server
+    own = tmp_path_factory.getbasetemp()
+    folder = own.parent if hasattr(pytestconfig, "workerinput") else own
+    # Not until the session is over, for whoever started it may have to wait longer than a test may take.
+    return pytestconfig.stash[_open].enter_context(shared(folder, running_ceph))
 
 
 @pytest.fixture
