@@ -115,7 +115,8 @@ def test_a_store_that_lies_is_found_out_on_every_try(
             found_out += 1
             assert list(folder.rglob("manifest*")) == []
         else:
-            # The lie befell what another range listed too, so that nothing was lost by it.
+            # The lie befell what another range listed too, so that nothing was lost by it; or it looked as if the store
+            # could do no better, and so was not trusted any more.
             assert len(rows(folder, result)) == OBJECTS
-            assert result.walk is Walk.PARALLEL
+            found_out += result.walk is Walk.SERIAL
     assert found_out > 0

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import TracebackType
 
 from stocktake.inventory.assembly import Group, absorb_empty, group_range, group_segments
-from stocktake.inventory.calls import call_plan
 from stocktake.inventory.journal import Journal
 from stocktake.inventory.messages import (
     Begin,
@@ -36,7 +35,8 @@ from stocktake.inventory.messages import (
     Written,
 )
 from stocktake.inventory.processes import WorkerProcess
-from stocktake.inventory.ranges import Ranges
+from stocktake.inventory.ranges import Looks, Ranges
+from stocktake.inventory.shares import lanes_per_process, process_count, share
 from stocktake.inventory.splitting import Splitter, Take
 from stocktake.inventory.spool import drop_segment
 from stocktake.inventory.stopping import STOPPED
@@ -49,7 +49,6 @@ from stocktake.model.runs import (
     Counters,
     DataFile,
     InventoryRun,
-    Limits,
     ListedRange,
     Progress,
     RunStage,
@@ -58,8 +57,8 @@ from stocktake.store.connection import Way
 
 POLL_S = 0.2
 STOP_WITHIN_S = 5.0
-# Where objects are asked about one by one, a page keeps the connections busy: one lane more has the next ready.
-LANES_PER_PROCESS_ASKING = 2
+# The share of the listing after which lanes that are idle stay so.
+LOOK_EARLY_FROM = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +100,7 @@ class Engine:
         self._full: deque[tuple[WorkerProcess, Group]] = deque()
         self._writing: dict[str, Group] = {}
         self._looking = 0
+        self._looked_early = False
         self._ranges = Ranges()
         self._splitter: Splitter
         self._way: Way
@@ -151,6 +151,8 @@ class Engine:
         self._splitter = splitter
         self._way = way
         self._begin(self._workers[0])
+        if splitter.hinted:
+            self._begin_others()
         while not self._ranges.pages and not (self._ranges.all_done and self._assign()):
             self._listen()
 
@@ -201,23 +203,31 @@ class Engine:
     def _list(self) -> None:
         """Have every range listed; full data files are delivered meanwhile."""
         if not self._ranges.all_done:
-            for _ in range(_processes(self._run.limits) - len(self._workers)):
-                self._workers.append(WorkerProcess())
-                self._begin(self._workers[-1])
+            self._begin_others()
         while not (self._ranges.all_done and self._assign()):
             self._listen()
 
-    def _look_again(self) -> None:
-        """Have some places listed a second time, where there is more than a page."""
-        looks = self._ranges.looks()
-        places = () if self._serial else looks.spots
-        if not looks.own and not places:
+    def _look_again(self, *, early: bool = False) -> None:
+        """Have some places listed a second time, where there is more than a page: those drawn at random as `early` as
+        there is nothing else to do, those that are suspect when all is listed.
+        """
+        if self._ranges.pages <= 1:
             return
+        looks = Looks((), 0) if self._looked_early else self._ranges.drawn_looks()
+        self._looked_early = True
+        places = looks.spots if early else (*looks.spots, *self._ranges.suspects())
+        places = () if self._serial else places
         ready = [worker for worker in self._workers if worker.ready]
         for place, worker in enumerate(ready):
-            spots = places[place :: len(ready)]
-            worker.send(LookAgain(tuple(spots), -(-looks.own // len(ready))))
+            own = -(-looks.own // len(ready))
+            worker.send(LookAgain(places[place :: len(ready)], own, suspects=not early))
             self._looking += 1
+
+    def _look_early(self) -> None:
+        """Where lanes are idle and the listing is nearly over, they need not wait for the others."""
+        nearly = (self._splitter.progress or 0.0) >= LOOK_EARLY_FROM
+        if nearly and not self._looked_early and not self._serial and not self._ranges.all_done:
+            self._look_again(early=True)
 
     def _write(self) -> None:
         """Have every group that waits delivered, and the second look come to its end."""
@@ -231,7 +241,12 @@ class Engine:
 
     def _begin(self, worker: WorkerProcess) -> None:
         limits = self._run.limits
-        worker.send(Begin(replace(self._run, limits=_share(limits)), self._folder, self._way))
+        worker.send(Begin(replace(self._run, limits=share(limits)), self._folder, self._way))
+
+    def _begin_others(self) -> None:
+        for _ in range(process_count(self._run.limits) - len(self._workers)):
+            self._workers.append(WorkerProcess())
+            self._begin(self._workers[-1])
 
     def _assign(self) -> bool:
         """Give work to the lanes that have none; whether there is nothing to give, now or later."""
@@ -243,6 +258,7 @@ class Engine:
                 return False
             action = self._splitter.next_action()
             if action is None:
+                self._look_early()
                 return self._ranges.all_done and not self._ranges.splitting
             if isinstance(action, Take):
                 worker = min(free, key=lambda each: each.lanes)
@@ -367,29 +383,3 @@ class Engine:
             self._splitter.granted(index, pivot)
         else:
             self._splitter.refused(index, pivot)
-
-
-def lanes_max(run: InventoryRun) -> int:
-    """How many ranges of `run` are listed side by side, over all processes."""
-    return _processes(run.limits) * lanes_per_process(run)
-
-
-def lanes_per_process(run: InventoryRun) -> int:
-    """How many ranges one process lists side by side."""
-    plan = call_plan(run.fields)
-    most = _share(run.limits).concurrency
-    return min(most, LANES_PER_PROCESS_ASKING) if plan.head or plan.acl or plan.tagging else most
-
-
-def _processes(limits: Limits) -> int:
-    return min(limits.processes, limits.concurrency)
-
-
-def _share(limits: Limits) -> Limits:
-    """One process's part of what all of them may do together."""
-    processes = _processes(limits)
-    return replace(
-        limits,
-        concurrency=limits.concurrency // processes,
-        rate=None if limits.rate is None else limits.rate / processes,
-    )

@@ -46,10 +46,13 @@ class SplitRange:
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """To a worker: list these spots, and those it remembers itself, a second time, and compare."""
+    """To a worker: list these spots a second time, and compare; and of those that it remembers itself at most so many,
+    and all that are `suspects` if these are wanted.
+    """
 
     spots: tuple[Spot, ...]
     own_max: int
+    suspects: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,21 +180,27 @@ class Ranges:
         if waits is not None and before is not None and before.upto is None:
             yield Spot(waits.last_key or waits.after, (), None)
 
-    def looks(self, random: Random | None = None) -> Looks:
-        """Where to look again: every place where the store said that nothing follows, and yet something was listed
-        behind it, or where it showed something that was not; and, drawn at random, some bounds between ranges and some
-        pages. Nothing where a page was all.
-        """
+    def _bounds(self, *, ended: bool) -> list[Spot]:
+        """Between every two ranges of which the first is done, by whether the store said that nothing follows it."""
+        return [
+            Spot(left.last_key, (right.first_key,), right.first_key)
+            for left, right in self._neighbours()
+            if left.done and left.ended is ended
+            if left.last_key is not None and right.first_key is not None
+        ]
+
+    def drawn_looks(self, random: Random | None = None) -> Looks:
+        """Where to look again by chance: some bounds between ranges and some pages. Nothing where a page was all."""
         if self.pages <= 1:
             return Looks((), 0)
         random = random or Random()  # noqa: S311 - no secret hangs on it
         count = min(LOOKS_MAX, LOOKS_MIN + self.pages // PAGES_PER_LOOK)
-        bounds = [
-            (left.ended, Spot(left.last_key, (right.first_key,), right.first_key))
-            for left, right in self._neighbours()
-            if left.last_key is not None and right.first_key is not None
-        ]
-        suspect = [spot for ended, spot in bounds if ended]
-        others = [spot for ended, spot in bounds if not ended]
-        drawn = random.sample(others, min(len(others), count // 2))
-        return Looks((*self._untrue_bounds(), *suspect, *drawn), count - len(drawn))
+        bounds = self._bounds(ended=False)
+        drawn = random.sample(bounds, min(len(bounds), count // 2))
+        return Looks(tuple(drawn), count - len(drawn))
+
+    def suspects(self) -> tuple[Spot, ...]:
+        """Once all is listed, where to look again in any case: every place where the store said that nothing follows,
+        and yet something was listed behind it, or where it showed something that was not.
+        """
+        return (*self._untrue_bounds(), *self._bounds(ended=True))

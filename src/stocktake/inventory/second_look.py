@@ -88,13 +88,12 @@ class Memory:
             ]
 
     def spots(self, count_max: int) -> list[Spot]:
-        """What is suspect, and at most so many other pages."""
-        chosen = [*self._suspects.drawn, *self._pages.drawn[:count_max]]
-        spots = [
-            Spot(page.after, tuple(pc.unique(page.keys).to_pylist()), page.upto, page.marker)
-            for page in chosen
-        ]
-        return [*spots, *self._behind]
+        """At most so many pages of which nothing is suspect."""
+        return [page.spot() for page in self._pages.drawn[:count_max]]
+
+    def suspects(self) -> list[Spot]:
+        """What is suspect."""
+        return [*(page.spot() for page in self._suspects.drawn), *self._behind]
 
 
 def prefixes_behind(key: str, known: str) -> Iterator[str]:
@@ -118,6 +117,9 @@ class _Page:
     keys: pa.Array
     upto: str | None
     marker: Marker | None = None
+
+    def spot(self) -> Spot:
+        return Spot(self.after, tuple(pc.unique(self.keys).to_pylist()), self.upto, self.marker)
 
 
 class _Reservoir:

@@ -21,11 +21,12 @@ from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 
-from stocktake.inventory.engine import Engine, WorkPlan, lanes_max
+from stocktake.inventory.engine import Engine, WorkPlan
 from stocktake.inventory.heading import HIDDEN
 from stocktake.inventory.journal import Journal
 from stocktake.inventory.permissions import settle_silence
 from stocktake.inventory.publish import describe_run, publish
+from stocktake.inventory.shares import lanes_max
 from stocktake.inventory.splitting import Splitter
 from stocktake.inventory.spool import make_spool
 from stocktake.inventory.stopping import stopping, unless_stopped

@@ -228,7 +228,6 @@ class _Listing:
         prefix = self._run.configuration.prefix
         self._memory = Memory(SPOTS_REMEMBERED_MAX, Random(), prefix)  # noqa: S311 - no secret hangs on it
         self._ranges: dict[int, OpenRange] = {}
-        self._looks = self._unseen = 0  # under way; not possible
         # Of pages that only report what listing told, so many rows are worked on together; a page where objects are
         # asked about one by one.
         plan = self._plan
@@ -327,24 +326,21 @@ class _Listing:
             self.tell()
 
     def _look_again(self, task: LookAgain) -> None:
-        """List all spots again side by side, for no lane has anything else to do."""
+        """List all spots again, side by side."""
         spots = [*task.spots, *self._memory.spots(task.own_max)]
-        self._looks = len(spots)
+        spots += self._memory.suspects() if task.suspects else []
+        seen: list[bool] = []
+
+        async def look_at(spot: Spot) -> None:
+            since_s = self._enricher.since_s
+            seen.append(await look_again(self._run, spot, self._transport, since_s=since_s))
+            if len(seen) == len(spots):
+                self._worker.say(Looked(seen.count(False), self._spent.since()))
+
         for spot in spots:
-            self._lanes.start(self._look_at(spot))
+            self._lanes.start(look_at(spot))
         if not spots:
-            self._say_looked()
-
-    async def _look_at(self, spot: Spot) -> None:
-        since_s = self._enricher.since_s
-        seen = await look_again(self._run, spot, self._transport, since_s=since_s)
-        self._unseen += not seen
-        self._looks -= 1
-        if not self._looks:
-            self._say_looked()
-
-    def _say_looked(self) -> None:
-        self._worker.say(Looked(self._unseen, self._spent.since()))
+            self._worker.say(Looked(0, self._spent.since()))
 
 
 def main(tasks_fd: int, reports_fd: int) -> None:
