@@ -29,15 +29,13 @@ _SPENT_PER_PAGE = 0.025
 _SPENT_STEEPNESS = 4.0
 
 _RESOLUTION = 0.02
-# So long, a pivot with nothing behind it is the last: the bucket may be as small as it looks.
-_SMALL_PAGES = 5
+_SMALL_PAGES = 5  # so long, a pivot with nothing behind it is the last: the bucket may be small
 _TRIES_MAX = 8  # gaps looked at before a lane is left without work
 _WAITING_PAGES_MAX = 2  # pages of a gap that wait to be learned from
 _LEARNT_PAGES = 256  # all of them are learned from; of so many more every second one, and so on
 _RARITY_MAX = 8
 _SLOW = 0.6  # of the pages that others list: below, a lane keeps less than half
-# A page that takes so many times as long as others does not keep its gap from being split.
-_PATIENCE_PAGES = 3
+_PATIENCE_PAGES = 3  # a page that takes so many times as long as others does not keep its gap whole
 
 
 @dataclass(frozen=True, slots=True)
