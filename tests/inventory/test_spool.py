@@ -105,6 +105,27 @@ def test_a_segment_ends_after_a_while_so_that_little_is_lost_with_a_killed_run(
     assert [(each.first_key, each.last_key) for each in segments] == [("a", "b"), ("c", "d")]
 
 
+def test_what_is_stopped_keeps_the_rows_it_has_and_what_was_counted_for_them(
+    tmp_path: Path,
+) -> None:
+    segments: list[Segment] = []
+    counters: Counters = Counter()
+    with Spool(
+        tmp_path, "", SCHEMA, file_rows_max=3, counters=counters, clock=lambda: 0.0, keep=segments.append
+    ) as spool:  # fmt: skip
+        spool.stop()
+        assert segments == []
+        for part in spool.parts(batch(["a", "b", "c", "d"])):
+            counters["rows"] += part.num_rows
+            spool.add(part)
+        for part in spool.parts(batch(["e"])):
+            counters["rows"] += part.num_rows  # counted, and never added
+        spool.stop()
+    assert [segment.range for segment in segments] == [KeyRange("", "c"), KeyRange("c", "d")]
+    assert [segment.counters["rows"] for segment in segments] == [3, 1]
+    assert [batch["key"].to_pylist() for batch in read_segment(segments[1])] == [["d"]]
+
+
 def test_a_range_that_ends_with_its_last_key_has_no_empty_segment_behind(tmp_path: Path) -> None:
     segments = spooled(tmp_path, KeyRange("", "b"), 1, [["a", "b"]])
     assert [segment.range for segment in segments] == [KeyRange("", "a"), KeyRange("a", "b")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from stocktake.inventory.take import take_inventory
 from stocktake.model.addresses import LocalAddress
 from stocktake.model.pieces import Delivery, Kept, Segment, delivery_of
-from stocktake.model.runs import Counters, DataFile, InventoryResult, Limits
+from stocktake.model.runs import Counters, DataFile, InventoryResult, Limits, Progress
 from tests.inventory.lanes import make_run
 from tests.servers.fault import FaultServer
 
@@ -56,6 +56,12 @@ class Notes:
     def kept(self) -> Kept:
         return Kept(tuple(self.files), tuple(self.segments))
 
+    def resumed(self) -> Notes:
+        """Another journal, that goes on from what this one was told."""
+        notes = Notes()
+        notes.files, notes.segments = list(self.files), list(self.segments)
+        return notes
+
     def beat(self) -> None:
         pass  # nobody else can take this run up
 
@@ -68,6 +74,8 @@ def take(
     prefix: str = "",
     limits: Limits = LIMITS,
     notes: Notes | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    stop: threading.Event | None = None,
     **more: Any,
 ) -> InventoryResult:
     """Run over the bucket `b`, going on from `notes`; the report lies in `folder`."""
@@ -82,8 +90,8 @@ def take(
         spool=folder.with_name(f"{folder.name}-spool"),
         journal=notes,
         now=lambda: datetime.now(UTC),
-        on_progress=lambda progress: None,
-        stop=threading.Event(),
+        on_progress=on_progress,
+        stop=stop or threading.Event(),
         **more,
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -123,12 +124,15 @@ class Engine:
         self._end()
 
     def _end(self) -> None:
-        """Have every worker end, and wait until it has."""
+        """Have every worker end, and wait until it has; what it finishes on the way is kept."""
         for worker in self._workers:
             worker.ask_to_stop()
         killer = threading.Timer(STOP_WITHIN_S, self._kill)
         killer.start()
         for worker in self._workers:
+            with suppress(InventoryError):  # what cannot be noted is listed again
+                for segment in worker.last_segments():
+                    self._journal.spooled(segment)
             worker.wait()
         killer.cancel()
         self._workers.clear()

@@ -31,6 +31,11 @@ class VersionOrder:
         self._waiting_rows = 0
         self._huge: _HugeKey | None = None
 
+    @property
+    def between_keys(self) -> bool:
+        """Whether what was given so far ends between keys."""
+        return self._huge is None
+
     def add(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         """The rows that `batch`, which is not empty, shows to be complete.
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
 from os import close, pipe
 
-from stocktake.inventory.messages import Begin, Report, Stop, Task
+from stocktake.inventory.messages import Begin, Report, Spooled, Stop, Task
 from stocktake.model.errors import InventoryError
+from stocktake.model.pieces import Segment
 
 # How long a worker that lost its pipe may take to end.
 END_WITHIN_S = 5.0
@@ -63,6 +66,14 @@ class WorkerProcess:
         except (EOFError, OSError) as error:
             raise self._lost() from error
         return report
+
+    def last_segments(self) -> Iterator[Segment]:
+        """The segments that it still finishes, until it has ended."""
+        with suppress(EOFError, OSError):
+            while True:
+                report = self.reports.recv()
+                if isinstance(report, Spooled):
+                    yield report.segment
 
     def ask_to_stop(self) -> None:
         """Have it end soon; one that has not begun ends at once. That it is gone already is fine."""

@@ -71,6 +71,7 @@ class Spool:
         self._schema = schema
         self._file_rows_max = file_rows_max
         self._counted = Counted(counters)
+        self._of_rows: Counters = Counters()  # what was counted for this segment's rows
         self._clock = clock
         self._segment_rows = segment_rows
         self._keep = keep
@@ -123,10 +124,22 @@ class Spool:
             SpoolError: no room.
         """
         self._write(batch)
+        self._of_rows.update(self._counted.since())
+
+    def stop(self) -> None:
+        """Finish the last segment at the last key kept, all of which must be there. What was counted for rows that were
+        never added is lost with them.
+
+        Raises:
+            SpoolError: no room.
+        """
+        if self._rows:
+            self._close(self._last)
 
     def finish(self, upto: str | None) -> None:
         """Finish the last segment, which reaches to the range's end."""
         if self._after != upto:
+            self._of_rows.update(self._counted.since())
             self._close(upto)
 
     def _long_enough(self) -> bool:
@@ -175,9 +188,9 @@ class Spool:
             last_key=self._last if self._rows else None,
             path=self._path,
             full=full,
-            counters=self._counted.since(),
+            counters=self._of_rows,
         )
-        self._writer, self._path, self._rows = None, None, 0
+        self._writer, self._path, self._rows, self._of_rows = None, None, 0, Counters()
         self._file_rows = 0 if full else self._file_rows
         if upto is not None:
             self._after = upto

@@ -15,8 +15,8 @@ import queue
 import sys
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import closing, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection as Pipe
 from random import Random
@@ -54,7 +54,7 @@ from stocktake.inventory.ordering import VersionOrder
 from stocktake.inventory.sealing import seal
 from stocktake.inventory.second_look import Memory, Spot, look_again
 from stocktake.inventory.spool import Spool
-from stocktake.model.errors import InventoryError, StoppedError
+from stocktake.model.errors import InventoryError, SpoolError, StoppedError, StoreError
 from stocktake.model.fields import report_schema
 from stocktake.model.pieces import Segment
 from stocktake.model.runs import Counted, Counters
@@ -255,6 +255,7 @@ class _Listing:
         """The lane of one range: list, put in order, enrich, spool."""
         found: Counters = Counter()
         order = VersionOrder(found) if self._run.configuration.all_versions else None
+        in_order = (lambda rows: (rows,)) if order is None else order.add
         with Spool(
             self._worker.folder,
             keys.after,
@@ -264,34 +265,49 @@ class _Listing:
             clock=self._transport.now,
             keep=lambda segment: self._keep(index, segment),
         ) as spool:
-            async for rows in self._gathered(index, keys):
-                for ordered in [rows] if order is None else order.add(rows):
-                    for part in spool.parts(ordered):
-                        spool.add(await self._enricher.enrich(part, found))
-                await self._worker.room()
-            for rows in order.finish() if order is not None else ():
-                for part in spool.parts(rows):
-                    spool.add(await self._enricher.enrich(part, found))
+            held: list[pa.RecordBatch] = []
+            try:
+                async for rows in self._gathered(index, keys, held):
+                    await self._spool(spool, in_order(rows), found)
+                    await self._worker.room()
+                await self._spool(spool, order.finish() if order is not None else (), found)
+            except (GeneratorExit, StoreError):
+                # Who goes on with the run need not list again what is here. What is held needs no further request.
+                with suppress(SpoolError, StoreError):
+                    if held:
+                        await self._spool(spool, in_order(pa.concat_batches(held)), found)
+                    if order is None or order.between_keys:
+                        spool.stop()
+                raise
             spool.finish(keys.upto)
         del self._ranges[index]
         self.tell()
         self._worker.finish(RangeDone(index, self._spent.since()))
 
-    async def _gathered(self, index: int, keys: OpenRange) -> AsyncIterator[pa.RecordBatch]:
-        """The rows of the range, those of several pages together; each page is told, and may be looked at again."""
+    async def _spool(
+        self, spool: Spool, ordered: Iterable[pa.RecordBatch], found: Counters
+    ) -> None:
+        for rows in ordered:
+            for part in spool.parts(rows):
+                spool.add(await self._enricher.enrich(part, found))
+
+    async def _gathered(
+        self, index: int, keys: OpenRange, held: list[pa.RecordBatch]
+    ) -> AsyncIterator[pa.RecordBatch]:
+        """The rows of the range, those of several pages together; `held` are those that are not given yet. Each page is
+        told, and may be looked at again.
+        """
         after = keys.after
-        held: list[pa.RecordBatch] = []
         async for page in list_range(self._run, self._plan, keys, self._transport):
             self._memory.add(after, page, keys.upto, serial=keys.serial)
             self._note(index, page)
             after = keys.kept
             if page.rows.num_rows:
                 held.append(page.rows)
-            if sum(rows.num_rows for rows in held) >= self._rows_together:
-                yield pa.concat_batches(held)
-                held = []
-        if held:
-            yield pa.concat_batches(held)
+            if held and (keys.done or sum(rows.num_rows for rows in held) >= self._rows_together):
+                together = pa.concat_batches(held)
+                held.clear()
+                yield together
 
     def _keep(self, index: int, segment: Segment) -> None:
         self.tell()
