@@ -29,7 +29,7 @@ _SPENT_PER_PAGE = 0.025
 _SPENT_STEEPNESS = 4.0
 
 _RESOLUTION = 0.02
-_SMALL_PAGES = 5  # so long, a pivot with nothing behind it is the last: the bucket may be small
+_SMALL_PAGES = 3  # so long, a pivot with nothing behind it is the last: the bucket may be small
 _TRIES_MAX = 8  # gaps looked at before a lane is left without work
 _WAITING_PAGES_MAX = 2  # pages of a gap that wait to be learned from
 _LEARNT_PAGES = 256  # all of them are learned from; of so many more every second one, and so on
