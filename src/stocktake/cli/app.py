@@ -6,7 +6,6 @@ in the modules that declare commands; what a command needs, it imports when it r
 
 from __future__ import annotations
 
-import atexit
 import gc
 import sys
 from typing import Annotated
@@ -64,7 +63,6 @@ def _stocktake(
 def main() -> None:
     """Run the command line; never returns."""
     gc.set_threshold(GARBAGE_LOOKED_FOR_AFTER)
-    atexit.register(gc.freeze)  # what there is at the end goes with the process
     try:
         app(prog_name="stocktake")
     except OSError as error:

@@ -179,7 +179,8 @@ class _Tree:
         ends, depth = self.ends, len(prefix)
         # Where a gap begins is a key or a pivot made of keys' characters; where it ends may be a mere guess.
         known = next((index for index in range(first, last) if not index % 2), first)
-        cells = self._space.cells(place_of(ends[first], depth), ends[known][depth])
+        key = ends[known]
+        cells = self._space.cells(place_of(ends[first], depth), key[depth], prefix, key[depth:])
         node = _Node(prefix, cells)
         empty = position = 0.0
         begin = marks[0]

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 
+from stocktake.inventory.calendar import digits_after
 from stocktake.model.keys import KEY_BYTES_MAX
 
 _PLACES_PER_FOLDER = 2048  # more than a key has characters
@@ -116,7 +117,7 @@ class KeySpace:
         # What was seen to part from each character, at any place.
         self._company: dict[str, set[str]] = {}
         self._wide: set[str] = set()
-        self._cells: dict[tuple[int, str], tuple[int, Cells]] = {}
+        self._cells: dict[tuple[int, str, frozenset[str] | None], tuple[int, Cells]] = {}
 
     # -- learning ----------------------------------------------------------------------------------
 
@@ -175,20 +176,23 @@ class KeySpace:
         """Whether keys can part at `place`, where `character` stands."""
         return place in self._branches or character in _DIGITS
 
-    def cells(self, place: int, context: str) -> Cells:
-        """The number line at `place`, where `context` is one of the characters that stand there."""
+    def cells(self, place: int, context: str, prefix: str = "", following: str = "") -> Cells:
+        """The number line at `place`, behind `prefix`, where `context` is one of the characters that stand there, and
+        a key goes on with `following`.
+        """
         wide = context > _ASCII_LAST
         branches = self._branches.get(place, ())
         if wide:
             context = _WIDE  # one line for all of them
         elif len(branches) >= _RICH and context in branches:
             context = ""  # what else there may be matters no more
-        known = self._cells.get((place, context))
+        digits = digits_after(prefix, following) if context in _DIGITS else None
+        known = self._cells.get((place, context, digits))
         version = len(self._wide) if wide else self._version(place, context)
         if known is not None and version <= known[0] * _STALE_GROWTH:
             return known[1]
-        cells = self._wide_cells(place) if wide else self._ascii_cells(place, context)
-        self._cells[place, context] = (version, cells)
+        cells = self._wide_cells(place) if wide else self._ascii_cells(place, context, digits)
+        self._cells[place, context, digits] = (version, cells)
         return cells
 
     def _version(self, place: int, context: str) -> int:
@@ -197,12 +201,15 @@ class KeySpace:
         company = self._company.get(context, ())
         return 4 * len(branches) + len(company) + self._endings_known.get(place, 0)
 
-    def _ascii_cells(self, place: int, context: str) -> Cells:
+    def _ascii_cells(self, place: int, context: str, digits: frozenset[str] | None) -> Cells:
         branches = self._branches.get(place, set())
         widths: dict[str, float] = {}
         if context:
             widths = self._guesses(branches, context)
             self._shrink_unseen(widths, place, branches)
+        if digits is not None:
+            for digit in (_DIGITS - digits) & widths.keys():
+                del widths[digit]  # those that were seen come back
         parts_here = not context or context in branches
         wide = sorted(character for character in branches if character > _ASCII_LAST)
         for character in branches:
@@ -284,7 +291,7 @@ class KeySpace:
             if resolution > 1 or not branches:
                 return text
             share = min(max((point - cells.edges[index]) / width, 0.0), 1.0)
-            cells = self.cells(place, min(branches))
+            cells = self.cells(place, min(branches), text)
             point, resolution = share * cells.width, resolution * cells.width
 
     def successor(self, character: str) -> str | None:
