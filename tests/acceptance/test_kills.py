@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -135,7 +134,7 @@ def test_no_kill_leaves_a_broken_report_or_a_working_process_and_every_run_can_g
                 time.sleep(chance.random() * (0.015 if local else 0.5))
             workers = children_of(process.pid)
             in_delivery += process.poll() is None and upload_begun(server, folder, number)
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()
             process.wait()
             assert wait_for(lambda pids=workers: not any(map(alive, pids)), 5), "a worker goes on"
 
