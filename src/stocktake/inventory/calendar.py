@@ -1,4 +1,4 @@
-"""Dates in keys: which digits can follow, where one stands there as `2026/11/26/05`, `2026-11-26`, `year=2026/month=11`.
+"""Dates in keys: which digits can follow, where one stands there as `2026/11/26`, `2026-11-26`, `year=2026/month=11`.
 
 Most folders with numbers are dates, and most of what numbers could be no date is: no month begins with a 2. It is a
 guess like any other about what nobody has seen, and a wrong one costs a request.

@@ -24,6 +24,11 @@ class CallPlan:
     acl: bool = False
     tagging: bool = False
 
+    @property
+    def asks(self) -> bool:
+        """Whether objects are asked about one by one."""
+        return self.head or self.acl or self.tagging
+
 
 def call_plan(fields: Iterable[Field]) -> CallPlan:
     """The cheapest calls that yield `fields`. A HEAD made for one field serves all that HEAD knows."""

@@ -97,7 +97,9 @@ async def list_range(
     empty = 0
     # The version markers of the current key: none may come twice.
     versions_behind: set[str | None] = set()
-    ahead = None if versions or keys.serial else PageAhead(run, plan, keys, transport)
+    # What is asked about one by one should have been listed just before.
+    skips_ahead = versions or keys.serial or plan.asks
+    ahead = None if skips_ahead else PageAhead(run, plan, keys, transport)
     while not keys.done:
         try:
             page, requests = await fetch_page(run, plan, marker, transport, ahead)

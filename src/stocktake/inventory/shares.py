@@ -20,7 +20,7 @@ def lanes_per_process(run: InventoryRun) -> int:
     """How many ranges one process lists side by side."""
     plan = call_plan(run.fields)
     most = share(run.limits).concurrency
-    return min(most, LANES_PER_PROCESS_ASKING) if plan.head or plan.acl or plan.tagging else most
+    return min(most, LANES_PER_PROCESS_ASKING) if plan.asks else most
 
 
 def process_count(limits: Limits) -> int:

@@ -230,8 +230,7 @@ class _Listing:
         self._ranges: dict[int, OpenRange] = {}
         # Of pages that only report what listing told, so many rows are worked on together; a page where objects are
         # asked about one by one.
-        plan = self._plan
-        self._rows_together = 1 if plan.head or plan.acl or plan.tagging else ROWS_TOGETHER
+        self._rows_together = 1 if self._plan.asks else ROWS_TOGETHER
         self._untold: list[PageReport] = []
         self._told_at = 0.0
 
