@@ -5,6 +5,7 @@ moto for speed, Ceph for truth, the fault server for what neither of them can do
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -70,6 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End what tests of this process shared with those of others, and remove the temporary home."""
     config.stash[_open].close()
+    gc.unfreeze()  # the command line freezes what there is, and DuckDB tells of all that is never freed
     shutil.rmtree(config.stash[_home], ignore_errors=True)
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+
+from tests.acceptance.command_line import stocktake
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +23,10 @@ class Outcome:
     words: str
 
 
-def command(*arguments: str) -> list[str]:
-    """The command line `stocktake` with these arguments."""
-    return [sys.executable, "-m", "stocktake", *arguments]
-
-
-def run(environment: dict[str, str], *arguments: str, timeout_s: float = 120) -> Outcome:
+def run(environment: dict[str, str], *arguments: str) -> Outcome:
     """`stocktake run ARGUMENTS --json`, ended."""
-    done = subprocess.run(
-        command("run", *arguments, "--json"),
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
-    summary = json.loads(done.stdout) if done.stdout.strip() else {}
-    return Outcome(done.returncode, summary, done.stderr)
+    done = stocktake("run", *arguments, "--json", environment=environment)
+    return Outcome(done.code, done.document if done.out.strip() else {}, done.err)
 
 
 def published(keys: list[str], read: Callable[[str], bytes]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.command_line import files_below, stocktake
+from tests.acceptance.command_line import files_below, program, stocktake
 from tests.servers.server import Server
 
 CONFIGURATION: dict[str, Any] = {
@@ -228,7 +228,7 @@ def test_a_disk_that_fills_while_spooling_fails_the_run_and_leaves_nothing(
 
     spool = tmp_path / "spool"
     spool.mkdir()
-    outcome = stocktake(
+    outcome = program(
         "run", source, tmp_path / "reports", "--spool-folder", spool,
         environment=moto_server.environment(), preexec_fn=small_files,
     )  # fmt: skip

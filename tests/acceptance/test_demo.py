@@ -18,7 +18,7 @@ from stocktake.demo import (
     stored_objects,
 )
 from stocktake.model.errors import DestinationError
-from tests.acceptance.command_line import Outcome, files_below, stocktake
+from tests.acceptance.command_line import Outcome, files_below, program, stocktake
 
 UNENCRYPTED = 6
 
@@ -32,7 +32,7 @@ def test_the_demo_takes_three_reports_and_answers_the_question(tmp_path: Path) -
     environment = {
         "HOME": str(home), "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_PROFILE": "nobody",
     }  # fmt: skip
-    outcome = stocktake("demo", folder, environment=environment)
+    outcome = program("demo", folder, environment=environment)
     assert outcome.code == 0, outcome.err
     assert files_below(home) == []
     names = files_below(folder)
@@ -65,7 +65,7 @@ def counts_by_encryption(report: Path) -> dict[str | None, int]:
 
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
-    outcome = stocktake("demo", tmp_path)
+    outcome = program("demo", tmp_path)
     outcome.failed_clearly(1, str(tmp_path), "hint: ")
     assert files_below(tmp_path) == ["precious"]
 

@@ -4,7 +4,6 @@ killed goes on where it was, or is cleared away.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import subprocess
@@ -17,7 +16,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.acceptance.reports import command, folder_keys, published
+from tests.acceptance.command_line import command, stocktake
+from tests.acceptance.reports import folder_keys, published
 from tests.servers.fault import FaultServer, latency, synthetic
 
 # How many runs are killed, over both kinds of destination. More of them: STOCKTAKE_TEST_KILLS=50.
@@ -81,29 +81,18 @@ def upload_begun(server: FaultServer, folder: Path, number: int) -> bool:
     )
 
 
-def told(server: FaultServer, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`stocktake ARGUMENTS`, ended."""
-    return subprocess.run(
-        command(*arguments),
-        env={**os.environ, **server.environment()},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 def settle(server: FaultServer, *, resume: bool) -> str:
     """Go on with the newest run, or abandon it, unless it was published; what it came to."""
-    newest = json.loads(told(server, "runs", "--json").stdout)["runs"][0]
+    environment = server.environment()
+    newest = stocktake("runs", "--json").document["runs"][0]
     if newest["state"] == "published":
         return "published"
     assert newest["state"] == "interrupted"
     if resume:
-        done = told(server, "run", "--resume", newest["run"], "--quiet")
+        done = stocktake("run", "--resume", newest["run"], "--quiet", environment=environment)
     else:
-        done = told(server, "runs", "abandon", newest["run"], "--yes")
-    assert done.returncode == 0, done.stderr
+        done = stocktake("runs", "abandon", newest["run"], "--yes", environment=environment)
+    assert done.code == 0, done.err
     return "published" if resume else "abandoned"
 
 

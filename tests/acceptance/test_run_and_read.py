@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import stocktake as package
-from tests.acceptance.command_line import Outcome, command, files_below, shell, stocktake
+from tests.acceptance.command_line import Outcome, command, files_below, program, shell, stocktake
 from tests.servers.server import Server
 
 FORMATS = ("CSV", "ORC", "Parquet")
@@ -226,7 +226,7 @@ def test_a_report_can_be_delivered_to_a_bucket_and_read_from_there(
 ) -> None:
     moto_server.client().create_bucket(Bucket="acceptance-audit")
     environment = moto_server.environment()
-    outcome = stocktake(
+    outcome = program(
         "run", f"s3://{bucket}/data/", "s3://acceptance-audit/inventory/", "--encryption", "SSE-S3",
         "--versions", "All", "--json", environment=environment,
     )  # fmt: skip
@@ -235,10 +235,11 @@ def test_a_report_can_be_delivered_to_a_bucket_and_read_from_there(
     address = f"s3://acceptance-audit/inventory/{bucket}/stocktake"
     assert outcome.document["manifest"].startswith(f"{address}/")
     for words in (["show"], ["verify"], ["ddl", "--engine", "athena"]):
-        read = stocktake(words[0], address, *words[1:], environment=environment)
-        assert read.code == 0, read.err
+        read = program(words[0], address, *words[1:], environment=environment)
+        assert (read.code, read.err) == (0, "")
     sql = "SELECT count(*) AS n, bool_and(is_latest) AS latest FROM inventory_report"
-    answer = stocktake("query", address, sql, "--format", "jsonl", environment=environment)
+    answer = program("query", address, sql, "--format", "jsonl", environment=environment)
+    assert (answer.code, answer.err) == (0, "")
     assert json.loads(answer.out) == {"n": 40, "latest": True}
 
 

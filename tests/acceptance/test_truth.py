@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ import pytest
 from stocktake.formats import read_batches
 from stocktake.model.configuration import Format
 from stocktake.model.manifest import parse_manifest
+from tests.acceptance.command_line import stocktake
 from tests.acceptance.estate import comparable, fill_estate, known_names, truth
 from tests.servers.server import Server
 
@@ -30,16 +28,11 @@ def estate(ceph_server: Server) -> str:
 
 def run(server: Server, *arguments: str, **environment: str) -> dict[str, Any]:
     """Run the command line against the server; its one JSON object."""
-    done = subprocess.run(
-        [sys.executable, "-m", "stocktake", "run", *arguments, "--json"],
-        env={**os.environ, **server.environment(), **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    done = stocktake(
+        "run", *arguments, "--json", environment={**server.environment(), **environment}
     )
-    assert done.returncode == 0, done.stderr
-    document: dict[str, Any] = json.loads(done.stdout)
+    assert done.code == 0, done.err
+    document: dict[str, Any] = done.document
     return document
 
 

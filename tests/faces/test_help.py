@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import os
 import resource
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -17,6 +14,7 @@ from stocktake.cli.app import app
 from stocktake.service.commands.report import open_report
 from stocktake.service.commands.run import take_inventory
 from stocktake.service.options import RunKeywords, StoreKeywords
+from tests.acceptance.command_line import program, stocktake
 
 HELP_CPU_S_MAX = 0.3
 COMMANDS = ("run", "show", "query", "verify", "ddl", "plan", "probe", "runs", "reports", "demo")
@@ -29,24 +27,12 @@ def parameters(command: str) -> dict[str, Any]:
     return {parameter.name: parameter for parameter in group.commands[command].params}
 
 
-def stocktake(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stocktake", *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_help_answers_at_once() -> None:
     def cpu_s() -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         # Coverage, where it is measured, would be measured too.
-        assert (
-            stocktake("--help", COVERAGE_PROCESS_START="", COVERAGE_PROCESS_CONFIG="").returncode
-            == 0
-        )
+        unmeasured = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}
+        assert program("--help", environment=unmeasured).code == 0
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -54,7 +40,7 @@ def test_help_answers_at_once() -> None:
 
 
 def test_help_names_every_command() -> None:
-    shown = stocktake("--help").stdout
+    shown = stocktake("--help").out
     assert all(f"\n  {command} " in shown for command in COMMANDS)
     assert "..." not in shown.replace("[ARGS]...", "")  # every summary fits its line
 
@@ -69,9 +55,9 @@ def test_every_option_is_explained(command: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_has_examples_that_can_be_pasted(command: str) -> None:
-    done = stocktake(command, "--help", COLUMNS="60")
-    assert done.returncode == 0
-    assert f"Examples:\n  stocktake {command}" in done.stdout
+    done = stocktake(command, "--help", environment={"COLUMNS": "60"})
+    assert done.code == 0
+    assert f"Examples:\n  stocktake {command}" in done.out
 
 
 def test_the_command_line_and_the_python_api_know_the_same_words() -> None:
@@ -97,10 +83,9 @@ def test_every_word_about_a_store_has_a_twin_for_the_destination() -> None:
 def test_a_mistyped_option_or_command_is_a_usage_error_without_a_traceback() -> None:
     for arguments in (["run", "--formt", "CSV", "s3://b", "d"], ["rum"], ["run"]):
         done = stocktake(*arguments)
-        assert done.returncode == 2
-        assert done.stdout == ""
-        assert "Traceback" not in done.stderr
+        assert (done.code, done.out) == (2, "")
+        assert "Traceback" not in done.err
 
 
 def test_the_version_is_the_packages() -> None:
-    assert stocktake("--version").stdout == f"stocktake {__version__}\n"
+    assert program("--version").out == f"stocktake {__version__}\n"
