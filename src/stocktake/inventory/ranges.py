@@ -150,13 +150,13 @@ class Ranges:
         )
 
     def _neighbours(self) -> Iterator[tuple[_Range, _Range]]:
-        """Every two ranges with rows that only ranges without rows lie between. Where others were listed before the run
-        went on, there are keys between that were not listed now.
+        """Every two ranges with rows that only ranges done without a row lie between. Where others were listed before
+        the run went on, or are still to be, there are keys between that nobody here knows of.
         """
         before: _Range | None = None
         left: _Range | None = None
         for each in sorted(self._ranges.values(), key=lambda r: r.after):
-            if before is not None and before.upto != each.after:
+            if (before is not None and before.upto != each.after) or not (each.rows or each.done):
                 left = None
             before = each
             if each.rows:
