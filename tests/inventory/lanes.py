@@ -17,6 +17,7 @@ from stocktake.inventory.calls import call_plan
 from stocktake.inventory.enrichment import Enricher
 from stocktake.inventory.listing import ListedPage, OpenRange, list_range
 from stocktake.inventory.ordering import VersionOrder
+from stocktake.inventory.reading import PageReader
 from stocktake.model.addresses import LocalAddress
 from stocktake.model.configuration import InventoryConfiguration
 from stocktake.model.fields import EXTENSION_FIELDS, choose_fields
@@ -81,7 +82,8 @@ class Lane:
         """What LIST says of the range, as a lane gets it."""
         open_range = keys if isinstance(keys, OpenRange) else OpenRange(keys)
         plan = call_plan(self.run.fields)
-        pages = list_range(self.run, plan, open_range, self.transport)
+        reader = PageReader(versions=self.run.configuration.all_versions)
+        pages = list_range(self.run, plan, open_range, self.transport, reader)
         return drive(self.transport, gather(pages))
 
     def batches(self, keys: KeyRange) -> Iterator[pa.RecordBatch]:

@@ -6,8 +6,7 @@ import pytest
 
 from stocktake.model.errors import ServerError
 from stocktake.store.pages import read_page
-from stocktake.store.pages_fast import read_fast
-from tests.store.pages_read import agreed, column, keys
+from tests.store.pages_read import agreed, column, keys, read_fast
 from tests.store.pages_written import AWS_STYLE, NAMESPACE, Row, Style, object_row, written
 
 

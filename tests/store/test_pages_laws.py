@@ -8,9 +8,11 @@ import pyarrow as pa
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from stocktake.store.pages import LISTED_SCHEMA, read_page
+from stocktake.model.errors import ServerError
+from stocktake.store.pages import LISTED_SCHEMA, read_page, read_pages
 from stocktake.store.pages_exact import read_exact
-from stocktake.store.pages_fast import read_fast
+from stocktake.store.pages_fast import read_together
+from tests.store.pages_read import read_fast
 from tests.store.pages_written import NAMESPACE, Row, Style, written
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -263,7 +265,28 @@ def test_damage_is_an_error_to_both_readers_or_to_none(
     assert fast is None or fast == exact
 
 
-def outcome(read: object, body: bytes, versions: bool) -> object:
+@settings(max_examples=100)
+@given(st.lists(st.one_of(long_pages(), pages(regular=True)), min_size=2, max_size=5), st.data())
+def test_pages_that_are_read_together_are_what_each_is_by_itself(
+    drawn: list[tuple[bytes, bool]], data: st.DataObject
+) -> None:
+    versions = drawn[0][1]
+    bodies = [body for body, *_ in drawn]
+    if data.draw(st.booleans(), label="alike"):
+        bodies = data.draw(st.lists(st.sampled_from(bodies[:2]), min_size=2, max_size=5))
+    if data.draw(st.booleans(), label="damaged"):
+        place = data.draw(st.integers(0, len(bodies) - 1))
+        at = data.draw(st.integers(0, len(bodies[place])))
+        bodies[place] = bodies[place][:at] + data.draw(st.sampled_from(DAMAGE)) + bodies[place][at:]
+    alone = [outcome(read_page, body, versions) for body in bodies]
+    read = read_pages(bodies, versions=versions)
+    assert [type(each) if isinstance(each, ServerError) else each for each in read] == alone
+    together = outcome(read_together, bodies, versions)
+    event(f"together {type(together).__name__}")
+    assert together in (None, ServerError, alone)
+
+
+def outcome(read: object, body: object, versions: bool) -> object:
     try:
         return read(body, versions=versions)  # type: ignore[operator]
     except Exception as error:  # noqa: BLE001

@@ -9,8 +9,7 @@ import pytest
 from stocktake.model.errors import ServerError
 from stocktake.store.pages import read_page
 from stocktake.store.pages_exact import read_exact
-from stocktake.store.pages_fast import read_fast
-from tests.store.pages_read import agreed, column, golden, keys
+from tests.store.pages_read import agreed, column, golden, keys, read_fast
 from tests.store.pages_written import AWS_STYLE, Row, Style, object_row, written
 
 # --- values ------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stocktake.inventory.calls import CallPlan
-from stocktake.inventory.lanes import Breath
+from stocktake.inventory.reading import PageReader
 from stocktake.inventory.splitting import PageFacts
 from stocktake.model.errors import (
     AccessDeniedError,
@@ -29,7 +29,7 @@ from stocktake.model.keys import KeyRange
 from stocktake.model.runs import InventoryRun
 from stocktake.store.errands import Exchange
 from stocktake.store.failures import failure
-from stocktake.store.pages import Page, glimpse_last_key, page_request, read_page
+from stocktake.store.pages import Page, glimpse_last_key, page_request
 from stocktake.store.requests import Answer, Request
 from stocktake.store.transport import Transport
 
@@ -84,9 +84,10 @@ class ListedPage:
 
 
 async def list_range(
-    run: InventoryRun, plan: CallPlan, keys: OpenRange, transport: Transport
+    run: InventoryRun, plan: CallPlan, keys: OpenRange, transport: Transport, reader: PageReader
 ) -> AsyncIterator[ListedPage]:
     """The pages of `keys`: keys ascending, versions newest first. The range's end counts as it is when a page arrives.
+    Lanes that share a `reader` have their pages read together.
 
     Raises:
         ContradictionError: a page cannot be true.
@@ -102,7 +103,7 @@ async def list_range(
     ahead = None if skips_ahead else PageAhead(run, plan, keys, transport)
     while not keys.done:
         try:
-            page, requests = await fetch_page(run, plan, marker, transport, ahead)
+            page, requests = await fetch_page(run, plan, marker, transport, reader, ahead=ahead)
         except StoreError as error:
             raise _missing(error, keys) from None
         batch = check_page(page, marker, prefix=run.configuration.prefix, versions=versions)
@@ -143,7 +144,7 @@ class PageAhead:
         self._key: str | None = None
         self._asked: Exchange | None = None
 
-    async def ask(self, body: bytes) -> None:
+    def ask(self, body: bytes) -> None:
         """Ask for the page behind that in `body`, if there seems to be one that belongs to the range."""
         key = glimpse_last_key(body)
         upto = self._keys.upto
@@ -152,7 +153,6 @@ class PageAhead:
         self._key = key
         request = _page_request(self._run, self._plan, Marker(key))
         self._asked = self._transport.ask([request])
-        await Breath()
 
     def take(self, marker: Marker) -> Exchange | None:
         """What was asked for behind `marker`, if that was guessed right."""
@@ -189,6 +189,8 @@ async def fetch_page(
     plan: CallPlan,
     marker: Marker,
     transport: Transport,
+    reader: PageReader,
+    *,
     ahead: PageAhead | None = None,
 ) -> tuple[Page, int]:
     """The page behind `marker`, and how many requests it took. A damaged one is asked for again: a proxy's error page
@@ -197,7 +199,7 @@ async def fetch_page(
     Raises:
         StoreError: the store refuses it, or no readable page came within the bound of tries.
     """
-    versions, prefix = run.configuration.all_versions, run.configuration.prefix
+    prefix = run.configuration.prefix
     asked = ahead.take(marker) if ahead is not None else None
     behind = f" after {marker.key!r}" if marker.key else ""
     what = f"cannot list s3://{run.bucket}/{prefix}{behind}"
@@ -209,9 +211,9 @@ async def fetch_page(
         asked = None
         requests += answer.tries
         if ahead is not None:
-            await ahead.ask(answer.body)
+            ahead.ask(answer.body)
         try:
-            return read_page(answer.body, versions=versions), requests
+            return await reader.read(answer.body), requests
         except ServerError as error:
             if tries == run.limits.tries_max:
                 raise ServerError(

@@ -24,6 +24,7 @@ from stocktake.inventory.listing import (
     fetch_page,
     next_marker,
 )
+from stocktake.inventory.reading import PageReader
 from stocktake.model.configuration import Filter
 from stocktake.model.errors import ContradictionError, RequestRefusedError
 from stocktake.model.runs import InventoryRun
@@ -133,10 +134,12 @@ class _Reservoir:
 
     def add(self, page: _Page) -> None:
         self._seen += 1
-        if len(self.drawn) < self._most:
-            self.drawn.append(page)
-        elif (place := self._random.randrange(self._seen)) < self._most:
-            self.drawn[place] = page
+        place = len(self.drawn)
+        if place == self._most and (place := self._random.randrange(self._seen)) >= self._most:
+            return
+        # A page's column would keep all pages that were read together.
+        own = page.keys.take(pa.array(range(len(page.keys)), pa.int32()))
+        self.drawn[place : place + 1] = [replace(page, keys=own)]
 
 
 async def look_again(
@@ -151,8 +154,9 @@ async def look_again(
     """
     marker = spot.marker or Marker(spot.after)
     run = run if spot.prefix is None else _narrowed(run, spot.prefix)
+    reader = PageReader(versions=run.configuration.all_versions)
     try:
-        page, _ = await fetch_page(run, CallPlan(), marker, transport)
+        page, _ = await fetch_page(run, CallPlan(), marker, transport, reader)
     except RequestRefusedError:
         if marker.token is None:
             raise

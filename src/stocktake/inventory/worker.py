@@ -51,6 +51,7 @@ from stocktake.inventory.messages import (
     Written,
 )
 from stocktake.inventory.ordering import VersionOrder
+from stocktake.inventory.reading import PageReader
 from stocktake.inventory.sealing import seal
 from stocktake.inventory.second_look import Memory, Spot, look_again
 from stocktake.inventory.spool import Spool
@@ -224,6 +225,7 @@ class _Listing:
         self._run = worker.run
         self._plan = call_plan(self._run.fields)
         self._enricher = Enricher(self._run, self._plan, transport)
+        self._reader = PageReader(versions=self._run.configuration.all_versions)
         self._schema = report_schema(self._run.fields)
         prefix = self._run.configuration.prefix
         self._memory = Memory(SPOTS_REMEMBERED_MAX, Random(), prefix)  # noqa: S311 - no secret hangs on it
@@ -297,7 +299,8 @@ class _Listing:
         told, and may be looked at again.
         """
         after = keys.after
-        async for page in list_range(self._run, self._plan, keys, self._transport):
+        pages = list_range(self._run, self._plan, keys, self._transport, self._reader)
+        async for page in pages:
             self._memory.add(after, page, keys.upto, serial=keys.serial)
             self._note(index, page)
             after = keys.kept

@@ -1,20 +1,22 @@
 """The bytes of a LIST answer -> Arrow columns; and the request that asks for it.
 
 Keys are always asked for percent-encoded, because XML cannot carry every key S3 can; they are decoded only where the
-answer says that it encoded them. A page is read all at once where its markup is as usual (`pages_fast`), else by the
-exact parser (`pages_exact`); both give the same batch.
+answer says that it encoded them. Pages are read all at once where their markup is as usual (`pages_fast`), else by the
+exact parser (`pages_exact`); both give the same batches.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from stocktake.model.errors import ServerError
 from stocktake.model.runs import Call, Limits
 from stocktake.store.pages_columns import LISTED_SCHEMA, Page, decode_key
 from stocktake.store.pages_exact import read_exact
-from stocktake.store.pages_fast import read_fast
+from stocktake.store.pages_fast import read_together
 from stocktake.store.requests import Request
 
-__all__ = ["LISTED_SCHEMA", "Page", "glimpse_last_key", "page_request", "read_page"]
+__all__ = ["LISTED_SCHEMA", "Page", "glimpse_last_key", "page_request", "read_page", "read_pages"]
 
 _LIMITS = Limits()
 # Where a page says things about itself: before its records or behind them.
@@ -74,8 +76,28 @@ def read_page(body: bytes, *, versions: bool) -> Page:
             than the page says it holds, or a value that cannot be read, such as a key that is no UTF-8; the message
             names it.
     """
-    page = read_fast(body, versions=versions)
-    return page if page is not None else read_exact(body, versions=versions)
+    pages = read_together([body], versions=versions)
+    return pages[0] if pages is not None else read_exact(body, versions=versions)
+
+
+def read_pages(bodies: Sequence[bytes], *, versions: bool) -> list[Page | ServerError]:
+    """What `read_page` gives or raises for each of `bodies`, for less than each by itself would cost. Pages that were
+    read together share their memory.
+    """
+    try:
+        pages = read_together(bodies, versions=versions) if len(bodies) > 1 else None
+    except ServerError:
+        pages = None  # it is that of one page, and not of the others
+    if pages is not None:
+        return [*pages]
+    return [_read_or_error(body, versions=versions) for body in bodies]
+
+
+def _read_or_error(body: bytes, *, versions: bool) -> Page | ServerError:
+    try:
+        return read_page(body, versions=versions)
+    except ServerError as error:
+        return error
 
 
 def glimpse_last_key(body: bytes) -> str | None:

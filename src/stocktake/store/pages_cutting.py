@@ -1,14 +1,15 @@
-"""The records of a page -> their texts, a column after the other, without a look at any single record.
+"""The records of some pages -> their texts, a column after the other, without a look at any single record.
 
 The bytes are cut at every `</`, so that each piece is some markup and the text behind it: `</Key><Size>` and `17`. What
-markup each record has, its skeleton, is guessed from the pages before, or else searched for. Then the markup of the
-whole page is compared with what it should be, and where both are the same, the texts between it are taken.
+markup each record has, its skeleton, is guessed from the pages before, or else searched for. Then the markup of them
+all is compared with what it should be, and where both are the same, the texts between it are taken.
 """
 
 from __future__ import annotations
 
 import re
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,31 +20,37 @@ import pyarrow.compute as pc
 from stocktake.store.pages_columns import RECORD_NAMES, text_buffer
 from stocktake.store.pages_skeletons import END, Skeleton, UnusualError, parse_skeleton
 
-_SKELETONS_MAX = 16  # in one page
+_SKELETONS_MAX = 16  # at once
 _KNOWN_MAX = 256
 _PLANS_MAX = 8
 _RAMPS_MAX = 32
 _INT = pa.int32()
 
-# Texts that rarely are the same in a whole page.
+# Texts that rarely are the same in all records.
 _VARIED = ("Key", "VersionId", "LastModified", "ETag", "Size")
 _PLAIN = re.compile(rb"[A-Za-z0-9 ._/=:-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The texts of a page's records."""
+    """The texts of records."""
 
+    starts: pa.Int32Array  # the `</` behind which each record begins
+    ends: pa.Int32Array  # where each `</` stands
     names: pa.StringArray  # of the records
     columns: tuple[str, ...]
     # Those of the first column, then those of the second, and so on; null where a record has none.
     texts: pa.BinaryArray
     fixed: tuple[tuple[str, str], ...]  # further columns, and the text that every record has there
 
+    def count_before(self, place: int) -> int:
+        """How many records there are before the one that begins at `place` of the bytes."""
+        return bisect_left(self.starts, place, key=lambda at: self.ends[at.as_py()].as_py()) - 1
+
 
 @dataclass(frozen=True, slots=True)
 class _Pieces:
-    """The pieces of a page's records."""
+    """The pieces of records."""
 
     records: pa.Buffer
     texts: pa.BinaryArray  # without the `</`
@@ -56,8 +63,9 @@ class _Pieces:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How a page is cut if its records have certain skeletons."""
+    """How records are cut if they have certain skeletons."""
 
+    starts: pa.Int32Array  # the pieces they start with
     skeleton: Skeleton | None  # of all records
     behind: pa.StringArray  # the names in the end tags of the records before
     names: pa.StringArray
@@ -68,15 +76,15 @@ class _Plan:
     order: pa.Int32Array  # where the texts of the columns are, as markup and texts take turns
 
 
-# By whether versions are listed: the skeleton of the latest page whose records all had the same one, and those of
-# records of all kinds by their signs.
+# By whether versions are listed: the latest skeleton that all records of some pages had, and those of records of all
+# kinds by their signs.
 _alike: dict[bool, Skeleton] = {}
 _known: dict[bool, dict[int, Skeleton]] = {False: {}, True: {}}
 
 
 def cut_records(records: bytes, *, versions: bool) -> Cut:
     """The texts of `records`: an end tag, and then records with nothing but white space in between. That tag is one of
-    the first record's name, so that each begins behind the end of another one.
+    the first record's name, so that each begins behind the end of another one. Where pages meet makes no difference.
 
     Raises:
         UnusualError: they may not be well-formed, or are too different.
@@ -101,7 +109,7 @@ def _pieces(records: bytes) -> _Pieces:
 
 
 def _cut(pieces: _Pieces, plan: _Plan) -> Cut | None:
-    """The texts, if the page is as planned."""
+    """The texts, if the records are as planned."""
     if not plan.behind[1:].equals(plan.names[:-1]):
         return None
     try:
@@ -113,7 +121,7 @@ def _cut(pieces: _Pieces, plan: _Plan) -> Cut | None:
     if not text_buffer(markup).equals(plan.markup):
         return None
     fixed = plan.skeleton.fixed if plan.skeleton is not None else ()
-    return Cut(plan.names, plan.columns, parts.take(plan.order), fixed)
+    return Cut(plan.starts, pieces.ends, plan.names, plan.columns, parts.take(plan.order), fixed)
 
 
 def _same_texts(cut: Cut) -> dict[str, bytes]:
@@ -136,7 +144,7 @@ def _same_texts(cut: Cut) -> dict[str, bytes]:
 
 
 def _plans(pieces: _Pieces, *, versions: bool) -> Iterator[_Plan]:
-    """Plans for the page, the cheap ones first."""
+    """Plans for the records, the cheap ones first."""
     if (alike := _alike.get(versions)) is not None and len(pieces) % alike.end_tags == 0:
         yield _alike_plan(alike, len(pieces) // alike.end_tags)
     starts = _starts(pieces, versions=versions)
@@ -155,12 +163,13 @@ def _plans(pieces: _Pieces, *, versions: bool) -> Iterator[_Plan]:
 def _plan(
     skeletons: Sequence[Skeleton], kinds: pa.Int32Array, starts: pa.Int32Array, pieces: int
 ) -> _Plan:
-    """The plan for a page whose records have the skeletons of these kinds and start with these pieces."""
+    """The plan for records that have the skeletons of these kinds and start with these pieces."""
     if len(present := kinds.unique()) == 1:
         return _alike_plan(skeletons[present[0].as_py()], len(kinds))
     columns = tuple(dict.fromkeys(column for each in skeletons for column in each.columns))
     steps = pa.array([[step for _, step in each.bounds] for each in skeletons], pa.list_(_INT))
     return _Plan(
+        starts=starts,
         skeleton=None,
         behind=_spread([each.behind for each in skeletons], kinds),
         names=_spread([each.name for each in skeletons], kinds),
@@ -207,13 +216,14 @@ def _firsts(columns: int, rows: int, kinds: int) -> pa.Int32Array:
 
 @lru_cache(maxsize=_PLANS_MAX)
 def _alike_plan(skeleton: Skeleton, rows: int) -> _Plan:
-    """The plan for a page whose records all have this skeleton."""
+    """The plan for records that all have this skeleton."""
     width = 2 * len(skeleton.pieces)
     row = pc.divide(_ramp(rows * width), _int(width))
     in_row = _integers([end for end, _ in skeleton.bounds] * rows)
     ends = pc.add(pc.multiply(row, _int(skeleton.end_tags)), in_row)
     firsts = _ramp(rows, width, 1)
     return _Plan(
+        starts=_ramp(rows, skeleton.end_tags),
         skeleton=skeleton,
         behind=pa.repeat(skeleton.behind, rows),
         names=pa.repeat(skeleton.name, rows),
@@ -251,7 +261,7 @@ def _remember(signs: pa.Int32Array, skeletons: Iterable[Skeleton], *, versions: 
 def _searched(
     pieces: _Pieces, starts: pa.Int32Array, *, versions: bool
 ) -> tuple[list[Skeleton], pa.Int32Array, list[bytes]]:
-    """The different skeletons of a page, which of them each record has, and an ETag of each.
+    """The different skeletons, which of them each record has, and an ETag of each.
 
     A piece's markup is taken to go up to its last `>`; where a text holds one, no skeleton comes of it.
     """
