@@ -26,7 +26,7 @@ class WorkerProcess:
     def __init__(self) -> None:
         tasks_in, tasks_out = pipe()
         reports_in, reports_out = pipe()
-        module = "stocktake.inventory.worker"
+        module = "stocktake.inventory"
         # A process group of its own: Ctrl-C is for the parent, who decides what it means.
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", module, str(tasks_in), str(reports_out)],

@@ -9,10 +9,8 @@ destination (the writer).
 
 from __future__ import annotations
 
-import gc
 import os
 import queue
-import sys
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -361,9 +359,8 @@ class _Listing:
             self._worker.say(Looked(0, self._spent.since()))
 
 
-def main(tasks_fd: int, reports_fd: int) -> None:
+def serve(tasks_fd: int, reports_fd: int) -> None:
     """Serve one run over two pipes; end when the tasks end."""
-    gc.freeze()  # what is imported stays
     tasks, reports = Pipe(tasks_fd, writable=False), Pipe(reports_fd, readable=False)
     lock = threading.Lock()
 
@@ -386,7 +383,3 @@ def main(tasks_fd: int, reports_fd: int) -> None:
 
     threading.Thread(target=listen, daemon=True).start()
     worker.work()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
