@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from stocktake.model.errors import UnreachableError
 from stocktake.model.fields import BY_COLUMN
 from stocktake.model.runs import Call
-from stocktake.store.heads import HEADS_SCHEMA, head_request, proof_request, read_heads
+from stocktake.store.heads import (
+    HEADS_SCHEMA,
+    Subject,
+    head_request,
+    head_requests,
+    proof_request,
+    read_heads,
+)
 from stocktake.store.requests import Answer
 from tests.servers.server import Server
 
@@ -220,6 +227,16 @@ def test_several_checksums_are_joined_in_one_order() -> None:
     )
     assert found["checksum_algorithm"] == "CRC32,SHA256"
     assert found["checksum_value"] == "CRC32:a=,SHA256:b="
+
+
+@pytest.mark.parametrize("payer", [False, True])
+def test_many_objects_are_asked_about_as_each_alone_is(payer: bool) -> None:
+    subjects = [Subject("a/ b", None, True), Subject("c", "null", False), Subject("d", "v.1", True)]
+    assert head_requests("bucket", subjects, request_payer=payer) == [
+        head_request("bucket", key, version, checksum=checksum, request_payer=payer)
+        for key, version, checksum in subjects
+    ]
+    assert head_requests("bucket", []) == []
 
 
 # --- user metadata -----------------------------------------------------------------------------------------------

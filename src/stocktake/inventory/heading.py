@@ -23,7 +23,7 @@ from stocktake.model.errors import CredentialsError, StoreError
 from stocktake.model.fields import Source
 from stocktake.model.runs import Counters, InventoryRun, Problem
 from stocktake.store.failures import failure
-from stocktake.store.heads import head_request, proof_request, read_heads
+from stocktake.store.heads import Subject, head_requests, proof_request, read_heads
 from stocktake.store.requests import Answer, Request
 from stocktake.store.transport import Transport
 
@@ -48,20 +48,11 @@ class Heads:
     changed: pa.Array
 
 
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """One object that is asked about; `version` as it stands on the wire, None where none is named."""
-
-    key: str
-    version: str | None
-    checksum: bool
-
-
 class _Round:
     """One batch under way: its subjects, the latest answer to each, and what the refusals turned out to mean."""
 
     def __init__(
-        self, run: InventoryRun, subjects: Sequence[_Subject], transport: Transport
+        self, run: InventoryRun, subjects: Sequence[Subject], transport: Transport
     ) -> None:
         self._run = run
         self._transport = transport
@@ -76,16 +67,11 @@ class _Round:
 
     async def ask(self) -> None:
         """Ask about every subject for the first time."""
-        self.answers = await self._transport.ask([self._head(each) for each in self.subjects])
+        self.answers = await self._transport.ask(self._heads(self.subjects))
 
-    def _head(self, subject: _Subject) -> Request:
-        return head_request(
-            self._run.bucket,
-            subject.key,
-            subject.version,
-            checksum=subject.checksum,
-            request_payer=self._run.source.request_payer,
-        )
+    def _heads(self, subjects: Iterable[Subject]) -> list[Request]:
+        payer = self._run.source.request_payer
+        return head_requests(self._run.bucket, subjects, request_payer=payer)
 
     def with_status(self, status: int) -> list[int]:
         return [
@@ -95,7 +81,7 @@ class _Round:
         ]
 
     async def repeat(
-        self, rows: Iterable[int], change: Callable[[_Subject], _Subject] = lambda same: same
+        self, rows: Iterable[int], change: Callable[[Subject], Subject] = lambda same: same
     ) -> None:
         """Ask again about `rows`, each subject changed by `change`; the new answers count."""
         chosen = list(rows)
@@ -103,7 +89,7 @@ class _Round:
             return
         for row in chosen:
             self.subjects[row] = change(self.subjects[row])
-        answers = await self._transport.ask([self._head(self.subjects[row]) for row in chosen])
+        answers = await self._transport.ask(self._heads(self.subjects[row] for row in chosen))
         for row, answer in zip(chosen, answers, strict=True):
             self.answers[row] = answer
 
@@ -144,7 +130,7 @@ async def fetch_heads(
     await asked.ask()
     await asked.repeat(
         (row for row in asked.with_status(_FORBIDDEN) if asked.subjects[row].checksum),
-        lambda subject: _Subject(subject.key, subject.version, checksum=False),
+        lambda subject: Subject(subject.key, subject.version, checksum=False),
     )
     await _settle_forbidden(asked)
     await _settle_bad(asked)
@@ -156,27 +142,26 @@ async def fetch_heads(
     ):
         # The row is to be HEAD's alone, so HEAD must tell the checksums that listing had told.
         await asked.repeat(
-            lacking, lambda subject: _Subject(subject.key, subject.version, checksum=True)
+            lacking, lambda subject: Subject(subject.key, subject.version, checksum=True)
         )
         batch = read_heads(asked.answers)
     _count(run, asked, changed, counters)
     return Heads(_with_sse_c(batch, asked.sse_c), changed)
 
 
-def _subjects(run: InventoryRun, plan: CallPlan, listed: pa.RecordBatch) -> list[_Subject]:
+def _subjects(run: InventoryRun, plan: CallPlan, listed: pa.RecordBatch) -> list[Subject]:
     keys = listed.column("key").to_pylist()
     if run.configuration.all_versions:
         versions: list[str | None] = pc.fill_null(listed.column("version_id"), "null").to_pylist()
     else:
         versions = [None] * len(keys)
-    checksums = [False] * len(keys)
+    lacking = pa.repeat(pa.scalar(False), len(keys))  # noqa: FBT003
     for name in plan.checksums:
         if name in listed.schema.names:
-            lacks = pc.is_null(listed.column(name)).to_pylist()
-            checksums = [a or b for a, b in zip(checksums, lacks, strict=True)]
+            lacking = pc.or_(lacking, pc.is_null(listed.column(name)))
         else:
-            checksums = [True] * len(keys)
-    return [_Subject(*each) for each in zip(keys, versions, checksums, strict=True)]
+            lacking = pa.repeat(pa.scalar(True), len(keys))  # noqa: FBT003
+    return list(map(Subject._make, zip(keys, versions, lacking.to_pylist(), strict=True)))
 
 
 async def _settle_forbidden(asked: _Round) -> None:
@@ -227,7 +212,7 @@ async def _ask_unnamed(asked: _Round) -> None:
         if asked.subjects[row].version == "null" and row not in asked.sse_c
     ]
     named = [(row, asked.subjects[row], asked.answers[row]) for row in rows]
-    await asked.repeat(rows, lambda subject: _Subject(subject.key, None, checksum=subject.checksum))
+    await asked.repeat(rows, lambda subject: Subject(subject.key, None, checksum=subject.checksum))
     versions = read_heads([asked.answers[row] for row in rows]).column("version_id").to_pylist()
     for (row, subject, answer), version in zip(named, versions, strict=True):
         if version is not None or asked.answers[row].status != _OK:

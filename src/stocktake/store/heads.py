@@ -6,7 +6,8 @@ Answers are read all at once where their headers are laid out alike (`heads_fast
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -15,9 +16,46 @@ from stocktake.store.heads_exact import HEADS_SCHEMA
 from stocktake.store.heads_fast import read_fast
 from stocktake.store.requests import Answer, Request
 
-__all__ = ["HEADS_SCHEMA", "head_request", "proof_request", "read_heads"]
+__all__ = [
+    "HEADS_SCHEMA",
+    "Subject",
+    "head_request",
+    "head_requests",
+    "proof_request",
+    "read_heads",
+]
 
 _PROOF_BYTES_MAX = 64 * 2**10  # room for an error document; else the object's first byte
+
+
+class Subject(NamedTuple):
+    """An object that HEAD asks about: `version` is None for the current one, `checksum` as `head_request` has it."""
+
+    key: str
+    version: str | None
+    checksum: bool
+
+
+def head_requests(
+    bucket: str, subjects: Iterable[Subject], *, request_payer: bool = False
+) -> list[Request]:
+    """What `head_request` gives for each subject; what they have in common is made once."""
+    first = head_request(bucket, "", None, request_payer=request_payer)
+    plain = first.headers
+    checked = head_request(bucket, "", None, checksum=True, request_payer=request_payer).headers
+    call, method, bytes_max = first.call, first.method, first.body_bytes_max
+    return [
+        Request(
+            call,
+            method,
+            bucket,
+            key,
+            () if version is None else (("versionId", version),),
+            checked if checksum else plain,
+            bytes_max,
+        )
+        for key, version, checksum in subjects
+    ]
 
 
 def head_request(

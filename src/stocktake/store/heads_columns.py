@@ -14,9 +14,18 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stocktake.model.fields import NUMBER, TEXT
+from stocktake.model.fields import MOMENT, NUMBER, TEXT
 from stocktake.store.heads_cutting import Cut, Layout
-from stocktake.store.heads_exact import CHECKSUMS, COLUMNS, DIGITS_MAX, METADATA, Column
+from stocktake.store.heads_exact import (
+    CHECKSUMS,
+    COLUMNS,
+    DIGITS_MAX,
+    EXPIRATION,
+    METADATA,
+    REPLICATION,
+    Column,
+    expiry,
+)
 from stocktake.store.moments import plain_http_moments, plain_iso_moments
 
 _BLANKS = " \t"
@@ -122,6 +131,16 @@ def _e_tags(texts: _Texts) -> pa.Array | None:
     return e_tags if pc.min(pc.binary_length(e_tags)).as_py() else None
 
 
+def _lifecycle_dates(texts: _Texts) -> pa.Array | None:
+    """The dates where replication failed of no object: each different value is looked up by itself."""
+    replications = texts[REPLICATION].unique().to_pylist() if REPLICATION in texts else []
+    if EXPIRATION not in texts or any(each.strip().upper() == "FAILED" for each in replications):
+        return None
+    coded = texts[EXPIRATION].dictionary_encode()
+    dates = [expiry(each.encode()) for each in coded.dictionary.to_pylist()]
+    return pa.array(dates, MOMENT).take(coded.indices)
+
+
 def _version_ids(texts: _Texts) -> pa.Array | None:
     ids = _only(texts)
     unnamed = pc.or_(pc.equal(ids, ""), pc.equal(ids, "null"))
@@ -160,6 +179,7 @@ _WHOLE: dict[str, Callable[[_Texts], pa.Array | None]] = {
     "e_tag": _e_tags,
     "version_id": _version_ids,
     "object_lock_retain_until_date": lambda texts: plain_iso_moments(_only(texts)),
+    "lifecycle_expiration_date": _lifecycle_dates,
     "checksum_algorithm": _checksum_algorithms,
     "checksum_value": _checksum_values,
     "user_metadata": _metadata,

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from http import HTTPStatus
 from json.encoder import encode_basestring
 from typing import TypeAlias
 
@@ -21,6 +20,7 @@ from stocktake.store.headers import Headers, header_text, metadata_text, read_he
 from stocktake.store.moments import any_moment, http_moment, iso_text
 from stocktake.store.requests import Answer
 
+_OK = 200  # HTTPStatus.OK costs a function call for each look
 DIGITS_MAX = 18  # of a number that fits 64 bits
 
 METADATA = b"x-amz-meta-"
@@ -29,11 +29,11 @@ _CUSTOMER_KEY = b"x-amz-server-side-encryption-customer-algorithm"
 _ENCRYPTIONS = {"AES256": "SSE-S3", "aws:kms": "SSE-KMS", "aws:kms:dsse": "DSSE-KMS"}
 _KMS_KEY = b"x-amz-server-side-encryption-aws-kms-key-id"
 _BUCKET_KEY = b"x-amz-server-side-encryption-bucket-key-enabled"
-_EXPIRATION = b"x-amz-expiration"
+EXPIRATION = b"x-amz-expiration"
 _ARCHIVE = b"x-amz-archive-status"
 _LOCK = b"x-amz-object-lock-"
 _RETAIN_UNTIL = _LOCK + b"retain-until-date"
-_REPLICATION = b"x-amz-replication-status"
+REPLICATION = b"x-amz-replication-status"
 _REPLICATIONS = {"COMPLETE": "COMPLETED"}
 _TIERS = {"ARCHIVE_ACCESS": "ARCHIVE", "DEEP_ARCHIVE_ACCESS": "DEEP_ARCHIVE"}
 CHECKSUMS = {
@@ -66,10 +66,7 @@ class Column:
 
 def read_exact(answers: Sequence[Answer]) -> pa.RecordBatch:
     """One row of HEADS_SCHEMA for each answer, in their order; all but the status is null where that is not 200."""
-    known = [
-        read_headers(answer.headers) if answer.status == HTTPStatus.OK else None
-        for answer in answers
-    ]
+    known = [read_headers(answer.headers) if answer.status == _OK else None for answer in answers]
     columns = [pa.array([answer.status for answer in answers], pa.int16())]
     columns += [
         pa.array(
@@ -159,15 +156,16 @@ def _event_hold_duration(headers: Headers) -> Value:
 
 
 def _lifecycle_expiration(headers: Headers) -> Value:
-    value = headers.get(_EXPIRATION)
+    value = headers.get(EXPIRATION)
     # Lifecycle leaves objects alone whose replication failed, so AWS's reports name no date for them.
-    if value is None or headers.get(_REPLICATION, b"").strip().upper() == b"FAILED":
+    if value is None or headers.get(REPLICATION, b"").strip().upper() == b"FAILED":
         return None
-    return _expiry(value)
+    return expiry(value)
 
 
 @lru_cache(maxsize=4096)  # many objects expire on one day, by one rule
-def _expiry(value: bytes) -> int | None:
+def expiry(value: bytes) -> int | None:
+    """The date in a value of x-amz-expiration or x-amz-restore, in milliseconds since 1970."""
     found = _EXPIRY_DATE.search(header_text(value))
     return None if found is None else any_moment(found[1])
 
@@ -177,7 +175,7 @@ def _restore_status(headers: Headers) -> Value:
     value = headers.get(b"x-amz-restore")
     if value is None:
         return None
-    ongoing, moment = _ONGOING.search(header_text(value)), _expiry(value)
+    ongoing, moment = _ONGOING.search(header_text(value)), expiry(value)
     if ongoing is None:
         return None
     dated = "" if moment is None else f',"RestoreExpiryDate":"{iso_text(moment)}"'
@@ -222,7 +220,7 @@ COLUMNS = tuple(
         ("e_tag", TEXT, _e_tag, b"etag"),
         ("storage_class", TEXT, _storage_class, b"x-amz-storage-class"),
         ("version_id", TEXT, _version_id, b"x-amz-version-id"),
-        ("replication_status", TEXT, _word(_REPLICATION, _REPLICATIONS), _REPLICATION),
+        ("replication_status", TEXT, _word(REPLICATION, _REPLICATIONS), REPLICATION),
         ("encryption_status", TEXT, _encryption_status, _ENCRYPTION, _CUSTOMER_KEY),
         ("kms_key_arn", TEXT, _text(_KMS_KEY), _KMS_KEY),
         ("bucket_key_status", TEXT, _bucket_key_status, _BUCKET_KEY),
@@ -232,7 +230,7 @@ COLUMNS = tuple(
         ("object_lock_event_hold_status", TEXT, _word(_LOCK + b"event-hold"), _LOCK + b"event-hold"),
         ("object_lock_event_hold_duration", TEXT, _event_hold_duration, *_HOLD_DURATIONS),
         ("intelligent_tiering_access_tier", TEXT, _word(_ARCHIVE, _TIERS), _ARCHIVE),
-        ("lifecycle_expiration_date", MOMENT, _lifecycle_expiration, _EXPIRATION, _REPLICATION),
+        ("lifecycle_expiration_date", MOMENT, _lifecycle_expiration, EXPIRATION, REPLICATION),
         ("restore_status", TEXT, _restore_status, b"x-amz-restore"),
         ("checksum_algorithm", TEXT, _checksum_algorithm, *CHECKSUMS),
         ("checksum_type", TEXT, _word(b"x-amz-checksum-type"), b"x-amz-checksum-type"),

@@ -8,7 +8,6 @@ own functions, or as these would (`heads_columns`). Whatever is unusual is left 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from http import HTTPStatus
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,9 +17,8 @@ from stocktake.store.heads_cutting import Blocks, layout_of
 from stocktake.store.heads_exact import HEADS_SCHEMA, read_exact
 from stocktake.store.requests import Answer
 
-_LAYOUTS_MAX = (
-    16  # in one batch; each of them costs a look at all that have the same number of headers
-)
+_OK = 200  # HTTPStatus.OK costs a function call for each look
+_LAYOUTS_MAX = 16  # in one batch; each costs a look at all that have as many headers
 _INT = pa.int32()
 
 
@@ -39,7 +37,7 @@ def read_fast(answers: Sequence[Answer]) -> pa.RecordBatch:
 
 def _alike(answers: Sequence[Answer]) -> Iterator[tuple[pa.Array, pa.RecordBatch]]:
     """Rows that have one layout, and what is read of them; not of all rows."""
-    ok = [row for row, answer in enumerate(answers) if answer.status == HTTPStatus.OK]
+    ok = [row for row, answer in enumerate(answers) if answer.status == _OK]
     blocks = Blocks.of([answer.headers for answer in answers]) if ok else None
     if blocks is None:
         return
@@ -50,7 +48,7 @@ def _alike(answers: Sequence[Answer]) -> Iterator[tuple[pa.Array, pa.RecordBatch
             left = left[1:]
         else:
             cut = blocks.cut(layout, left)
-            status = pa.repeat(pa.scalar(HTTPStatus.OK, pa.int16()), len(cut.rows))
+            status = pa.repeat(pa.scalar(_OK, pa.int16()), len(cut.rows))
             columns = [status, *read_columns(cut, layout)]
             yield cut.rows, pa.RecordBatch.from_arrays(columns, schema=HEADS_SCHEMA)
             left = left.filter(pc.invert(pc.is_in(left, value_set=cut.rows)))

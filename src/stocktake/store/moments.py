@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -102,6 +103,7 @@ def plain_iso_moments(texts: pa.StringArray) -> pa.Array | None:
         return None
 
 
+@lru_cache(maxsize=_DAYS_MAX)
 def _plain_day(date: bytes) -> int | None:
     text = f"{date.decode('latin-1')}00:00:00 GMT"
     return http_moment(text) if _HTTP_DATE.fullmatch(text) is not None else None
