@@ -58,6 +58,7 @@ class _Round:
         self._transport = transport
         self.subjects = list(subjects)
         self.answers: list[Answer] = []
+        self.doubtful: list[int] = []  # all rows whose answer is not 200, and a few others
         self.sse_c: set[int] = set()
 
     @property
@@ -68,16 +69,19 @@ class _Round:
     async def ask(self) -> None:
         """Ask about every subject for the first time."""
         self.answers = await self._transport.ask(self._heads(self.subjects))
+        self.doubtful = [row for row, answer in enumerate(self.answers) if answer.status != _OK]
 
     def _heads(self, subjects: Iterable[Subject]) -> list[Request]:
         payer = self._run.source.request_payer
         return head_requests(self._run.bucket, subjects, request_payer=payer)
 
     def with_status(self, status: int) -> list[int]:
+        """The rows that were answered with `status`, which is not 200, in order."""
+        answers = self.answers
         return [
             row
-            for row, answer in enumerate(self.answers)
-            if answer.status == status and answer.error is None
+            for row in self.doubtful
+            if answers[row].status == status and answers[row].error is None
         ]
 
     async def repeat(
@@ -92,6 +96,7 @@ class _Round:
         answers = await self._transport.ask(self._heads(self.subjects[row] for row in chosen))
         for row, answer in zip(chosen, answers, strict=True):
             self.answers[row] = answer
+        self.doubtful = sorted({*self.doubtful, *chosen})
 
     async def prove(self, rows: Sequence[int]) -> list[Answer]:
         """The one-byte GET about each of `rows`; its error code says what the HEAD could not."""
@@ -211,6 +216,8 @@ async def _ask_unnamed(asked: _Round) -> None:
         for row in (*asked.with_status(_MISSING), *asked.with_status(_BAD))
         if asked.subjects[row].version == "null" and row not in asked.sse_c
     ]
+    if not rows:
+        return
     named = [(row, asked.subjects[row], asked.answers[row]) for row in rows]
     await asked.repeat(rows, lambda subject: Subject(subject.key, None, checksum=subject.checksum))
     versions = read_heads([asked.answers[row] for row in rows]).column("version_id").to_pylist()
@@ -293,7 +300,8 @@ def _with_sse_c(batch: pa.RecordBatch, rows: set[int]) -> pa.RecordBatch:
 
 def _count(run: InventoryRun, asked: _Round, changed: pa.Array, counters: Counters) -> None:
     counters[f"problems.{Problem.CHANGED}"] += pc.sum(changed, min_count=0).as_py()
-    for row, answer in enumerate(asked.answers):
+    for row in asked.doubtful:
+        answer = asked.answers[row]
         if answer.status == _OK or row in asked.sse_c:
             continue
         kind = {_FORBIDDEN: Problem.REFUSED, _MISSING: Problem.VANISHED}.get(

@@ -14,11 +14,13 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_INT = pa.int32()
+from stocktake.store.cutting import binaries, integer, integers, offsets, ramp
+
 _END = "\r\n"
 _LINES = re.compile(rb"(?:[A-Za-z0-9!#$%&'*+.^_`|~-]+:[^\r\n]*\r\n)+")
 _NAME = re.compile(rb"^[^:\r\n]+:", re.MULTILINE)
 _LAYOUTS_KEPT = 64
+_PLANS_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Blocks:
 
     lines: (
         pa.ListArray
-    )  # of each block; behind the last end of a line another one follows, which is empty
+    )  # of each block; the last one is what follows its last end of a line: nothing
 
     @classmethod
     def of(cls, raw: list[bytes]) -> Blocks | None:
@@ -97,59 +99,45 @@ def _layout(names: tuple[bytes, ...]) -> Layout | None:
 
 def _parts(lines: pa.BinaryArray, layout: Layout, rows: int) -> pa.BinaryArray:
     """Names and values in turns: each line up to where its name would end, and what is behind."""
-    starts = _offsets(lines)
+    starts = offsets(lines)
     steps = _steps(layout, rows)
     cuts = pc.min_element_wise(pc.add(starts[:-1], steps), starts[1:])
     both = pa.concat_arrays([starts[:-1], cuts]).take(_turns(len(lines)))
     bounds = pa.concat_arrays([both, starts[-1:]])
-    buffers = [None, bounds.buffers()[1], lines.buffers()[2]]
-    return pa.Array.from_buffers(pa.binary(), len(bounds) - 1, buffers, offset=bounds.offset)
+    return binaries(bounds, lines.buffers()[2])
 
 
 def _alike(parts: pa.BinaryArray, layout: Layout, rows: int) -> pa.BooleanArray:
     """Whether the names of each block are those of the layout, and its last line is empty."""
     width = len(layout.names) + 1
-    names = parts.take(_every_second(len(parts)))
-    ends = _offsets(names).take(_ramp(rows + 1, width))
-    buffers = [None, ends.buffers()[1], names.buffers()[2]]
-    written = pa.Array.from_buffers(pa.binary(), rows, buffers, offset=ends.offset)
-    same = pc.equal(written, b"".join(layout.names))
-    last = parts.take(pc.add(_ramp(rows, 2 * width), pa.scalar(2 * width - 1, _INT)))
+    names = parts.take(ramp(len(parts) // 2, 2))
+    ends = offsets(names).take(ramp(rows + 1, width))
+    same = pc.equal(binaries(ends, names.buffers()[2]), b"".join(layout.names))
+    last = parts.take(ramp(rows, 2 * width, 2 * width - 1))
     return pc.and_(same, pc.equal(pc.binary_length(last), 0))
 
 
-def _offsets(binaries: pa.BinaryArray) -> pa.Int32Array:
-    """Where they begin in their buffer, and where the last one ends."""
-    buffers = [None, binaries.buffers()[1]]
-    return pa.Array.from_buffers(_INT, len(binaries) + 1, buffers, offset=binaries.offset)
-
-
-def _text(binaries: pa.BinaryArray) -> bytes:
-    buffer = binaries.buffers()[2]
+def _text(lines: pa.BinaryArray) -> bytes:
+    buffer = lines.buffers()[2]
     return buffer.to_pybytes() if buffer is not None else b""
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=_PLANS_MAX)
 def _steps(layout: Layout, rows: int) -> pa.Int32Array:
-    return pa.array([*map(len, layout.names), 0] * rows, _INT)
+    """How long the name in each line of each block is."""
+    return integers([*map(len, layout.names), 0] * rows)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=_PLANS_MAX)
 def _order(rows: int, width: int) -> pa.Int32Array:
     """Where in names and values the values of the first header are, then those of the second, and so on."""
-    places = [2 * (row * width + place) + 1 for place in range(width - 1) for row in range(rows)]
-    return pa.array(places, _INT)
+    firsts = ramp(rows, 2 * width, 1)
+    return pa.concat_arrays([pc.add(firsts, integer(2 * place)) for place in range(width - 1)])
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=_PLANS_MAX)
 def _turns(length: int) -> pa.Int32Array:
-    return pa.array([place for one in range(length) for place in (one, one + length)], _INT)
-
-
-def _every_second(length: int) -> pa.Int32Array:
-    return _ramp(length // 2, 2)
-
-
-@lru_cache(maxsize=32)
-def _ramp(length: int, step: int) -> pa.Int32Array:
-    return pa.array(range(0, length * step, step), _INT)
+    """0, `length`, 1, `length` + 1 and so on."""
+    count = ramp(2 * length)
+    odd = pc.bit_wise_and(count, integer(1))
+    return pc.add(pc.shift_right(count, integer(1)), pc.multiply(odd, integer(length)))

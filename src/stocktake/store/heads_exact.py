@@ -54,7 +54,7 @@ Value: TypeAlias = str | int | None
 Reader: TypeAlias = Callable[[Headers], Value]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Column:
     """How a column is read: a function of the headers of these names, and of no others."""
 

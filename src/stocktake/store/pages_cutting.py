@@ -8,7 +8,6 @@ all is compared with what it should be, and where both are the same, the texts b
 from __future__ import annotations
 
 import re
-from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,14 +16,13 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stocktake.store.cutting import INT, binaries, integer, integers, offsets, ramp
 from stocktake.store.pages_columns import RECORD_NAMES, text_buffer
 from stocktake.store.pages_skeletons import END, Skeleton, UnusualError, parse_skeleton
 
 _SKELETONS_MAX = 16  # at once
 _KNOWN_MAX = 256
 _PLANS_MAX = 8
-_RAMPS_MAX = 32
-_INT = pa.int32()
 
 # Texts that rarely are the same in all records.
 _VARIED = ("Key", "VersionId", "LastModified", "ETag", "Size")
@@ -101,10 +99,10 @@ def cut_records(records: bytes, *, versions: bool) -> Cut:
 
 def _pieces(records: bytes) -> _Pieces:
     data = pa.py_buffer(records)
-    whole = _binaries(_integers([0, data.size]), data)
+    whole = binaries(integers([0, data.size]), data)
     values = pc.split_pattern(whole, END.decode()).values
     # Nothing stands in front of the first `</`.
-    ends = pc.add(_offsets(values)[1:-1], _ramp(len(values) - 1, len(END)))
+    ends = pc.add(offsets(values)[1:-1], ramp(len(values) - 1, len(END)))
     return _Pieces(data, values[1:-1], ends, values[-1].as_py())
 
 
@@ -114,10 +112,10 @@ def _cut(pieces: _Pieces, plan: _Plan) -> Cut | None:
         return None
     try:
         bounds = pc.add(pieces.ends.take(plan.ends), plan.steps)
-        parts = _binaries(bounds, pieces.records)
+        parts = binaries(bounds, pieces.records)
     except pa.ArrowInvalid:
         return None
-    markup = parts.take(_ramp(len(parts) // 2, 2))
+    markup = parts.take(ramp(len(parts) // 2, 2))
     if not text_buffer(markup).equals(plan.markup):
         return None
     fixed = plan.skeleton.fixed if plan.skeleton is not None else ()
@@ -150,7 +148,7 @@ def _plans(pieces: _Pieces, *, versions: bool) -> Iterator[_Plan]:
     starts = _starts(pieces, versions=versions)
     signs = _signs(starts, len(pieces))
     if known := _known[versions]:
-        kinds = pc.index_in(signs, value_set=pa.array(known, _INT))
+        kinds = pc.index_in(signs, value_set=pa.array(known, INT))
         if not kinds.null_count:
             yield _plan([*known.values()], kinds, starts, len(pieces))
     found, kinds, e_tags = _searched(pieces, starts, versions=versions)
@@ -167,14 +165,14 @@ def _plan(
     if len(present := kinds.unique()) == 1:
         return _alike_plan(skeletons[present[0].as_py()], len(kinds))
     columns = tuple(dict.fromkeys(column for each in skeletons for column in each.columns))
-    steps = pa.array([[step for _, step in each.bounds] for each in skeletons], pa.list_(_INT))
+    steps = pa.array([[step for _, step in each.bounds] for each in skeletons], pa.list_(INT))
     return _Plan(
         starts=starts,
         skeleton=None,
         behind=_spread([each.behind for each in skeletons], kinds),
         names=_spread([each.name for each in skeletons], kinds),
-        ends=pc.shift_right(_ramp(2 * pieces + 1), _int(1)),
-        steps=pa.concat_arrays([steps.take(kinds).values, _integers([0])]),
+        ends=pc.shift_right(ramp(2 * pieces + 1), integer(1)),
+        steps=pa.concat_arrays([steps.take(kinds).values, integers([0])]),
         markup=text_buffer(pa.array([each.markup for each in skeletons]).take(kinds)),
         columns=columns,
         order=_order(columns, skeletons, kinds, starts),
@@ -200,8 +198,8 @@ def _order(
     cells = pc.add(
         _firsts(len(columns), len(kinds), len(skeletons)), _repeated(kinds, len(columns))
     )
-    firsts = pc.shift_left(starts, _int(1))
-    return pc.add(_repeated(firsts, len(columns)), pa.array(places, _INT).take(cells))
+    firsts = pc.shift_left(starts, integer(1))
+    return pc.add(_repeated(firsts, len(columns)), pa.array(places, INT).take(cells))
 
 
 def _repeated(numbers: pa.Int32Array, times: int) -> pa.Int32Array:
@@ -211,27 +209,27 @@ def _repeated(numbers: pa.Int32Array, times: int) -> pa.Int32Array:
 @lru_cache(maxsize=_PLANS_MAX)
 def _firsts(columns: int, rows: int, kinds: int) -> pa.Int32Array:
     """For each row of each column, where the places of this column begin, which has one for each kind."""
-    return pa.concat_arrays([pa.repeat(_int(column * kinds), rows) for column in range(columns)])
+    return pa.concat_arrays([pa.repeat(integer(column * kinds), rows) for column in range(columns)])
 
 
 @lru_cache(maxsize=_PLANS_MAX)
 def _alike_plan(skeleton: Skeleton, rows: int) -> _Plan:
     """The plan for records that all have this skeleton."""
     width = 2 * len(skeleton.pieces)
-    row = pc.divide(_ramp(rows * width), _int(width))
-    in_row = _integers([end for end, _ in skeleton.bounds] * rows)
-    ends = pc.add(pc.multiply(row, _int(skeleton.end_tags)), in_row)
-    firsts = _ramp(rows, width, 1)
+    row = pc.divide(ramp(rows * width), integer(width))
+    in_row = integers([end for end, _ in skeleton.bounds] * rows)
+    ends = pc.add(pc.multiply(row, integer(skeleton.end_tags)), in_row)
+    firsts = ramp(rows, width, 1)
     return _Plan(
-        starts=_ramp(rows, skeleton.end_tags),
+        starts=ramp(rows, skeleton.end_tags),
         skeleton=skeleton,
         behind=pa.repeat(skeleton.behind, rows),
         names=pa.repeat(skeleton.name, rows),
-        ends=pa.concat_arrays([ends, _integers([rows * skeleton.end_tags])]),
-        steps=_integers([step for _, step in skeleton.bounds] * rows + [0]),
+        ends=pa.concat_arrays([ends, integers([rows * skeleton.end_tags])]),
+        steps=integers([step for _, step in skeleton.bounds] * rows + [0]),
         markup=pa.py_buffer(skeleton.markup * rows),
         columns=skeleton.columns,
-        order=pa.concat_arrays([pc.add(firsts, _int(place)) for place in range(0, width, 2)]),
+        order=pa.concat_arrays([pc.add(firsts, integer(place)) for place in range(0, width, 2)]),
     )
 
 
@@ -241,14 +239,14 @@ def _alike_plan(skeleton: Skeleton, rows: int) -> _Plan:
 def _starts(pieces: _Pieces, *, versions: bool) -> pa.Int32Array:
     """Which pieces records start with: those that end the record before."""
     begin = [pc.starts_with(pieces.texts, f"{name}>") for name in RECORD_NAMES[versions]]
-    return pc.indices_nonzero(begin[0] if len(begin) == 1 else pc.or_(*begin)).cast(_INT)
+    return pc.indices_nonzero(begin[0] if len(begin) == 1 else pc.or_(*begin)).cast(INT)
 
 
 def _signs(starts: pa.Int32Array, pieces: int) -> pa.Int32Array:
     """What tells most records apart: how many pieces they have, and how many the record before has."""
-    counts = pc.subtract(pa.concat_arrays([starts[1:], _integers([pieces])]), starts)
+    counts = pc.subtract(pa.concat_arrays([starts[1:], integers([pieces])]), starts)
     before = pa.concat_arrays([counts[:1], counts[:-1]])
-    return pc.add(pc.shift_left(before, _int(16)), counts)
+    return pc.add(pc.shift_left(before, integer(16)), counts)
 
 
 def _remember(signs: pa.Int32Array, skeletons: Iterable[Skeleton], *, versions: bool) -> None:
@@ -269,57 +267,18 @@ def _searched(
     if len(halves) != 2 * len(pieces):
         raise UnusualError
     # The `</` and the `>` of each piece are in `records`, but not in `halves`.
-    absent = pc.shift_right(_ramp(len(halves) + 1, 1, 1), _int(1))
-    bounds = pc.add(_offsets(halves), pc.multiply(absent, _int(len(END) + 1)))
-    parts = _binaries(bounds, pieces.records)
-    markup = parts.take(_ramp(len(pieces), 2))
-    edges = _offsets(markup).take(pa.concat_arrays([starts, _integers([len(pieces)])]))
-    coded = _binaries(edges, text_buffer(markup)).dictionary_encode()
+    absent = pc.shift_right(ramp(len(halves) + 1, 1, 1), integer(1))
+    bounds = pc.add(offsets(halves), pc.multiply(absent, integer(len(END) + 1)))
+    parts = binaries(bounds, pieces.records)
+    markup = parts.take(ramp(len(pieces), 2))
+    edges = offsets(markup).take(pa.concat_arrays([starts, integers([len(pieces)])]))
+    coded = binaries(edges, text_buffer(markup)).dictionary_encode()
     if len(coded.dictionary) > _SKELETONS_MAX:
         raise UnusualError
     found = [parse_skeleton(each, versions=versions) for each in coded.dictionary.to_pylist()]
     e_tags = []
     for kind, skeleton in enumerate(found):
-        start = starts[pc.index(coded.indices, _int(kind)).as_py()].as_py()
+        start = starts[pc.index(coded.indices, integer(kind)).as_py()].as_py()
         at = [start + n for n, column in enumerate(skeleton.columns) if column == "ETag"]
         e_tags.append(parts[2 * at[0] + 1].as_py() if at else b"")
     return found, coded.indices, e_tags
-
-
-# --- numbers and bytes -------------------------------------------------------------------------------------------
-
-
-def _ramp(length: int, step: int = 1, first: int = 0) -> pa.Int32Array:
-    """The numbers first, first + step, first + 2 * step and so on."""
-    return _long_ramp(1 << length.bit_length(), step, first)[:length]
-
-
-@lru_cache(maxsize=_RAMPS_MAX)
-def _long_ramp(length: int, step: int, first: int) -> pa.Int32Array:
-    return pa.array(range(first, first + length * step, step), _INT)
-
-
-def _offsets(binaries: pa.BinaryArray) -> pa.Int32Array:
-    """Where they begin in their buffer, and where the last one ends."""
-    buffers = [None, binaries.buffers()[1]]
-    return pa.Array.from_buffers(_INT, len(binaries) + 1, buffers, offset=binaries.offset)
-
-
-def _binaries(bounds: pa.Int32Array, data: pa.Buffer) -> pa.BinaryArray:
-    """What stands in `data` from each bound to the next one.
-
-    Raises:
-        pa.ArrowInvalid: the bounds do not ascend, or leave the data.
-    """
-    buffers = [None, bounds.buffers()[1], data]
-    made = pa.Array.from_buffers(pa.binary(), len(bounds) - 1, buffers, offset=bounds.offset)
-    made.validate(full=True)
-    return made
-
-
-def _integers(numbers: Iterable[int]) -> pa.Int32Array:
-    return pa.Array.from_buffers(_INT, len(made := array("i", numbers)), [None, pa.py_buffer(made)])
-
-
-def _int(number: int) -> pa.Int32Scalar:
-    return pa.scalar(number, _INT)

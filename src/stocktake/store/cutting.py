@@ -1,0 +1,50 @@
+"""Numbers and bytes for those who cut many texts out of one buffer: where they begin, what is between two bounds."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from functools import lru_cache
+
+import pyarrow as pa
+
+INT = pa.int32()
+_RAMPS_MAX = 32
+
+
+def ramp(length: int, step: int = 1, first: int = 0) -> pa.Int32Array:
+    """The numbers first, first + step, first + 2 * step and so on."""
+    return _long_ramp(1 << length.bit_length(), step, first)[:length]
+
+
+@lru_cache(maxsize=_RAMPS_MAX)
+def _long_ramp(length: int, step: int, first: int) -> pa.Int32Array:
+    return pa.array(range(first, first + length * step, step), INT)
+
+
+def offsets(texts: pa.BinaryArray) -> pa.Int32Array:
+    """Where they begin in their buffer, and where the last one ends."""
+    buffers = [None, texts.buffers()[1]]
+    return pa.Array.from_buffers(INT, len(texts) + 1, buffers, offset=texts.offset)
+
+
+def binaries(bounds: pa.Int32Array, data: pa.Buffer) -> pa.BinaryArray:
+    """What stands in `data` from each bound to the next one.
+
+    Raises:
+        pa.ArrowInvalid: the bounds do not ascend, or leave the data.
+    """
+    buffers = [None, bounds.buffers()[1], data]
+    made = pa.Array.from_buffers(pa.binary(), len(bounds) - 1, buffers, offset=bounds.offset)
+    made.validate(full=True)
+    return made
+
+
+def integers(numbers: Iterable[int]) -> pa.Int32Array:
+    """The numbers as an array."""
+    return pa.Array.from_buffers(INT, len(made := array("i", numbers)), [None, pa.py_buffer(made)])
+
+
+def integer(number: int) -> pa.Int32Scalar:
+    """The number as a scalar."""
+    return pa.scalar(number, INT)
