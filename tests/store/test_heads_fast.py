@@ -153,6 +153,16 @@ def test_both_readers_agree_on_every_value_of_every_header(name: bytes) -> None:
     )
 
 
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("name", [b"ETag", b"Content-Type", METADATA + b"a"])
+def test_half_an_end_of_a_line_is_noticed_among_answers_of_one_layout(
+    name: bytes, odd: bytes
+) -> None:
+    plain, strange = (Answer(200, name + b": " + value + b"\r\n", b"") for value in (b"a", odd))
+    agreed([plain, strange, plain])
+    agreed([strange, plain])
+
+
 @given(st.permutations([AWS, MOTO, CEPH, CEPH[:-2]] * 3), st.data())
 def test_both_readers_agree_on_answers_of_stores_mixed_and_damaged(
     blocks: list[bytes], data: st.DataObject
