@@ -16,7 +16,7 @@ from stocktake.store.heads_exact import CHECKSUMS, COLUMNS, METADATA, read_exact
 from stocktake.store.requests import Answer
 from tests.store.test_heads import CEPH
 
-# A genuine answer of moto, and one with the headers of AWS in its order.
+# Answers with the headers of moto and of AWS, in their orders.
 MOTO = (
     b"Server: Werkzeug/3.1.3 Python/3.11.7\r\nDate: Sun, 22 Nov 2026 14:52:33 GMT\r\nETag: "
     b'"9e107d9d372bb6826bd81d3542a419d6"\r\nx-amz-server-side-encryption: AES256\r\nAccept-Ranges: bytes\r\n'
