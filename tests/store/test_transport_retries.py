@@ -243,11 +243,14 @@ def test_a_store_that_throttles_is_asked_for_less_at_a_time(store: FaultServer) 
 def test_no_more_requests_are_sent_in_a_second_than_the_rate_allows(store: FaultServer) -> None:
     limits = replace(QUICK, concurrency=16, rate=50.0)
     with open_transport(store.endpoint_url, limits=limits) as transport:
+        began = transport.now()
         transport.exchange([head("b", f"key-{n}") for n in range(30)])
+        spent = transport.now() - began
     moments = [entry.at for entry in store.log]
     # A tenth of a second's requests may go at once.
-    assert moments[-1] - moments[0] >= (30 - 5 - 2) / 50
-    assert max(sum(start <= at < start + 0.5 for at in moments) for start in moments) <= 25 + 5 + 2
+    assert spent >= (30 - 5) / 50
+    # A server that is late with some has them all at once.
+    assert max(sum(start <= at < start + 0.5 for at in moments) for start in moments) <= 25 + 5 + 4
 
 
 def test_throttled_and_failing_requests_do_not_lock_each_other_out(store: FaultServer) -> None:
