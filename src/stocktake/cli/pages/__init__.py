@@ -1,0 +1,1 @@
+"""Pages that stand alone: one HTML file that needs no network, runs no script and prints well."""
