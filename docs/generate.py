@@ -59,7 +59,11 @@ def abilities() -> str:
 
 def prices() -> str:
     """Every name that a price table may hold."""
-    defaults = {"name": "the file's name", "as_of": "nothing is said"}
+    defaults = {
+        "name": "the file's name",
+        "as_of": "nothing is said",
+        "storage_class_per_gb_month": "`storage_per_gb_month` for every storage class",
+    }
     rows = (
         f"| `{name}` | {defaults.get(name, field.default or 'nothing')} |\n"
         for name, field in Prices.model_fields.items()

@@ -6,6 +6,10 @@ A table is TOML with the names of `Prices`; what it leaves out costs nothing:
     currency = "EUR"
     list_per_1000 = 0.004
     head_per_1000 = 0.0004
+    storage_per_gb_month = 0.02
+
+    [storage_class_per_gb_month]
+    COLD = 0.005
 """
 
 from __future__ import annotations
@@ -27,7 +31,8 @@ class Prices(BaseModel):
     """A price table. `as_of` is the day from which its prices hold, where somebody noted it.
 
     `transfer_per_gb` is for what listings and headers bring to this machine: AWS takes nothing for that within a
-    region, and a good deal for what leaves it.
+    region, and a good deal for what leaves it. `storage_per_gb_month` is for every storage class that
+    `storage_class_per_gb_month` does not name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,11 +47,16 @@ class Prices(BaseModel):
     tagging_per_1000: Price = 0.0
     put_per_1000: Price = 0.0
     storage_per_gb_month: Price = 0.0
+    storage_class_per_gb_month: dict[str, Price] = {}
     transfer_per_gb: Price = 0.0
 
     def of(self, call: Call, requests: float) -> float:
         """What so many requests of one kind cost."""
         return requests / 1000 * self._per_1000[call]
+
+    def of_storage(self, storage_class: str) -> float:
+        """What a GB in a storage class costs a month."""
+        return self.storage_class_per_gb_month.get(storage_class, self.storage_per_gb_month)
 
     @property
     def _per_1000(self) -> dict[Call, float]:
@@ -66,7 +76,9 @@ class Prices(BaseModel):
 #   "$0.023 per GB - first 50 TB / month of storage used".
 # Requests for objects of colder classes cost more: "$0.01 per 10,000 GET and all other requests to Standard-Infrequent
 # Access", "$0.1 per 10,000 GET and all other requests to Glacier Instant Retrieval". Data that stays within the region
-# costs nothing, and a GB has 2^30 bytes (https://aws.amazon.com/s3/faqs/). Looked up on 2026-11-26. AWS changes prices,
+# costs nothing, and a GB has 2^30 bytes (https://aws.amazon.com/s3/faqs/). Looked up on 2026-11-26. Storage
+# classes beside S3 Standard cost what https://aws.amazon.com/s3/pricing/ says for us-east-1, INTELLIGENT_TIERING as in
+# its frequent access tier, the dearest: a report does not always tell the tier. AWS changes prices,
 # and the user's own contract may differ, which is what a price table of one's own is for.
 AWS = Prices(
     name="AWS us-east-1, S3 Standard, within the region",
@@ -79,6 +91,17 @@ AWS = Prices(
     tagging_per_1000=0.0004,
     put_per_1000=0.005,
     storage_per_gb_month=0.023,
+    storage_class_per_gb_month={
+        "STANDARD": 0.023,
+        "REDUCED_REDUNDANCY": 0.024,
+        "STANDARD_IA": 0.0125,
+        "ONEZONE_IA": 0.01,
+        "INTELLIGENT_TIERING": 0.023,
+        "GLACIER_IR": 0.004,
+        "GLACIER": 0.0036,
+        "DEEP_ARCHIVE": 0.00099,
+        "EXPRESS_ONEZONE": 0.11,
+    },
     transfer_per_gb=0.0,
 )
 FREE = Prices(name="free")

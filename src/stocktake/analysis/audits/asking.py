@@ -1,0 +1,108 @@
+"""Auditing a report: questions are made of a policy, asked in one go, and what came of them is told."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from stocktake.analysis.audits.findings import AuditFinding, AuditReport, Status
+from stocktake.analysis.audits.measuring import Measure, Measured, measure
+from stocktake.analysis.audits.policy import DEFAULT_POLICY, Policy
+from stocktake.analysis.audits.questions import (
+    Doubt,
+    Question,
+    Subject,
+    Unknown,
+    make_questions,
+)
+from stocktake.analysis.query import DEFAULT_QUERY_LIMITS, QueryLimits
+from stocktake.analysis.report import Report
+from stocktake.model.prices import AWS, Prices
+
+_NOTHING = Measure()
+
+
+def audit_report(
+    report: Report,
+    *,
+    now: datetime,
+    policy: Policy = DEFAULT_POLICY,
+    prices: Prices = AWS,
+    limits: QueryLimits = DEFAULT_QUERY_LIMITS,
+) -> AuditReport:
+    """What the policy's audits find in the report at the moment `now`.
+
+    Raises:
+        DataFileError: a data file is missing, short or damaged.
+        QueryError: it takes more memory than `limits` allow.
+        StoreError: the store was asked for a data file and did not give it.
+    """
+    questions = make_questions(
+        Subject(report.manifest, report.fields, report.sidecar), policy, prices, now
+    )
+    asked = [question for question in questions if question.asked]
+    measured = measure(report, asked, limits)
+    measures = dict(zip([each.audit.name for each in asked], measured.measures, strict=True))
+    return AuditReport(
+        address=report.address,
+        source_bucket=report.manifest.source_bucket,
+        created=report.manifest.created,
+        audited=now,
+        rows=measured.rows,
+        bytes=measured.bytes,
+        fail_on=policy.fail_on,
+        prices=prices,
+        findings=tuple(
+            _finding(question, measures.get(question.audit.name, _NOTHING), measured)
+            for question in questions
+        ),
+        warnings=report.sidecar.warnings if report.sidecar else (),
+    )
+
+
+def _finding(question: Question, found: Measure, measured: Measured) -> AuditFinding:
+    audit = question.audit
+    unknown = _all_unknown(question, found, measured) if question.wanted else ()
+    sized = measured.bytes is not None
+    return AuditFinding(
+        name=audit.name,
+        topic=audit.topic,
+        question=audit.question,
+        severity=audit.severity,
+        status=_status(question, found, unknown),
+        rows=found.rows,
+        bytes=found.bytes if sized else None,
+        share=_share(found.rows, measured.rows),
+        share_of_bytes=_share(found.bytes, measured.bytes) if measured.bytes is not None else None,
+        excused=found.excused,
+        money=round(found.money, 6) if question.money else None,
+        money_means=audit.money_means,
+        unknown=unknown,
+        prefixes=tuple(found.prefixes),
+        examples=tuple(found.examples),
+        where=question.where if question.asked else "",
+        remedy=audit.remedy,
+        expired=question.expired,
+    )
+
+
+def _all_unknown(question: Question, found: Measure, measured: Measured) -> tuple[Unknown, ...]:
+    """What was known beforehand and what the rows showed, with numbers."""
+    before = [
+        Unknown(each.doubt, each.what, measured.rows if each.rows is None else each.rows)
+        for each in question.unknown
+    ]
+    if found.unknown:
+        before.append(Unknown(Doubt.EMPTY, ", ".join(question.audit.needs), found.unknown))
+    return tuple(before)
+
+
+def _status(question: Question, found: Measure, unknown: tuple[Unknown, ...]) -> Status:
+    if not question.wanted:
+        return Status.NOT_ASKED
+    if found.rows:
+        return Status.FOUND
+    return Status.UNKNOWN if unknown else Status.CLEAN
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0

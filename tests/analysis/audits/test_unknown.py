@@ -1,0 +1,155 @@
+"""What an audit cannot tell it says, with numbers; it never passes for want of an answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stocktake.analysis.audits.findings import Status
+from stocktake.analysis.audits.pack import PACK
+from stocktake.analysis.audits.questions import ALWAYS_FILLED, CALLS, Doubt, Unknown
+from stocktake.model.configuration import Format
+from stocktake.model.fields import BY_NAME, Kind
+from tests.analysis.audits.planted import ALL_FIELDS, OLD, PLANTED, Planted, acl, planted_report
+from tests.analysis.audits.test_pack import audited, finding
+
+CLEAN = tuple(each for each in PLANTED if not each.found_by)
+NEEDS = [(audit.name, need) for audit in PACK for need in audit.needs]
+# Where these are empty, listing or HEAD has said "none"; an empty value of any other is not known.
+NONE_IS_A_VALUE = (
+    "ReplicationStatus", "ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus",
+    "ChecksumAlgorithm", "LifecycleExpirationDate",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "need"), NEEDS)
+def test_without_a_field_that_it_needs_an_audit_cannot_tell(
+    tmp_path: Path, name: str, need: str
+) -> None:
+    versions = BY_NAME[need].kind is not Kind.VERSIONS
+    fields = [each for each in ALL_FIELDS if each != need]
+    found = audited(planted_report(tmp_path, fields=fields, all_versions=versions))
+    each = finding(found, name)
+    assert each.status is Status.UNKNOWN
+    assert each.unknown == (Unknown(Doubt.MISSING, need, len(PLANTED)),)
+    assert each.rows == 0
+
+
+FORMATS = tuple(Format)
+EMPTIED = [
+    (name, need, FORMATS[number % len(FORMATS)])
+    for number, (name, need) in enumerate(pair for pair in NEEDS if pair[1] not in NONE_IS_A_VALUE)
+]
+
+
+@pytest.mark.parametrize(("name", "need", "report_format"), EMPTIED)
+def test_a_row_without_a_value_that_every_object_has_is_counted(
+    tmp_path: Path, name: str, need: str, report_format: Format
+) -> None:
+    # Each in a row that the audit would otherwise look at for that value.
+    odd = Planted("k", (), {BY_NAME[need].column: None, **_LOOKED_AT.get((name, need), {})})
+    found = audited(planted_report(tmp_path, report_format, planted=(*CLEAN, odd)))
+    each = finding(found, name)
+    assert each.status is Status.UNKNOWN
+    assert [(doubt.doubt, doubt.rows) for doubt in each.unknown] == [(Doubt.EMPTY, 1)]
+
+
+_LOOKED_AT: dict[tuple[str, str], dict[str, object]] = {
+    ("bucket-key-off", "EncryptionStatus"): {"bucket_key_status": "DISABLED"},
+    ("replication-pending", "LastModifiedDate"): {"replication_status": "PENDING"},
+    ("archive-candidate", "StorageClass"): {"last_modified_date": OLD},
+    ("archive-candidate", "Size"): {"last_modified_date": OLD},
+    ("below-minimum-size", "Size"): {"storage_class": "STANDARD_IA"},
+    ("below-minimum-size", "StorageClass"): {"size": 1},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "broken", [acl(status="UNAVAILABLE"), "no base64!", "bm8gSlNPTg==", "e30=", "W10="]
+)
+@pytest.mark.parametrize("name", ["public-grant", "foreign-grant"])
+def test_an_acl_that_cannot_be_read_is_not_known(tmp_path: Path, broken: str, name: str) -> None:
+    odd = Planted("k", (), {"object_access_control_list": broken})
+    each = finding(audited(planted_report(tmp_path, planted=(*CLEAN, odd))), name)
+    assert each.status is Status.UNKNOWN
+    assert [(doubt.doubt, doubt.rows) for doubt in each.unknown] == [(Doubt.EMPTY, 1)]
+
+
+def test_an_owner_that_is_not_available_is_not_known(tmp_path: Path) -> None:
+    odd = Planted("k", (), {"object_owner": "UNAVAILABLE"})
+    found = audited(planted_report(tmp_path, planted=(*CLEAN, odd)))
+    for name in ("foreign-owner", "foreign-grant"):
+        assert finding(found, name).status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize(("name", "need"), NEEDS)
+def test_values_that_may_be_withheld_are_counted_by_field(
+    tmp_path: Path, name: str, need: str
+) -> None:
+    report = planted_report(
+        tmp_path, planted=CLEAN, unknowable={need: 7}, problems={"unknowable": 7}
+    )
+    each = finding(audited(report), name)
+    assert each.status is Status.UNKNOWN
+    assert each.unknown == (Unknown(Doubt.WITHHELD, need, 7),)
+
+
+@pytest.mark.parametrize("kind", ["refused", "failed", "vanished", "postponed", "of-tomorrow"])
+def test_a_problem_leaves_in_doubt_what_calls_about_objects_yield(
+    tmp_path: Path, kind: str
+) -> None:
+    found = audited(planted_report(tmp_path, planted=CLEAN, problems={kind: 3}))
+    doubtful = {each.name for each in found.findings if each.unknown}
+    assert doubtful == {
+        audit.name
+        for audit in PACK
+        if any(BY_NAME[need].source in CALLS and need not in ALWAYS_FILLED for need in audit.needs)
+    }
+    assert finding(found, "not-locked").unknown == (Unknown(Doubt.PROBLEM, kind, 3),)
+    assert found.exit_code == 3
+
+
+def test_a_row_that_is_all_of_a_newer_object_leaves_nothing_in_doubt(tmp_path: Path) -> None:
+    found = audited(planted_report(tmp_path, planted=CLEAN, problems={"changed": 3}))
+    assert not [each.name for each in found.findings if each.unknown]
+    assert found.exit_code == 0
+
+
+def test_what_a_customers_key_hides_is_counted(tmp_path: Path) -> None:
+    told = {"problems": {"unknowable": 5}, "unknowable": {"ObjectTags": 2}}
+    found = audited(planted_report(tmp_path, planted=CLEAN, **told))
+    assert finding(found, "not-locked").unknown == (Unknown(Doubt.HIDDEN, "SSE-C", 3),)
+    assert finding(found, "not-encrypted").unknown == ()
+
+
+def test_keys_without_exactly_one_latest_version_are_counted(tmp_path: Path) -> None:
+    found = audited(planted_report(tmp_path, planted=CLEAN, problems={"latest": 2}))
+    [each] = [each for each in found.findings if each.unknown]
+    assert each.name == "noncurrent-version"
+    assert each.unknown == (Unknown(Doubt.LATEST, "latest", 2),)
+
+
+def test_a_field_that_nobody_fills_in_is_not_an_answer(tmp_path: Path) -> None:
+    found = audited(planted_report(tmp_path, never=("ChecksumAlgorithm",)))
+    each = finding(found, "no-checksum")
+    assert each.status is Status.UNKNOWN
+    assert each.unknown == (Unknown(Doubt.NEVER, "ChecksumAlgorithm", len(PLANTED)),)
+    assert each.rows == 0
+
+
+def test_a_row_that_head_told_nothing_of_is_neither_locked_nor_not(tmp_path: Path) -> None:
+    refused = dict.fromkeys(
+        ("encryption_status", "object_lock_mode", "object_lock_retain_until_date", "replication_status")
+    )  # fmt: skip
+    found = audited(planted_report(tmp_path, planted=(*CLEAN, Planted("k", (), refused))))
+    for name in ("not-locked", "not-replicated", "replication-failed", "retention-ending"):
+        each = finding(found, name)
+        assert (each.status, each.rows) == (Status.UNKNOWN, 0), name
+        assert [doubt.rows for doubt in each.unknown] == [1]
+
+
+def test_what_is_found_is_found_and_what_is_not_known_is_told_beside_it(tmp_path: Path) -> None:
+    each = finding(audited(planted_report(tmp_path, problems={"refused": 3})), "not-locked")
+    assert (each.status, each.rows) == (Status.FOUND, 3)
+    assert each.unknown == (Unknown(Doubt.PROBLEM, "refused", 3),)
