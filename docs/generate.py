@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from stocktake.analysis.audits.audit import Audit
+from stocktake.analysis.audits.pack import PACK
+from stocktake.analysis.audits.policy import Thresholds
 from stocktake.model.capabilities import ABILITIES
 from stocktake.model.fields import FIELDS, Field, Kind
 from stocktake.model.prices import Prices
@@ -25,6 +29,14 @@ FIELDS_HEADING = """\
 ABILITIES_HEADING = """\
 | ability | question | needed by | where it is missing |
 | --- | --- | --- | --- |
+"""
+THRESHOLDS_HEADING = """\
+| threshold | without it |
+| --- | --- |
+"""
+AUDITS_HEADING = """\
+| audit | severity | question | needs | what to do |
+| --- | --- | --- | --- | --- |
 """
 PRICES_HEADING = """\
 | name | without it |
@@ -71,7 +83,26 @@ def prices() -> str:
     return f"{PRICES_HEADING}{''.join(rows)}"
 
 
+def audits() -> str:
+    """The thresholds of a policy, and every built-in audit."""
+    thresholds = "".join(
+        f"| `{name}` | `{json.dumps(field.default)}` |\n"
+        for name, field in Thresholds.model_fields.items()
+    )
+    rows = "".join(
+        f"| `{audit.name}` | {audit.severity} | {audit.question} | {_needs(audit)} | {audit.remedy} |\n"
+        for audit in PACK
+    )
+    return f"{THRESHOLDS_HEADING}{thresholds}\n## The pack\n\n{AUDITS_HEADING}{rows}"
+
+
+def _needs(audit: Audit) -> str:
+    fields = ", ".join(audit.needs) or "nothing but keys"
+    return f"{fields}; in the policy `{audit.expects}`" if audit.expects else fields
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
+    "audits.md": audits,
     "fields.md": fields,
     "plan.md": prices,
     "probe.md": abilities,

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, settings
 from moto.server import ThreadedMotoServer
 
 from stocktake.service.settings import read_settings
+from tests.servers.browser import Browser, missing_browser_packages, running_browser
 from tests.servers.ceph import missing_packages, running_ceph
 from tests.servers.fault import FaultServer
 from tests.servers.server import Server
@@ -106,6 +107,15 @@ def ceph_server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFa
     folder = own.parent if hasattr(pytestconfig, "workerinput") else own
     # Not until the session is over, for whoever started it may have to wait longer than a test may take.
     return pytestconfig.stash[_open].enter_context(shared(folder, running_ceph))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A headless Chromium."""
+    if packages := missing_browser_packages():
+        _skip_or_fail(f"no Chromium on this machine; Debian packages: {' '.join(packages)}")
+    with running_browser(tmp_path_factory.mktemp("browser") / "chromedriver.log") as session:
+        yield session
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,9 +19,12 @@ import pytest
 import typer
 
 import stocktake
+from stocktake.analysis.audits.pack import PACK
 from stocktake.cli.app import app
 from stocktake.model.prices import parse_prices
 from stocktake.service.settings import VARIABLES
+from tests.acceptance.command_line import stocktake as called
+from tests.analysis.audits.planted import planted_report
 from tests.servers.fault import FaultServer, synthetic
 from tests.servers.server import Server
 
@@ -84,7 +88,7 @@ def test_every_make_line_in_the_documents_has_its_target(page: str, line: str) -
 
 def test_a_line_that_cannot_be_typed_is_seen() -> None:
     assert unknown_in("stocktake query REPORT SQL --fromat csv") == ["--fromat"]
-    assert unknown_in("stocktake audit s3://photos") == ["audit"]
+    assert unknown_in("stocktake adit s3://photos") == ["adit"]
     assert unknown_in("stocktake --verison") == ["--verison"]
 
 
@@ -184,6 +188,28 @@ def test_every_command_shown_in_the_documents_of_planning_and_probing_runs(
         name for name in fault_server.counts if not name.startswith(("List", "Head", "Get"))
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("line", sorted({line for _, line in _shown("docs/audits.md")}))
+def test_every_command_shown_in_the_document_of_audits_runs(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = planted_report(tmp_path / "planted")
+    folder = Path(report.address).parents[1]
+    shutil.copytree(folder, tmp_path / "reports" / "photos" / "weekly")
+    [policy] = re.findall(r"^```toml\n(.*?)^```", TEXTS["docs/audits.md"], re.DOTALL | re.MULTILINE)
+    (tmp_path / "policy.toml").write_text(policy)
+    monkeypatch.chdir(tmp_path)
+    done = called(*shlex.split(line)[1:])
+    assert done.code == (1 if " audit " in line and "never" not in line else 0), done
+    assert done.err == ""
+    assert "not-encrypted" in done.out or "public/none" in done.out
+    assert (tmp_path / "audit.html").exists() == ("--html" in line)
+
+
+def test_the_number_of_audits_is_the_same_everywhere() -> None:
+    for page in ("README.md", "CHANGELOG.md"):
+        assert re.findall(r"(\d+) (?:audits of|questions about)", TEXTS[page]) == [str(len(PACK))]
 
 
 def test_the_price_table_of_the_documents_is_one() -> None:

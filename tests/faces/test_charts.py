@@ -7,8 +7,9 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stocktake.cli.outcome import on_one_line
 from stocktake.cli.pages.charts import COLUMNS_HEIGHT, WIDTH, Value, bars, columns
-from stocktake.cli.pages.document import key_text, share_text
+from stocktake.cli.pages.document import share_text
 
 AMOUNTS = st.lists(st.floats(min_value=0, max_value=1e18), max_size=40)
 
@@ -55,5 +56,5 @@ def test_a_small_share_is_not_shown_as_none() -> None:
 
 
 def test_what_cannot_be_seen_in_a_key_is_escaped() -> None:
-    assert key_text("a\x00b\nc\u202ed") == "a\\x00b\\nc\\u202ed"
-    assert key_text("grüße/<b>") == "grüße/<b>"
+    assert on_one_line("a\x00b\nc\u202ed") == "a\\x00b\\nc\\u202ed"
+    assert on_one_line("grüße/<b>") == "grüße/<b>"

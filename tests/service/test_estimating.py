@@ -27,9 +27,10 @@ from stocktake.model.prices import AWS, FREE
 from stocktake.model.runs import Call, DataFile, InventoryRun
 from stocktake.model.sidecar import Sidecar, parse_sidecar, render_sidecar, sidecar_file
 from stocktake.service.commands.run import plan
-from stocktake.service.estimating import estimate_run, expect_again, find_last_report, load_prices
+from stocktake.service.estimating import estimate_run, expect_again, find_last_report
 from stocktake.service.options import make_options
 from stocktake.service.previous import Previous, find_previous
+from stocktake.service.tables import load_prices
 from tests.servers.fault import FaultServer, FixtureObject, access_denied, synthetic
 
 PLAN_REQUESTS_MAX = 28

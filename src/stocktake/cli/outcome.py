@@ -54,6 +54,11 @@ def visible(text: str) -> str:
     )
 
 
+def on_one_line(text: str) -> str:
+    r"""`visible`, and line breaks, which keys may hold, become `\n`, too."""
+    return visible(text).replace("\n", "\\n")
+
+
 def say(text: str) -> None:
     """Words for whoever watches, on stderr; data goes to stdout. Where nobody can, they are lost."""
     try:

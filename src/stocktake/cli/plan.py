@@ -84,8 +84,9 @@ def plan(**asked: Any) -> None:
         opt.speak_up(verbose)
         from stocktake.model.addresses import parse_s3_address
         from stocktake.service.commands.run import plan as plan_run
-        from stocktake.service.estimating import estimate_run, load_prices
+        from stocktake.service.estimating import estimate_run
         from stocktake.service.options import make_options
+        from stocktake.service.tables import load_prices
 
         objects, table = asked.pop("objects"), load_prices(asked.pop("prices"))
         source, destination = asked.pop("source"), asked.pop("destination")

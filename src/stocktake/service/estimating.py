@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from stocktake.inventory.calls import CallPlan, call_plan
 from stocktake.model.addresses import LocalAddress
-from stocktake.model.errors import UsageError
 from stocktake.model.estimate import (
     Asked,
     Estimate,
@@ -17,9 +15,8 @@ from stocktake.model.estimate import (
 )
 from stocktake.model.fields import Source
 from stocktake.model.figures import Figure, Sureness
-from stocktake.model.prices import AWS, BY_WORD, FREE, Prices, parse_prices
+from stocktake.model.prices import AWS, FREE, Prices
 from stocktake.model.runs import Call, Counters, InventoryRun
-from stocktake.service import house
 from stocktake.service.previous import Previous, find_previous
 from stocktake.service.probing import PROBE_LIMITS
 from stocktake.service.sampling import Sample, row_bytes, take_sample
@@ -29,7 +26,6 @@ from stocktake.store.pacing import NICE_IN_FLIGHT_MAX
 from stocktake.store.probe_pages import Asking
 from stocktake.store.transport import Transport
 
-PRICES_BYTES_MAX = 2**16
 NAMES_SHOWN_MAX = 3
 _AWS = ".amazonaws.com"
 _PLAIN_CLASSES = {"STANDARD", "INTELLIGENT_TIERING", "REDUCED_REDUNDANCY"}
@@ -75,31 +71,6 @@ def expect_again(run: InventoryRun, previous: Previous) -> Estimate | None:
         return None
     count = _count_of(found.last)
     return _estimated(run, found, Sample(), count, prices, requests=0)
-
-
-def load_prices(text: str | None) -> Prices:
-    """The price table that the word `aws` or `free`, or a file's path, stands for; AWS's unless one is named.
-
-    Raises:
-        UsageError: it cannot be read, or is no price table.
-    """
-    if text is None or text.lower() in BY_WORD:
-        return AWS if text is None else BY_WORD[text.lower()]
-    path = house.settings().working_folder / Path(text).expanduser()
-    try:
-        with path.open("rb") as file:
-            body = file.read(PRICES_BYTES_MAX + 1)
-    except OSError as error:
-        raise UsageError(
-            f"the price table {text} cannot be read: {error.strerror}",
-            hint=f"give a TOML file, or one of {', '.join(BY_WORD)}",
-        ) from error
-    if len(body) > PRICES_BYTES_MAX:
-        raise UsageError(f"{text} is larger than a price table can be")
-    try:
-        return parse_prices(body.decode(), text)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the price table {text} is no UTF-8") from error
 
 
 def find_last_report(run: InventoryRun) -> Found:

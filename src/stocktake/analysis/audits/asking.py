@@ -74,7 +74,7 @@ def _finding(question: Question, found: Measure, measured: Measured) -> AuditFin
         share=_share(found.rows, measured.rows),
         share_of_bytes=_share(found.bytes, measured.bytes) if measured.bytes is not None else None,
         excused=found.excused,
-        money=round(found.money, 6) if question.money else None,
+        money=_rounded(found.money) if question.money else None,
         money_means=audit.money_means,
         unknown=unknown,
         prefixes=tuple(found.prefixes),
@@ -102,6 +102,11 @@ def _status(question: Question, found: Measure, unknown: tuple[Unknown, ...]) ->
     if found.rows:
         return Status.FOUND
     return Status.UNKNOWN if unknown else Status.CLEAN
+
+
+def _rounded(money: float) -> float:
+    """As many digits as do not depend on the order in which rows were added up."""
+    return float(f"{money:.10g}")
 
 
 def _share(part: int, whole: int) -> float:

@@ -40,8 +40,6 @@ from stocktake.analysis.audits.audit import Severity
 from stocktake.analysis.audits.pack import BY_NAME
 from stocktake.model.errors import UsageError
 
-POLICY_BYTES_MAX = 2**20
-
 
 class FailOn(StrEnum):
     """The least severity of findings that make an audit fail; `never` makes none of them fail."""

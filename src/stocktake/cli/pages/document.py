@@ -18,7 +18,7 @@ from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from stocktake.cli.outcome import visible
+from stocktake.cli.outcome import on_one_line, visible
 from stocktake.cli.pages import charts
 from stocktake.cli.words import bytes_text, count, counted
 
@@ -52,7 +52,7 @@ def _environment() -> Environment:
         bytes=bytes_text,
         count=count,
         counted=counted,
-        key=key_text,
+        key=on_one_line,
         share=share_text,
         visible=visible,
     )
@@ -67,11 +67,6 @@ def _style() -> str:
 
 def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def key_text(key: str) -> str:
-    """A key on one line, with all that cannot be seen in it escaped."""
-    return visible(key).replace("\n", "\\n")
 
 
 def share_text(part: float) -> str:

@@ -1,0 +1,62 @@
+"""Auditing a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from stocktake.analysis.audits.asking import audit_report
+from stocktake.analysis.audits.audit import Severity
+from stocktake.analysis.audits.findings import AuditFinding, AuditReport, Status
+from stocktake.analysis.audits.pack import BY_NAME
+from stocktake.analysis.audits.policy import DEFAULT_POLICY, FailOn, Policy
+from stocktake.model.errors import UsageError
+from stocktake.model.store import Store
+from stocktake.service import house
+from stocktake.service.commands.report import opened_report
+from stocktake.service.options import choose
+from stocktake.service.tables import load_policy, load_prices
+
+__all__ = ["AuditFinding", "AuditReport", "Severity", "Status", "audit"]
+
+
+def audit(
+    address: str,
+    *,
+    store: Store,
+    policy: str | Path | None = None,
+    only: Sequence[str] = (),
+    fail_on: str | None = None,
+    prices: str | None = None,
+) -> AuditReport:
+    """What the audits of a policy file find in the report at `address`, as of now.
+
+    `only` names the audits to ask, whatever the policy says; so does `fail_on`, the least severity of
+    findings that make it fail.
+
+    Raises:
+        UsageError: no such audit or severity, no policy, no price table.
+        InventoryError: the report cannot be opened or read.
+    """
+    asked = _asked(load_policy(policy) if policy is not None else DEFAULT_POLICY, only, fail_on)
+    table = load_prices(prices)
+    with opened_report(address, store) as report:
+        return audit_report(report, now=house.now(), policy=asked, prices=table)
+
+
+def _asked(policy: Policy, only: Sequence[str], fail_on: str | None) -> Policy:
+    changes: dict[str, object] = {}
+    if only:
+        changes["audits"] = tuple(map(_known, only))
+    if fail_on is not None:
+        changes["fail_on"] = choose(FailOn, fail_on, "severity")
+    return policy.model_copy(update=changes)
+
+
+def _known(name: str) -> str:
+    if name in BY_NAME:
+        return name
+    nearest = get_close_matches(name, BY_NAME, n=1)
+    meant = f"; did you mean `{nearest[0]}`?" if nearest else ""
+    raise UsageError(f"unknown audit `{name}`{meant}", hint=f"audits: {', '.join(BY_NAME)}")
