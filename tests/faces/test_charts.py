@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stocktake.cli.outcome import on_one_line
 from stocktake.cli.pages.charts import COLUMNS_HEIGHT, WIDTH, Value, bars, columns
-from stocktake.cli.pages.document import share_text
+from stocktake.cli.words import share_text
 
 AMOUNTS = st.lists(st.floats(min_value=0, max_value=1e18), max_size=40)
 

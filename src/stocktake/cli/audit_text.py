@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 from stocktake.cli.outcome import on_one_line, visible
-from stocktake.cli.words import bytes_text, count, counted
+from stocktake.cli.words import bytes_text, count, counted, share_text
 
 if TYPE_CHECKING:
     from stocktake.service.commands.audit import AuditFinding, AuditReport
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _LABEL_WIDTH = 12
 _STATUS_WIDTH, _SEVERITY_WIDTH, _NAME_WIDTH = 13, 8, 22
 _SHOWN_MAX = 3
-MONEY_SHOWN_MIN = 0.005
+MONEY_SHOWN_MIN = 0.01
 CSV_COLUMNS = (
     "audit", "topic", "severity", "status", "objects", "bytes", "share", "share_of_bytes", "excused",
     "unknown", "money_per_month", "currency", "where",
@@ -57,17 +57,19 @@ def verdict(found: AuditReport) -> str:
 def extent(each: AuditFinding) -> str:
     """How much was found: `12 objects (0.3 %), 4.0 MiB`."""
     size = "" if each.bytes is None else f", {bytes_text(each.bytes)}"
-    return f"{counted(each.rows, 'object')} ({each.share:.1%}){size}"
+    return f"{counted(each.rows, 'object')} ({share_text(each.share)}){size}"
 
 
 def money_text(each: AuditFinding, currency: str) -> str:
     """What was found stands for in a month, and what that is; empty where nothing is reckoned."""
     if each.money is None or not each.rows:
         return ""
-    amount = f"{each.money:,.2f}"
-    if 0 < each.money < MONEY_SHOWN_MIN:
-        amount = f"under {MONEY_SHOWN_MIN * 2:.2f}"
-    return f"{amount} {currency} a month: {each.money_means}"
+    return f"{amount_text(each.money)} {currency} a month: {each.money_means}"
+
+
+def amount_text(money: float) -> str:
+    """An amount of money to two places; what is there but hardly is `under 0.01`."""
+    return f"under {MONEY_SHOWN_MIN}" if 0 < money < MONEY_SHOWN_MIN else f"{money:,.2f}"
 
 
 def unknown_texts(each: AuditFinding) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _STEP = 1024
+_SHARE_SHOWN_MIN = 0.001
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -24,6 +25,13 @@ def bytes_text(number: int) -> str:
     while amount >= _STEP and unit < len(_UNITS) - 1:
         amount, unit = amount / _STEP, unit + 1
     return f"{number} bytes" if unit == 0 else f"{amount:,.1f} {_UNITS[unit]}"
+
+
+def share_text(part: float) -> str:
+    """A part of one as a percentage: `12.3 %`; what is there but hardly is `under 0.1 %`."""
+    if 0 < part < _SHARE_SHOWN_MIN:
+        return f"under {_SHARE_SHOWN_MIN * 100:.1f} %"
+    return f"{part * 100:.1f} %"
 
 
 def duration(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from stocktake.analysis.audits.examples import find_examples
 from stocktake.analysis.audits.findings import AuditFinding, AuditReport, Status
 from stocktake.analysis.audits.measuring import Measure, Measured, measure
 from stocktake.analysis.audits.policy import DEFAULT_POLICY, Policy
@@ -14,10 +15,12 @@ from stocktake.analysis.audits.questions import (
     Unknown,
     make_questions,
 )
-from stocktake.analysis.query import DEFAULT_QUERY_LIMITS, QueryLimits
+from stocktake.analysis.query import QueryLimits
 from stocktake.analysis.report import Report
 from stocktake.model.prices import AWS, Prices
 
+# The process, with Python and Arrow beside DuckDB, stays below 2 GB.
+AUDIT_LIMITS = QueryLimits(memory_bytes_max=3 * 2**29)
 _NOTHING = Measure()
 
 
@@ -27,7 +30,7 @@ def audit_report(
     now: datetime,
     policy: Policy = DEFAULT_POLICY,
     prices: Prices = AWS,
-    limits: QueryLimits = DEFAULT_QUERY_LIMITS,
+    limits: QueryLimits = AUDIT_LIMITS,
 ) -> AuditReport:
     """What the policy's audits find in the report at the moment `now`.
 
@@ -41,6 +44,7 @@ def audit_report(
     )
     asked = [question for question in questions if question.asked]
     measured = measure(report, asked, limits)
+    find_examples(report, asked, measured, limits)
     measures = dict(zip([each.audit.name for each in asked], measured.measures, strict=True))
     return AuditReport(
         address=report.address,

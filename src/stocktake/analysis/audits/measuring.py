@@ -2,8 +2,8 @@
 
 One scan says how much each question finds and where: each row is judged once, and rows that are
 judged alike below one prefix are counted together, so that what is held is a row for each such
-prefix and not for each object. A second scan, only for questions that found something, fetches
-examples. What does not fit the memory limit of the query spills to a temporary folder.
+prefix and not for each object. What does not fit the memory limit of the query spills to a temporary
+folder. Examples are fetched afterwards, by `examples.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stocktake.analysis.audits.audit import Audit
 from stocktake.analysis.audits.questions import DECODED_ACL, Question
 from stocktake.analysis.query import QueryLimits, run_query
 from stocktake.analysis.relation import VIEW, literal
@@ -23,15 +22,10 @@ from stocktake.model.fields import BY_NAME
 QUESTIONS_MAX = 62  # a bit for each in a BIGINT
 PREFIXES_MAX = 10
 EXAMPLES_MAX = 10
-# Of what more than one row in so many is, the first ones are near.
-SCANNED_UNDER_ONE_IN = 100
 # A prefix is at most its first two folders: `logs/2026/`.
 _FOLDERS = "^(?:[^/]*/){0,2}"
 _FIRST_FOLDER = "^[^/]*/"
-_SHOWN = ("Key", "VersionId", "Size", "LastModifiedDate", "StorageClass")
-_ACL = "ObjectAccessControlList"
 _DECODED_ACL = "decoded_acl"
-_DECODED = "TRY(decode(from_base64(object_access_control_list)))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +39,9 @@ class Share:
 
 @dataclass(slots=True)
 class Measure:
-    """What one question came to. `money` is a month's; `examples` are rows by AWS's names of fields."""
+    """What one question came to. `money` is a month's; `prefixes` are the worst ones, `first` those
+    that come first; `examples` are rows by AWS's names of fields.
+    """
 
     rows: int = 0
     bytes: int = 0
@@ -53,6 +49,7 @@ class Measure:
     excused: int = 0
     money: float = 0.0
     prefixes: list[Share] = field(default_factory=list)
+    first: list[str] = field(default_factory=list)
     examples: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -78,7 +75,7 @@ def measure(report: Report, questions: Sequence[Question], limits: QueryLimits) 
     measures = tuple(Measure() for _ in questions)
     prefixes: dict[tuple[int, int], list[Share]] = defaultdict(list)
     rows = total = 0
-    for answer in _rows(report, _counting(questions, sized=sized), limits):
+    for answer in rows_of(report, _counting(questions, sized=sized), limits):
         if answer["folders"] == 0:
             rows, total = rows + answer["n"], total + answer["bytes"]
             _count(questions, measures, answer)
@@ -90,7 +87,7 @@ def measure(report: Report, questions: Sequence[Question], limits: QueryLimits) 
         first, deeper = prefixes[number, 1], prefixes[number, 2]
         told = first if len(first) > 1 else deeper
         each.prefixes = sorted(told, key=lambda share: (-share.rows, share.prefix))
-    _find_examples(report, questions, measures, rows, limits)
+        each.first = [share.prefix for share in prefixes[number, 3]]
     return Measured(rows, total if sized else None, measures)
 
 
@@ -114,7 +111,7 @@ def _count(
 def _counting(questions: Sequence[Question], *, sized: bool) -> str:
     """The SELECT that counts: rows of `folders` 0 are all rows by how they are judged, with a bit for
     each question; the others are the worst prefixes of one or two folders, `found` being the number
-    of the question.
+    of the question, and `folders` 3 the first prefixes that hold enough examples.
     """
     priced = [number for number, question in enumerate(questions) if question.money]
     size = "CAST(coalesce(sum(bytes), 0) AS BIGINT) AS bytes"
@@ -125,6 +122,8 @@ def _counting(questions: Sequence[Question], *, sized: bool) -> str:
         f" SELECT found, unknown, excused, 0 AS folders, NULL AS prefix, CAST(sum(n) AS BIGINT) AS n,"
         f" {size}{money} FROM cube GROUP BY ALL UNION ALL BY NAME (FROM prefixes QUALIFY row_number()"
         f" OVER (PARTITION BY found, folders ORDER BY n DESC, prefix) <= {PREFIXES_MAX})"
+        " UNION ALL BY NAME (SELECT * REPLACE (3 AS folders) FROM prefixes WHERE folders = 2"
+        f" QUALIFY sum(n) OVER (PARTITION BY found ORDER BY prefix) - n < {EXAMPLES_MAX})"
     )
 
 
@@ -186,63 +185,12 @@ def _bits(numbers: range, condition: str) -> str:
     return f"CAST({' | '.join(bits) or '0'} AS BIGINT)"
 
 
-def _find_examples(
-    report: Report,
-    questions: Sequence[Question],
-    measures: Sequence[Measure],
-    rows: int,
-    limits: QueryLimits,
-) -> None:
-    """The first rows that each question finds: one scan for all those that find little. What is
-    found everywhere is taken from where the files begin, so that it costs no scan.
+def rows_of(report: Report, sql: str, limits: QueryLimits) -> Iterator[dict[str, Any]]:
+    """The rows of an answer by the names of its columns; for answers that are small.
+
+    Raises:
+        InventoryError: as `measure`.
     """
-    found = [number for number, each in enumerate(measures) if each.rows]
-    if not found:
-        return
-    names = {each.name for each in report.fields}
-    columns, scanned = [], []
-    for number in found:
-        question = questions[number]
-        frequent = measures[number].rows * SCANNED_UNDER_ONE_IN >= rows
-        column = _first(question, names) if frequent else _least(question, names)
-        columns.append(f"{column} AS examples_{number}")
-        if not frequent:
-            scanned.append(question)
-    source = f" FROM {_source(scanned)}" if scanned else ""
-    [answer] = _rows(report, f"SELECT {', '.join(columns)}{source}", limits)
-    for number in found:
-        measures[number].examples = answer[f"examples_{number}"]
-
-
-def _first(question: Question, names: set[str]) -> str:
-    """The first rows, in the order of the files, which for most reports is that of keys."""
-    return (
-        f"(SELECT list(example) FROM (SELECT {_example(question.audit, names)} AS example"  # noqa: S608 - our own
-        f" FROM {_source([question])} WHERE {_decoded_once(question.where)} LIMIT {EXAMPLES_MAX}))"
-    )
-
-
-def _least(question: Question, names: set[str]) -> str:
-    """The rows with the least keys."""
-    order = "key || ' ' || coalesce(version_id, '')" if "VersionId" in names else "key"
-    return (
-        f"arg_min({_example(question.audit, names)}, {order}, {EXAMPLES_MAX})"
-        f" FILTER (WHERE {_decoded_once(question.where)})"
-    )
-
-
-def _example(audit: Audit, names: set[str]) -> str:
-    """What is told of an example: what everybody wants to know, and what the audit goes by."""
-    shown = [*_SHOWN, *(name for name in audit.needs if name not in _SHOWN)]
-    members = (
-        f"{literal(name)}: {_DECODED if name == _ACL else BY_NAME[name].column}"
-        for name in shown
-        if name in names
-    )
-    return f"{{{', '.join(members)}}}"
-
-
-def _rows(report: Report, sql: str, limits: QueryLimits) -> Iterator[dict[str, Any]]:
     with run_query(report, sql, limits=limits) as answer:
         for batch in answer.batches():
             yield from batch.to_pylist()

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH = 720
+WIDTH = 800
 BAR_HEIGHT = 26
-_LABEL_WIDTH, _TEXT_WIDTH = 260, 150
+_LABEL_WIDTH, _TEXT_WIDTH = 260, 260
 _LABEL_CHARACTERS_MAX = 38
 COLUMNS_HEIGHT, COLUMNS_FOOT = 160, 36
 

@@ -20,12 +20,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from stocktake.cli.outcome import on_one_line, visible
 from stocktake.cli.pages import charts
-from stocktake.cli.words import bytes_text, count, counted
+from stocktake.cli.words import bytes_text, count, counted, share_text
 
 _PLACE = "stocktake.cli.pages"
 # `frame-ancestors` would be ignored in a meta element, with a complaint.
 _POLICY = "default-src 'none'; style-src '{style}'; base-uri 'none'; form-action 'none'"
-_SHARE_SHOWN_MIN = 0.001
 
 
 def render_document(template: str, **values: object) -> str:
@@ -67,10 +66,3 @@ def _style() -> str:
 
 def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def share_text(part: float) -> str:
-    """A part of one as a percentage: `12.3 %`; what is there but hardly is `under 0.1 %`."""
-    if 0 < part < _SHARE_SHOWN_MIN:
-        return f"under {_SHARE_SHOWN_MIN * 100:.1f} %"
-    return f"{part * 100:.1f} %"

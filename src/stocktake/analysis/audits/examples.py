@@ -1,0 +1,113 @@
+"""Fetching examples of what questions found: a few rows of each, at hardly any cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import pyarrow.compute as pc
+
+from stocktake.analysis.audits.measuring import EXAMPLES_MAX, Measure, Measured, rows_of
+from stocktake.analysis.audits.questions import Question
+from stocktake.analysis.query import QueryLimits, run_query
+from stocktake.analysis.relation import VIEW, identifier, literal
+from stocktake.analysis.report import Report
+from stocktake.model.fields import BY_NAME
+
+# Of what more than one row in so many is, the first ones are near.
+SCANNED_UNDER_ONE_IN = 100
+_SHOWN = ("Key", "VersionId", "Size", "LastModifiedDate", "StorageClass")
+_ACL = "ObjectAccessControlList"
+_DECODED = "TRY(decode(from_base64(object_access_control_list)))"
+_Sought: TypeAlias = tuple[Question, Measure]
+
+
+def find_examples(
+    report: Report, questions: Sequence[Question], measured: Measured, limits: QueryLimits
+) -> None:
+    """Put rows that each question finds into its measure, from below the first prefixes that hold any.
+
+    What is found often is near where the files begin: rows are taken until there are enough, in the
+    order of the files, which for most reports is that of keys. For all that is rare one scan fetches
+    the rows with the least keys, and judges a row only below such a prefix.
+
+    Raises:
+        InventoryError: as `measure`.
+    """
+    frequent: list[_Sought] = []
+    rare: list[_Sought] = []
+    for question, each in zip(questions, measured.measures, strict=True):
+        if each.rows:
+            often = each.rows * SCANNED_UNDER_ONE_IN >= measured.rows
+            (frequent if often else rare).append((question, each))
+    names = {each.name for each in report.fields}
+    if frequent:
+        _take_first(report, frequent, names, limits)
+    if rare:
+        _take_least(report, rare, names, limits)
+
+
+def _take_first(
+    report: Report, sought: Sequence[_Sought], names: set[str], limits: QueryLimits
+) -> None:
+    at = [f"({_below(each.first)}) AND ({question.where})" for question, each in sought]
+    needs = {need: None for question, _ in sought for need in question.audit.needs}
+    columns = ", ".join(
+        f"{_value(name)} AS {identifier(name)}" for name in _shown(tuple(needs), names)
+    )
+    found = " | ".join(
+        f"CASE WHEN {condition} THEN {1 << number} ELSE 0 END"
+        for number, condition in enumerate(at)
+    )
+    sql = f"SELECT * FROM (SELECT CAST({found} AS BIGINT) AS found, {columns} FROM {VIEW}) WHERE found <> 0"  # noqa: S608 - our own
+    wanting = dict(enumerate(sought))
+    with run_query(report, sql, limits=limits) as answer:
+        for batch in answer.batches():
+            for number, (question, each) in list(wanting.items()):
+                bits = pc.bit_wise_and(batch.column("found"), 1 << number)
+                rows = batch.filter(pc.not_equal(bits, 0)).select(
+                    _shown(question.audit.needs, names)
+                )
+                each.examples += rows.slice(0, EXAMPLES_MAX - len(each.examples)).to_pylist()
+                if len(each.examples) == EXAMPLES_MAX:
+                    del wanting[number]
+            if not wanting:
+                return
+
+
+def _take_least(
+    report: Report, sought: Sequence[_Sought], names: set[str], limits: QueryLimits
+) -> None:
+    order = "key || ' ' || coalesce(version_id, '')" if "VersionId" in names else "key"
+    places = [_below(each.first) for _, each in sought]
+    columns = []
+    for number, (question, _) in enumerate(sought):
+        members = (
+            f"{literal(name)}: {_value(name)}" for name in _shown(question.audit.needs, names)
+        )
+        columns.append(
+            f"arg_min({{{', '.join(members)}}}, {order}, {EXAMPLES_MAX})"
+            f" FILTER (WHERE CASE WHEN {places[number]} THEN {question.where} END) AS examples_{number}"
+        )
+    sql = f"SELECT {', '.join(columns)} FROM {VIEW} WHERE {' OR '.join(places)}"  # noqa: S608 - our own
+    [answer] = rows_of(report, sql, limits)
+    for number, (_, each) in enumerate(sought):
+        each.examples = answer[f"examples_{number}"]
+
+
+def _shown(needs: Sequence[str], names: set[str]) -> list[str]:
+    """What is told of an example: what everybody wants to know, and what the audit goes by."""
+    shown = (*_SHOWN, *(name for name in needs if name not in _SHOWN))
+    return [name for name in shown if name in names]
+
+
+def _value(name: str) -> str:
+    return _DECODED if name == _ACL else BY_NAME[name].column
+
+
+def _below(prefixes: Sequence[str]) -> str:
+    """Whether a key lies below one of these prefixes; the empty one is that of keys in no folder."""
+    return " OR ".join(
+        f"starts_with(key, {literal(prefix)})" if prefix else "NOT contains(key, '/')"
+        for prefix in prefixes
+    )
