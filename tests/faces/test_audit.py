@@ -150,6 +150,7 @@ def test_money_goes_by_the_prices_that_are_named(report: str, tmp_path: Path) ->
             "unknown audit `not-encryptet`; did you mean `not-encrypted`?",
         ),
         (["--fail-on", "sometimes"], "unknown severity `sometimes`"),
+        (["--only", "not-locked"], "no expectation says what `object_lock` should be"),
         (["--json", "--csv"], "exclude each other"),
         (["--policy", "no-such.toml"], "the policy no-such.toml cannot be read"),
         (["--prices", "no-such.toml"], "the price table no-such.toml cannot be read"),

@@ -48,9 +48,11 @@ def verdict(found: AuditReport) -> str:
     of = f"of severity {found.fail_on} or higher"
     if not judged:
         return f"{found.status}: no audit is {of}"
+    idle = sum(1 for each in judged if each.status == "not asked")
+    unasked = f", {idle} were not asked, for nothing is expected" if idle else ""
     return (
         f"{found.status}: of {counted(len(judged), 'audit')} {of},"
-        f" {findings} found something, {untold} cannot tell of all objects"
+        f" {findings} found something, {untold} cannot tell of all objects{unasked}"
     )
 
 

@@ -118,6 +118,8 @@ PLANTED = (
     Planted("x/stranger", ("foreign-grant",), {"object_access_control_list": acl(user("me"), user("stranger"))}),
     Planted("x/owner", ("foreign-owner",), {"object_owner": "you", "object_access_control_list": acl(user("you"))}),
     Planted("x/no-checksum", ("no-checksum",), {"checksum_algorithm": None}),
+    Planted("x/crc32-and-md5", ("weak-checksum",), {"checksum_algorithm": "CRC32,MD5"}),
+    Planted("clean/crc32-and-sha256", (), {"checksum_algorithm": "CRC32,SHA256"}),
     Planted("x/crc32", ("weak-checksum",), {"checksum_algorithm": "CRC32"}),
     Planted("x/old", ("archive-candidate",), {"last_modified_date": OLD, "size": 2**30}),
     Planted("x/small-ia", ("below-minimum-size",), {"size": KIB, "storage_class": "STANDARD_IA"}),

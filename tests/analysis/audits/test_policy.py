@@ -200,6 +200,7 @@ def test_every_threshold_moves_some_audit() -> None:
         ("\nfail_on = 'sometimes'", "line 2: fail_on: "),
         ("colour = 'red'", "line 1: colour: Extra inputs are not permitted"),
         ("audits = ['no-such']", "line 1: audits[1]: there is no audit `no-such`"),
+        ("audits = ['not-locked']", "`not-locked` has nothing to ask: no expectation says what"),
         ("audits = []", "line 1: audits: "),
         ("[thresholds]\n\nexpiring_days = -1", "line 3: thresholds.expiring_days: "),
         ("[thresholds]\nexpiring_day = 1", "line 2: thresholds.expiring_day: "),
@@ -259,7 +260,7 @@ def test_findings_below_the_threshold_do_not_fail(tmp_path: Path, fail_on: FailO
 def test_what_cannot_be_told_weighs_less_than_what_is_found_and_more_than_nothing(
     tmp_path: Path,
 ) -> None:
-    policy = Policy(audits=("not-encrypted", "not-replicated", "public-grant"))
+    policy = Policy(audits=("not-encrypted", "replication-failed", "public-grant"))
     fields = ("Size", "EncryptionStatus")
     made = [{**row, "encryption_status": "SSE-S3"} for row in objects(["a"])]
     report = opened(our_report(tmp_path, Format.CSV, [made], fields=fields).manifest_path)

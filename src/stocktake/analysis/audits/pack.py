@@ -136,9 +136,11 @@ PACK: tuple[Audit, ...] = (
     ),
     Audit(
         "weak-checksum", "checksums",
-        "Which objects have a checksum of a weak algorithm alone?",
+        "Which objects have checksums of weak algorithms alone?",
         Severity.LOW, ("ChecksumAlgorithm",),
-        "coalesce(checksum_algorithm, '') IN ({weak_checksums})",
+        # Where an object has several, they stand in one value: CRC32,SHA256.
+        "coalesce(checksum_algorithm, '') <> '' AND len(list_filter(string_split(checksum_algorithm, ','),"
+        " lambda name: trim(name) NOT IN ({weak_checksums}))) = 0",
         "Copy them onto themselves with SHA256 or CRC64NVME, as the purpose asks for.",
     ),
     Audit(

@@ -171,6 +171,23 @@ class Policy(_Part):
                 seen.add((each.prefix, matter))
         return self
 
+    @model_validator(mode="after")
+    def _can_ask_what_it_names(self) -> Policy:
+        if "audits" in self.model_fields_set and self.idle:
+            raise ValueError(told_idle(self.idle[0]))
+        return self
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """The audits that it would ask, and that nothing is expected of."""
+        return tuple(
+            name
+            for name in self.audits
+            if (audit := BY_NAME[name]).expects
+            and audit.unless is None
+            and not self.expected(audit.expects)
+        )
+
     def expected(self, matter: str) -> list[tuple[str, tuple[str, ...]]]:
         """What is expected in a matter: prefixes with values, the longest prefix first."""
         found = [
@@ -182,6 +199,13 @@ class Policy(_Part):
 
 
 DEFAULT_POLICY = Policy()
+
+
+def told_idle(name: str) -> str:
+    """Why an audit cannot be asked under a policy that expects nothing."""
+    return (
+        f"`{name}` has nothing to ask: no expectation says what `{BY_NAME[name].expects}` should be"
+    )
 
 
 def parse_policy(text: str, where: str) -> Policy:

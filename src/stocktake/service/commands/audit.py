@@ -10,7 +10,7 @@ from stocktake.analysis.audits.asking import audit_report
 from stocktake.analysis.audits.audit import Severity
 from stocktake.analysis.audits.findings import AuditFinding, AuditReport, Status
 from stocktake.analysis.audits.pack import BY_NAME
-from stocktake.analysis.audits.policy import DEFAULT_POLICY, FailOn, Policy
+from stocktake.analysis.audits.policy import DEFAULT_POLICY, FailOn, Policy, told_idle
 from stocktake.model.errors import UsageError
 from stocktake.model.store import Store
 from stocktake.service import house
@@ -49,6 +49,11 @@ def _asked(policy: Policy, only: Sequence[str], fail_on: str | None) -> Policy:
     changes: dict[str, object] = {}
     if only:
         changes["audits"] = tuple(map(_known, only))
+        if idle := policy.model_copy(update=changes).idle:
+            raise UsageError(
+                told_idle(idle[0]),
+                hint="give a --policy with such an [[expectations]]; docs/audits.md has an example",
+            )
     if fail_on is not None:
         changes["fail_on"] = choose(FailOn, fail_on, "severity")
     return policy.model_copy(update=changes)
