@@ -51,6 +51,10 @@ bench-scale: $(BENCHED)/.installed $(BENCH)/.installed  ## measure 1, 10 and 100
 bench-shapes: $(BENCHED)/.installed $(BENCH)/.installed  ## measure every shape of keys at 200 ms latency
 	$(BENCH)/bin/python -m benchmarks.shapes_bench $(ARGS)
 
+.PHONY: bench-audit
+bench-audit: $(STAMP)  ## measure audits of reports, beside plain DuckDB and polars
+	$(BIN)/python -m benchmarks.audit_bench $(ARGS)
+
 # The peers, in an environment of their own. All at once where that works; else what does not install is left out.
 $(BENCH)/.installed: benchmarks/requirements.txt | $(STAMP)
 	$(UV) venv --quiet --clear --python $(BIN)/python $(BENCH)
