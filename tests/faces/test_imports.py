@@ -55,6 +55,14 @@ def test_a_report_in_a_folder_is_read_without_a_library_for_stores(report: Path)
     assert shown & (REMOTE | {"rich"}) == set()
 
 
+def test_an_audit_imports_what_draws_pages_only_to_draw_one(report: Path, tmp_path: Path) -> None:
+    audited = imported("audit", report, "--fail-on", "never")
+    assert audited & (REMOTE | {"rich", "jinja2"}) == set()
+    page = tmp_path / "audit.html"
+    assert "jinja2" in imported("audit", report, "--fail-on", "never", "--html", page)
+    assert page.exists()
+
+
 def test_a_run_imports_no_library_for_queries_terminals_or_uploads(
     fault_server: FaultServer, tmp_path: Path
 ) -> None:
