@@ -83,12 +83,11 @@ def unknown_texts(each: AuditFinding) -> list[str]:
 
 
 def _line(each: AuditFinding, currency: str) -> str:
-    untold = sum(unknown.rows or 0 for unknown in each.unknown)
     parts = [
         extent(each) if each.rows else "",
         money_text(each, currency).partition(":")[0],
         f"{count(each.excused)} excused" if each.excused else "",
-        f"not known of {counted(untold, 'object')}" if each.unknown else "",
+        f"not known of {counted(each.unknown_rows, 'object')}" if each.unknown else "",
     ]
     said = "; ".join(part for part in parts if part)
     return (
@@ -127,11 +126,10 @@ def csv_text(found: AuditReport) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for each in found.findings:
-        untold = sum(unknown.rows or 0 for unknown in each.unknown)
         writer.writerow(
             (
                 each.name, each.topic, each.severity, each.status, each.rows, each.bytes, each.share,
-                each.share_of_bytes, each.excused, untold, each.money, found.prices.currency, each.where,
+                each.share_of_bytes, each.excused, each.unknown_rows, each.money, found.prices.currency, each.where,
             )
         )  # fmt: skip
     return text.getvalue().rstrip("\n")

@@ -15,7 +15,7 @@ from stocktake.model.configuration import Format
 from stocktake.model.fields import EXTENSION_FIELDS, OPTIONAL_FIELDS
 from stocktake.model.sidecar import render_sidecar
 from tests.analysis.questions import opened
-from tests.analysis.reports import OUR_MOMENT, our_report, write
+from tests.analysis.reports import OUR_MOMENT, Row, our_report, write
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 KIB = 1024
@@ -185,9 +185,27 @@ def planted_report(
     """A report of them in two files; its stocktake.json counts no problems but what `sidecar` says."""
     made = rows(planted)
     half = len(made) // 2
-    ours = our_report(
-        root, report_format, [made[:half], made[half:]], fields=fields, all_versions=all_versions
+    return made_report(
+        root,
+        report_format,
+        [made[:half], made[half:]],
+        fields,
+        all_versions=all_versions,
+        **sidecar,
     )
+
+
+def made_report(
+    root: Path,
+    report_format: Format,
+    pieces: Sequence[Sequence[Row]],
+    fields: Sequence[str],
+    *,
+    all_versions: bool = False,
+    **sidecar: object,
+) -> Report:
+    """A report of these rows, whose stocktake.json counts no problems but what `sidecar` says."""
+    ours = our_report(root, report_format, pieces, fields=fields, all_versions=all_versions)
     told = ours.sidecar.model_copy(update={"problems": {}, **sidecar})
     write(root, ours.paths.sidecar, render_sidecar(told))
     return opened(ours.manifest_path)

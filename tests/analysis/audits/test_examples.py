@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stocktake.analysis.audits.asking import audit_report
 from stocktake.analysis.audits.policy import Policy
 from stocktake.model.configuration import Format
-from tests.analysis.audits.planted import NOW
+from tests.analysis.audits.planted import NOW, made_report
 from tests.analysis.audits.test_pack import finding
 from tests.analysis.questions import opened
 from tests.analysis.reports import objects, our_report
@@ -31,10 +31,10 @@ def test_counts_and_examples_are_those_of_a_brute_force_answer(
     keys = sorted(statuses, key=str.encode)
     made = [{**row, "encryption_status": statuses[str(row["key"])]} for row in objects(keys)]
     with TemporaryDirectory() as folder:
-        ours = our_report(
-            Path(folder), report_format, [made[:7], made[7:]], fields=("Size", "EncryptionStatus")
+        report = made_report(
+            Path(folder), report_format, [made[:7], made[7:]], ("Size", "EncryptionStatus")
         )
-        found = audit_report(opened(ours.manifest_path), now=NOW, policy=POLICY)
+        found = audit_report(report, now=NOW, policy=POLICY)
     truth = {
         "not-encrypted": [key for key in keys if statuses[key] == "NOT-SSE"],
         "customer-key": [key for key in keys if statuses[key] == "SSE-C"],

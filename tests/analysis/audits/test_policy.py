@@ -23,10 +23,10 @@ from stocktake.analysis.audits.policy import (
 from stocktake.analysis.report import Report
 from stocktake.model.configuration import Format
 from stocktake.model.errors import UsageError
-from tests.analysis.audits.planted import NOW, planted_report
+from tests.analysis.audits.planted import NOW, made_report, planted_report
 from tests.analysis.audits.test_pack import audited, finding
-from tests.analysis.questions import answer, opened
-from tests.analysis.reports import objects, our_report
+from tests.analysis.questions import answer
+from tests.analysis.reports import objects
 
 WHOLE = """\
 fail_on = "high"
@@ -54,7 +54,7 @@ def encrypted(root: Path, statuses: dict[str, str]) -> Report:
         {**row, "encryption_status": statuses[str(row["key"])]} for row in objects(sorted(statuses))
     ]
     fields = ("Size", "EncryptionStatus")
-    return opened(our_report(root, Format.PARQUET, [made], fields=fields).manifest_path)
+    return made_report(root, Format.PARQUET, [made], fields)
 
 
 def keys(report: Report, sql: str) -> list[object]:
@@ -160,7 +160,7 @@ def test_an_exception_excuses_one_audit_alone(tmp_path: Path) -> None:
 def test_what_is_excused_is_not_what_cannot_be_told(tmp_path: Path) -> None:
     made = [{**row, "encryption_status": None} for row in objects(["public/1", "x"])]
     fields = ("Size", "EncryptionStatus")
-    report = opened(our_report(tmp_path, Format.CSV, [made], fields=fields).manifest_path)
+    report = made_report(tmp_path, Format.CSV, [made], fields)
     each = finding(audited(report, policy=excused("2027-01-01")), "not-encrypted")
     assert [doubt.rows for doubt in each.unknown] == [1]
 
@@ -263,7 +263,7 @@ def test_what_cannot_be_told_weighs_less_than_what_is_found_and_more_than_nothin
     policy = Policy(audits=("not-encrypted", "replication-failed", "public-grant"))
     fields = ("Size", "EncryptionStatus")
     made = [{**row, "encryption_status": "SSE-S3"} for row in objects(["a"])]
-    report = opened(our_report(tmp_path, Format.CSV, [made], fields=fields).manifest_path)
+    report = made_report(tmp_path, Format.CSV, [made], fields)
     assert audited(report, policy=policy).exit_code == 3
     lenient = policy.model_copy(update={"fail_on": FailOn.NEVER})
     assert audited(report, policy=lenient).exit_code == 0

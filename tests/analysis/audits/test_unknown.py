@@ -8,10 +8,18 @@ import pytest
 
 from stocktake.analysis.audits.findings import Status
 from stocktake.analysis.audits.pack import PACK
-from stocktake.analysis.audits.questions import ALWAYS_FILLED, CALLS, Doubt, Unknown
+from stocktake.analysis.audits.questions import CALLS, Doubt, Unknown
 from stocktake.model.configuration import Format
 from stocktake.model.fields import BY_NAME, Kind
-from tests.analysis.audits.planted import ALL_FIELDS, OLD, PLANTED, Planted, acl, planted_report
+from tests.analysis.audits.planted import (
+    ALL_FIELDS,
+    OLD,
+    OTHER_KEY,
+    PLANTED,
+    Planted,
+    acl,
+    planted_report,
+)
 from tests.analysis.audits.test_pack import audited, finding
 
 CLEAN = tuple(each for each in PLANTED if not each.found_by)
@@ -56,6 +64,7 @@ def test_a_row_without_a_value_that_every_object_has_is_counted(
 
 
 _LOOKED_AT: dict[tuple[str, str], dict[str, object]] = {
+    ("wrong-kms-key", "EncryptionStatus"): {"kms_key_arn": OTHER_KEY},
     ("bucket-key-off", "EncryptionStatus"): {"bucket_key_status": "DISABLED"},
     ("replication-pending", "LastModifiedDate"): {"replication_status": "PENDING"},
     ("archive-candidate", "StorageClass"): {"last_modified_date": OLD},
@@ -102,9 +111,7 @@ def test_a_problem_leaves_in_doubt_what_calls_about_objects_yield(
     found = audited(planted_report(tmp_path, planted=CLEAN, problems={kind: 3}))
     doubtful = {each.name for each in found.findings if each.unknown}
     assert doubtful == {
-        audit.name
-        for audit in PACK
-        if any(BY_NAME[need].source in CALLS and need not in ALWAYS_FILLED for need in audit.needs)
+        audit.name for audit in PACK if any(BY_NAME[need].source in CALLS for need in audit.needs)
     }
     assert finding(found, "not-locked").unknown == (Unknown(Doubt.PROBLEM, kind, 3),)
     assert found.exit_code == 3
@@ -120,7 +127,27 @@ def test_what_a_customers_key_hides_is_counted(tmp_path: Path) -> None:
     told = {"problems": {"unknowable": 5}, "unknowable": {"ObjectTags": 2}}
     found = audited(planted_report(tmp_path, planted=CLEAN, **told))
     assert finding(found, "not-locked").unknown == (Unknown(Doubt.HIDDEN, "SSE-C", 3),)
-    assert finding(found, "not-encrypted").unknown == ()
+    for name in ("not-encrypted", "wrong-kms-key"):
+        assert finding(found, name).unknown == ()
+
+
+def test_what_a_customers_key_hides_is_not_taken_for_no(tmp_path: Path) -> None:
+    hidden = dict.fromkeys(("object_lock_mode", "object_lock_retain_until_date", "kms_key_arn"))
+    odd = Planted("k", (), {**hidden, "encryption_status": "SSE-C", "replication_status": None})
+    report = planted_report(tmp_path, planted=(*CLEAN, odd), problems={"unknowable": 1})
+    found = audited(report)
+    for name in ("not-locked", "not-replicated"):
+        each = finding(found, name)
+        assert (each.status, each.rows, each.unknown_rows) == (Status.UNKNOWN, 0, 1), name
+    assert finding(found, "customer-key").rows == 1
+
+
+def test_one_object_that_is_not_known_for_two_reasons_is_one(tmp_path: Path) -> None:
+    odd = Planted("k", (), {"encryption_status": None})
+    report = planted_report(tmp_path, planted=(*CLEAN, odd), problems={"refused": 1})
+    each = finding(audited(report), "not-encrypted")
+    assert [doubt.rows for doubt in each.unknown] == [1, 1]
+    assert each.unknown_rows == 1
 
 
 def test_keys_without_exactly_one_latest_version_are_counted(tmp_path: Path) -> None:

@@ -58,6 +58,11 @@ class AuditFinding:
     expired: tuple[PolicyException, ...]
 
     @property
+    def unknown_rows(self) -> int:
+        """Of at least how many objects it cannot tell; reasons may be about the same ones."""
+        return max((each.rows or 0 for each in self.unknown), default=0)
+
+    @property
     def sql(self) -> str:
         """The SELECT that yields its objects."""
         return f"SELECT * FROM {VIEW} WHERE {self.where}"  # noqa: S608 - our own
@@ -119,6 +124,7 @@ class AuditReport:
         fields: dict[str, object] = {}
         for name, value in asdict(finding).items():
             fields[name] = _json(value)
+        fields["unknown_rows"] = finding.unknown_rows
         fields["expired"] = [each.model_dump(mode="json") for each in finding.expired]
         if finding.where:
             fields["sql"] = finding.sql

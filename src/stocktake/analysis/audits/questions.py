@@ -28,8 +28,9 @@ DELIVERED_WITHIN = timedelta(days=2)
 SKEW_MAX = timedelta(minutes=15)
 # Calls about a single object: they may be refused or fail, and the object's row stays.
 CALLS = (Source.HEAD, Source.HEAD_CHECKSUM, Source.ACL, Source.TAGGING)
-# Fields of such calls in which every object has a value: where it is missing, SQL's NULL says so.
-ALWAYS_FILLED = ("EncryptionStatus", "BucketKeyStatus", "ObjectAccessControlList")
+# Fields of HEAD in which every object has a value, and KMS keys, which every object has that KMS encrypts: where it is
+# missing, SQL's NULL says so.
+ALWAYS_FILLED = ("EncryptionStatus", "BucketKeyStatus", "KmsKeyArn")
 _WITNESS = FIELDS["EncryptionStatus"]
 # Problems that leave no value unknown: a row that is all of a newer object, a key's latest version
 # (`_VERSION_FIELDS` alone depend on it), and values, which are counted field by field.
@@ -52,14 +53,15 @@ class Doubt(StrEnum):
     WITHHELD = "the store may have withheld the value"
     HIDDEN = "encrypted with a customer's key, so that the store told nothing else"
     LATEST = "keys without exactly one latest version"
-    PROBLEM = "the run could not ask about them"
+    PROBLEM = "the run counted them as"
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """So many objects of which it cannot be told, for want of `what`: a field, or a kind of problem.
 
-    `rows` None is all that there are.
+    `rows` None is all that there are. Of a kind of problem they are an upper bound: a run counts calls, and
+    does not tell which. The same objects may be counted for several reasons.
     """
 
     doubt: Doubt
@@ -159,8 +161,11 @@ def _condition(audit: Audit, subject: Subject, policy: Policy, values: Mapping[s
     if audit.expects:
         condition = _by_prefix(audit, policy, values, condition)
     if _WITNESS.name in subject.names and _silent(audit):
-        # A row without it is one that HEAD told nothing of, so that "none" is not known either.
-        condition = f"CASE WHEN {_WITNESS.column} IS NOT NULL THEN {condition} END"
+        # A row without it is one that HEAD told nothing of, so that "none" is not known either; nor is it where
+        # HEAD told of a customer's key, and nothing else.
+        hidden = subject.sidecar is not None and _hidden(subject.sidecar)
+        known = f"{_WITNESS.column} <> 'SSE-C'" if hidden else f"{_WITNESS.column} IS NOT NULL"
+        condition = f"CASE WHEN {known} THEN {condition} END"
     if "IsDeleteMarker" in subject.names and not audit.of_markers:
         condition = f"is_delete_marker IS NOT TRUE AND ({condition})"
     return condition
@@ -212,8 +217,8 @@ def _never(audit: Audit, subject: Subject) -> list[str]:
 
 
 def _asks_of_calls(audit: Audit) -> bool:
-    """Whether problems with calls leave it in doubt that no NULL tells of."""
-    return any(FIELDS[name].source in CALLS and name not in ALWAYS_FILLED for name in audit.needs)
+    """Whether it reads what only a call about each object yields."""
+    return any(FIELDS[name].source in CALLS for name in audit.needs)
 
 
 def _hidden(sidecar: Sidecar) -> int:
