@@ -19,7 +19,8 @@ from stocktake.analysis.query import QueryLimits
 from stocktake.analysis.report import Report
 from stocktake.model.prices import AWS, Prices
 
-# The process, with Python and Arrow beside DuckDB, stays below 2 GB.
+# So that the process, with Python and Arrow beside DuckDB, stays below 2 GB; but for ORC, of which Arrow decodes whole
+# stripes.
 AUDIT_LIMITS = QueryLimits(memory_bytes_max=3 * 2**29)
 _NOTHING = Measure()
 
