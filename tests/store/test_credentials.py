@@ -48,6 +48,24 @@ def test_half_a_pair_of_credentials_is_one_clear_error(monkeypatch: pytest.Monke
         Connection.open(Store(LOOPBACK))
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AWS_ACCESS_KEY_ID", "AKID\r\nX: y"),
+        ("AWS_ACCESS_KEY_ID", "AKID "),
+        ("AWS_SESSION_TOKEN", "hidden\n"),
+        ("AWS_SESSION_TOKEN", "t\u00f6ken"),
+    ],
+)
+def test_credentials_that_would_begin_another_header_are_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(CredentialsError, match="holds a character that none can have") as caught:
+        Connection.open(Store(LOOPBACK))
+    assert value.strip() not in f"{caught.value} {caught.value.hint}"
+
+
 @pytest.mark.parametrize("command", ["false", "echo no-json", "/nonexistent/program"])
 def test_a_credential_process_that_fails_is_one_clear_error(
     monkeypatch: pytest.MonkeyPatch, config: Path, command: str

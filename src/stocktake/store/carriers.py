@@ -26,18 +26,20 @@ class Carriers:
 
     def send(self, errand: Errand) -> None:
         """Set out with `errand`, the cheaper way where it can be gone."""
-        (self._sockets if self._sockets.takes(errand) else self._wires).send(errand)
+        if not self._sockets.send(errand):
+            self._wires.send(errand)
 
     def push(self) -> None:
         """Let what was sent set out, either way."""
-        self._wires.push()
-        self._sockets.push()
+        self._wires.push()  # sockets have nothing waiting
 
     def arrived(self) -> list[Arrival]:
         """What has come of errands since the last time, either way."""
+        without_body = self._sockets.arrived()
+        for errand in self._sockets.declined():
+            self._wires.send(errand)
         # Those with a body first: an error that they tell of may be why others were refused without a word.
-        arrivals = self._wires.arrived() if len(self._wires) else []
-        return arrivals + self._sockets.arrived()
+        return self._wires.arrived() + without_body
 
     def wait(self, wait_s: float) -> None:
         """Wait until something may have arrived, either way."""

@@ -8,6 +8,7 @@ listing, so only who must ask imports this; see `connection.py`.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -49,6 +50,7 @@ CLIENT_CONNECTIONS_MAX = 16
 
 _HINT_ENDPOINT = "expected http://HOST[:PORT] or https://HOST[:PORT]"
 _SCHEMES = ("http", "https")
+_HEADER_TEXT = re.compile(r"[!-~]*")
 # The domains of AWS's own endpoints, partition by partition; botocore keeps them to itself.
 _AWS_DOMAINS = (
     "amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "api.aws", "api.amazonwebservices.com.cn",
@@ -188,7 +190,15 @@ class Setup:
             ) from error
         if frozen is None or not frozen.access_key or not frozen.secret_key:
             raise CredentialsError("no credentials were found", hint=HINT_CREDENTIALS)
-        return Credentials(frozen.access_key, frozen.secret_key, frozen.token or "")
+        found = Credentials(frozen.access_key, frozen.secret_key, frozen.token or "")
+        for what, text in (("access key", found.access_key), ("session token", found.token)):
+            # They stand in headers, where a line break would begin another one.
+            if _HEADER_TEXT.fullmatch(text) is None:
+                raise CredentialsError(
+                    f"the {what} holds a character that none can have",
+                    hint="expected visible ASCII; look for line breaks, spaces and quotes that were copied along",
+                )
+        return found
 
     def lasting_credentials(self) -> Credentials | None:
         """The same where they do not say when they expire, so that they may be handed on; else None.

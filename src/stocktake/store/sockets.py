@@ -1,51 +1,48 @@
 """The carrier for HEAD requests, of which there are as many as objects: plain sockets, spoken to without libcurl, which
 would take more than twice the CPU time for the same bytes.
 
-It takes what goes straight to a server whose address is known by now. All else, such as what goes through a proxy or
-has a body to come, is for libcurl.
+It takes what goes straight to a server whose address is known by now. All else, such as what goes through a proxy, is
+for libcurl; so is what no connection can be opened for: it finds another way, or says what is wrong.
+
+The life of a connection:
+
+    connecting ──▶ shaking hands ──▶ idle ◀──▶ a request under way
+         └──────────────┴─────────────┴───────────────┴──▶ closed
 """
 
 from __future__ import annotations
 
 import errno
-import os
 import select
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import pycurl
 
 from stocktake.store.errands import Arrival, Broken, Errand
 from stocktake.store.identity import Seal
 from stocktake.store.requests import Answer
-from stocktake.store.sockets_line import Line, Stage
-from stocktake.store.sockets_names import Address, Names
-from stocktake.store.wire import TRY_S_MAX_IN_STALLS, WireOptions
+from stocktake.store.sockets_line import Line
+from stocktake.store.sockets_names import Names
+from stocktake.store.sockets_place import Place, read_place, request_lines
+from stocktake.store.sockets_tls import Tls, tls_context
+from stocktake.store.wire import WireOptions
 
 SUPPORTED = hasattr(select, "epoll")
 # How often it is looked whether anything takes too long.
 TIMED_EVERY_S = 0.25
+# How long an address may keep others waiting. libcurl, too, tries the next one then.
+PATIENCE_S = 0.2
+IDLE_S_MAX = 118.0  # libcurl uses no connection again that was idle for longer
+ADDRESSES_MAX = 16  # that are tried for one connection
 _KINDS_MAX = 16
-_PORTS = {"http": 80, "https": 443}
 _UNDER_WAY = {0, errno.EINPROGRESS}
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What requests under one seal have in common: where they go, and what stands behind the target on the wire."""
-
-    origin: str
-    host: str
-    port: int
-    secure: bool
-    behind: str
+_IN_AND_OUT = select.EPOLLIN | select.EPOLLOUT
 
 
 class Sockets:
-    """The carrier.
+    """The carrier, but for what it leaves to libcurl: `send` says so, and `declined`.
 
     Memory: the headers of an answer, for as many as are under way together.
     """
@@ -64,66 +61,75 @@ class Sockets:
         self._monotonic = monotonic
         self._epoll = select.epoll()
         self._lines: dict[int, Line] = {}
-        self._idle: dict[str, list[Line]] = {}
-        self._kinds: dict[Seal, _Kind] = {}
-        self._ready: list[tuple[Line | None, int]] = []
+        self._places: dict[str, Place] = {}
+        self._kinds: dict[Seal, tuple[Place, str] | None] = {}
+        self._ready: list[tuple[Line, int]] = []
+        self._looked = False
+        self._declined: list[Errand] = []
         self._arrivals: list[Arrival] = []
         self._busy = 0
-        self._timed_at = 0.0
+        self._now = self._timed_at = monotonic()
         self._tls: ssl.SSLContext | None = None
-        self._sessions: dict[str, ssl.SSLSession] = {}
+        self._tls_hopeless = False
 
     def __len__(self) -> int:
-        return self._busy + len(self._arrivals)
+        return self._busy
 
     def fileno(self) -> int:
         """What is readable when anything may have arrived."""
         return self._epoll.fileno()
 
-    def takes(self, errand: Errand) -> bool:
-        """Whether `errand` is for this carrier."""
-        if errand.request.method != "HEAD" or errand.seal.route.proxy:
+    def send(self, errand: Errand) -> bool:
+        """Set out with `errand`, unless it is for libcurl: then False."""
+        if errand.request.method != "HEAD":
             return False
-        kind = self._kinds.get(errand.seal) or self._kind(errand.seal)
-        return bool(self._idle.get(kind.origin) or self._names.addresses(kind.host, kind.port))
-
-    def send(self, errand: Errand) -> None:
-        """Set out with `errand`, which `takes` has found to be for this carrier."""
-        kind = self._kinds[errand.seal]
+        seal = errand.seal
+        kind = self._kinds[seal] if seal in self._kinds else self._kind(seal)
+        if kind is None:
+            return False
+        if not self._looked:  # one that has died meanwhile is not used
+            self._look(0)
+        place, lines = kind
+        if place.idle:
+            data = _request(errand, lines)
+            while place.idle:
+                line = place.idle.pop()
+                if line.send(data):
+                    line.errand = errand
+                    line.since = self._now
+                    self._busy += 1
+                    if line.wants_to_send:
+                        self._epoll.modify(line.number, _IN_AND_OUT)
+                    return True
+                self._drop(line)
+        if not self._open(errand, place):
+            return False
         self._busy += 1
-        idle = self._idle.get(kind.origin)
-        while idle:
-            line = idle.pop()
-            line.errand = errand
-            line.began = line.since = self._monotonic()
-            if line.send(self._request(errand, kind)):
-                if line.wants_to_send:
-                    self._epoll.modify(line.fileno(), select.EPOLLIN | select.EPOLLOUT)
-                return
-            line.errand = None
-            self._drop(line)
-        self._open(errand, kind)
-
-    def push(self) -> None:
-        """Nothing waits to set out here."""
+        return True
 
     def arrived(self) -> list[Arrival]:
         """What has come of errands since the last time."""
-        if not self._ready:
+        if not self._looked:
             self._look(0)
+        self._looked = False
         ready, self._ready = self._ready, []
         for line, event in ready:
-            if line is not None:
+            if line.number >= 0:
                 self._move(line, event)
-        if (now := self._monotonic()) - self._timed_at >= TIMED_EVERY_S:
-            self._timed_at = now
-            self._time_out(now)
+        if self._now - self._timed_at >= TIMED_EVERY_S:
+            self._timed_at = self._now
+            self._time_out(self._now)
         arrivals, self._arrivals = self._arrivals, []
         return arrivals
 
+    def declined(self) -> list[Errand]:
+        """What had set out and is for libcurl after all. To be asked for after each `arrived`."""
+        declined, self._declined = self._declined, []
+        return declined
+
     def wait(self, wait_s: float) -> None:
         """Wait until something may have arrived, but no longer than so many seconds."""
-        if not (self._ready or self._arrivals):
+        if not self._ready:
             self._look(min(wait_s, TIMED_EVERY_S))
 
     def forget(self) -> None:
@@ -131,190 +137,213 @@ class Sockets:
         for line in [line for line in self._lines.values() if line.errand is not None]:
             self._drop(line)
         self._busy = 0
+        self._declined.clear()
         self._arrivals.clear()
         self._ready.clear()
+        self._looked = False
 
     def close(self) -> None:
         """Forget what is under way, and close all connections."""
         self.forget()
         for line in list(self._lines.values()):
             self._drop(line)
-        self._idle.clear()
         self._epoll.close()
 
     # -- sending -----------------------------------------------------------------------------------
 
-    def _kind(self, seal: Seal) -> _Kind:
-        url, signer = seal.route.url, seal.signer
-        parts = urlsplit(url.origin)
-        lines = [
-            f"Host: {url.host}",
-            f"User-Agent: {self._user_agent}",
-            "Accept: */*",
-            *signer.lines,
-        ]
-        lines += [signer.authorization] if signer.authorization else [""]
-        kind = _Kind(
-            origin=url.origin,
-            host=parts.hostname or "",
-            port=parts.port or _PORTS[parts.scheme],
-            secure=parts.scheme == "https",
-            behind=" HTTP/1.1\r\n" + "\r\n".join(lines),
-        )
+    def _kind(self, seal: Seal) -> tuple[Place, str] | None:
+        """Where requests under `seal` go, and their lines; None where they are for libcurl."""
+        origin = seal.route.url.origin
+        lines = request_lines(seal, self._user_agent)
+        kind = None
+        if lines is not None:
+            place = self._places.get(origin)
+            if place is None:
+                place = self._places[origin] = read_place(origin)
+            kind = place, lines
         if len(self._kinds) >= _KINDS_MAX:  # seals last a second
             self._kinds.clear()
         self._kinds[seal] = kind
         return kind
 
-    @staticmethod
-    def _request(errand: Errand, kind: _Kind) -> bytes:
-        end = "\r\n\r\n" if errand.signature else "\r\n"
-        return f"HEAD {errand.target}{kind.behind}{errand.signature}{end}".encode()
-
-    def _open(self, errand: Errand, kind: _Kind) -> None:
-        """Have `errand` wait for a new connection."""
-        addresses = self._names.addresses(kind.host, kind.port)
-        if not addresses:
-            self._tell(errand, Broken(0, pycurl.E_COULDNT_CONNECT, "no address is left to try"))
-            return
-        address = addresses.pop(0)
-        addresses.append(address)  # the next connection goes to the next one
-        try:
-            context = self._context() if kind.secure else None
-        except OSError as error:
-            text = f"error setting certificate file: {self._verify}: {error.strerror or error}"
-            self._tell(errand, Broken(0, pycurl.E_SSL_CACERT_BADFILE, text))
-            return
-        try:
-            line = Line(kind.origin, address, context, kind.host, self._sessions.get(kind.origin))
-        except OSError as error:
-            self._tell(errand, Broken(0, pycurl.E_COULDNT_CONNECT, error.strerror or str(error)))
-            return
-        if (number := line.connect()) not in _UNDER_WAY:
+    def _open(self, errand: Errand, place: Place) -> bool:
+        """Have `errand` wait for a new connection; False where none can be opened."""
+        for _ in range(ADDRESSES_MAX):
+            address = self._names.take(place.host, place.port)
+            if address is None:
+                return False
+            try:
+                line = Line(place, address, self._secured(place))
+            except (OSError, ValueError):
+                return (
+                    False  # too many open files, a bundle without certificates, a name that is none
+                )
+            if line.connect() in _UNDER_WAY:
+                line.errand, line.since = errand, self._now
+                self._lines[line.number] = line
+                self._epoll.register(line.number, select.EPOLLOUT)
+                return True
             line.close()
-            self._avoid(address, kind)
-            self._tell(errand, Broken(0, pycurl.E_COULDNT_CONNECT, os.strerror(number)))
-            return
-        line.errand = errand
-        line.began = line.since = self._monotonic()
-        self._lines[line.fileno()] = line
-        self._epoll.register(line.fileno(), select.EPOLLOUT)
+            self._names.avoid(place.host, place.port, address)
+        return False
 
-    def _context(self) -> ssl.SSLContext:
+    def _secured(self, place: Place) -> Tls | None:
+        if not place.secure:
+            return None
+        if self._tls_hopeless:
+            raise ValueError
         if self._tls is None:
-            bundle = self._verify if isinstance(self._verify, str) else None
-            self._tls = ssl.create_default_context(cafile=bundle)
-            self._tls.set_alpn_protocols(["http/1.1"])
-            if self._verify is False:
-                self._tls.check_hostname = False
-                self._tls.verify_mode = ssl.CERT_NONE
-        return self._tls
-
-    def _avoid(self, address: Address, kind: _Kind) -> None:
-        """Do not try an address again until the name is looked up anew."""
-        addresses = self._names.addresses(kind.host, kind.port)
-        if address in addresses:
-            addresses.remove(address)
+            self._tls_hopeless = True
+            self._tls = tls_context(self._verify)
+            self._tls_hopeless = False
+        return Tls(self._tls, place.host, place.session)
 
     # -- receiving ---------------------------------------------------------------------------------
 
     def _look(self, wait_s: float) -> None:
-        # What a number stands for is found now: a connection that is closed may pass its number on.
-        lines = self._lines
-        self._ready = [(lines.get(number), event) for number, event in self._epoll.poll(wait_s)]
+        """See what has happened on which connection. What a number stands for is found now: a connection that is
+        closed may pass its number on.
+        """
+        lines, ready = self._lines, []
+        for number, event in self._epoll.poll(wait_s):
+            if (line := lines.get(number)) is not None:
+                if line.errand is None and not line.opening:
+                    self._hear(line)
+                else:
+                    ready.append((line, event))
+        self._ready, self._looked, self._now = ready, True, self._monotonic()
+
+    def _hear(self, line: Line) -> None:
+        """What comes on an idle connection is its end, or nothing that was asked for; only TLS talks to itself."""
+        if line.receive() is not None or not line.silent:
+            line.place.idle.remove(line)
+            self._drop(line)
 
     def _move(self, line: Line, event: int) -> None:
-        if line.fileno() < 0:
-            return
-        if line.stage is not Stage.OPEN:
+        if line.opening:
             self._go_on(line)
             return
         if event & select.EPOLLOUT:
             if not line.send_rest():
-                self._lost(line, Broken(0, pycurl.E_SEND_ERROR, "the connection was closed"))
+                self._lost(line, Broken(line.status, pycurl.E_SEND_ERROR, "Send failure"))
                 return
             if not line.wants_to_send:
-                self._epoll.modify(line.fileno(), select.EPOLLIN)
-        if event & ~select.EPOLLOUT:
-            self._receive(line)
-
-    def _receive(self, line: Line) -> None:
+                self._epoll.modify(line.number, select.EPOLLIN)
+            if event == select.EPOLLOUT:
+                return
         came = line.receive()
-        errand = line.errand
         if came is None:
-            line.since = self._monotonic()
-        elif isinstance(came, Broken):
-            self._lost(line, came)
-        elif errand is None:  # an answer to nothing
-            self._drop(line)
+            if line.wants_to_send:  # as TLS sometimes has it
+                self._epoll.modify(line.number, _IN_AND_OUT)
+        elif isinstance(came, Answer):
+            self._answered(line, came)
         else:
-            line.errand = None
-            if not line.answers and line.session is not None:
-                self._sessions[line.origin] = line.session
-            line.answers += 1
-            self._tell(errand, came)
-            if line.keeps:
-                self._idle.setdefault(line.origin, []).append(line)
-            else:
-                self._drop(line)
+            self._lost(line, came)
+
+    def _answered(self, line: Line, answer: Answer) -> None:
+        errand, line.errand = line.errand, None
+        assert errand is not None
+        if not line.answers:
+            line.place.session = line.session
+        line.answers += 1
+        self._busy -= 1
+        self._arrivals.append((errand, answer))
+        if line.keeps and len(self._lines) <= self._limits.concurrency:
+            line.since = self._now
+            line.place.idle.append(line)
+        else:
+            self._drop(line)
 
     def _go_on(self, line: Line) -> None:
-        errand = line.errand
-        assert errand is not None
-        kind = self._kinds.get(errand.seal) or self._kind(errand.seal)
-        broken = line.go_on()
-        if broken is not None:
-            self._avoid(line.address, kind)
-            self._lost(line, broken)
+        if not line.go_on():
+            self._unreachable(line)
             return
-        wanted = select.EPOLLIN
-        if line.stage is Stage.OPEN:
-            line.since = self._monotonic()
-            if not line.send(self._request(errand, kind)):
-                self._lost(line, Broken(0, pycurl.E_SEND_ERROR, "the connection was closed"))
-                return
-            wanted |= select.EPOLLOUT if line.wants_to_send else 0
-        self._epoll.modify(line.fileno(), wanted)
+        if not line.opening:
+            place = line.place
+            self._names.trust(place.host, place.port, line.address)
+            line.since = self._now
+            if line.errand is None:
+                place.idle.append(line)
+            else:
+                kind = self._kinds.get(line.errand.seal) or self._kind(line.errand.seal)
+                assert kind is not None
+                if not line.send(_request(line.errand, kind[1])):
+                    self._lost(line, Broken(0, pycurl.E_SEND_ERROR, "Send failure"))
+                    return
+        self._epoll.modify(line.number, _IN_AND_OUT if line.wants_to_send else select.EPOLLIN)
+
+    def _unreachable(self, line: Line) -> None:
+        """Nothing can be opened to this address for now."""
+        self._names.avoid(line.place.host, line.place.port, line.address)
+        self._hand_over(line)
+        self._drop(line)
+
+    def _hand_over(self, line: Line) -> None:
+        if line.errand is not None:
+            self._declined.append(line.errand)
+            line.errand = None
+            self._busy -= 1
 
     def _lost(self, line: Line, broken: Broken) -> None:
-        """The connection is gone. One that was kept may have been closed before the request came: it is sent again."""
+        """The connection is gone. One that was kept may have been closed before the request came: it is sent again, as
+        libcurl does, on a new one.
+        """
         errand, line.errand = line.errand, None
+        assert errand is not None
         again = line.answers and line.silent
         self._drop(line)
-        if errand is None:
-            return
-        if again:
-            self._open(errand, self._kinds.get(errand.seal) or self._kind(errand.seal))
-        else:
-            self._tell(errand, broken)
+        if not again:
+            self._busy -= 1
+            self._arrivals.append((errand, broken))
+        elif not self._open(errand, line.place):
+            self._busy -= 1
+            self._declined.append(errand)
+
+    # -- time --------------------------------------------------------------------------------------
 
     def _time_out(self, now: float) -> None:
-        limits = self._limits
         for line in list(self._lines.values()):
-            errand = line.errand
-            if errand is None:
-                continue
-            opening = line.stage is not Stage.OPEN
-            allowed = limits.connect_timeout_s if opening else limits.stall_timeout_s
-            trickles = now - line.began > TRY_S_MAX_IN_STALLS * limits.stall_timeout_s
-            if now - line.since > allowed or trickles:
-                line.errand = None
-                self._drop(line)
-                what = "Connection" if opening else "Operation"
-                text = f"{what} timed out after {round(now - line.since, 1)} seconds"
-                self._tell(errand, Broken(0, pycurl.E_OPERATION_TIMEDOUT, text))
+            waited_s = now - line.since
+            if line.opening:
+                self._time_opening(line, waited_s)
+            elif line.errand is None:
+                if waited_s > IDLE_S_MAX:
+                    line.place.idle.remove(line)
+                    self._drop(line)
+            # Headers are no progress to libcurl: all of them have to come within the time.
+            elif waited_s > self._limits.stall_timeout_s:
+                self._give_up(line, f"Operation timed out after {waited_s:.1f} seconds")
 
-    def _tell(self, errand: Errand, came: Answer | Broken) -> None:
-        self._busy -= 1
-        self._arrivals.append((errand, came))
+    def _time_opening(self, line: Line, waited_s: float) -> None:
+        place = line.place
+        if waited_s > self._limits.connect_timeout_s:
+            self._names.avoid(place.host, place.port, line.address)
+            self._give_up(line, f"Connection timed out after {waited_s:.1f} seconds")
+        elif (
+            line.connecting
+            and line.errand is not None
+            and waited_s > PATIENCE_S
+            and self._names.count(place.host, place.port) > 1
+        ):
+            # libcurl tries them all side by side. If this one comes after all, it is for the next request.
+            self._names.avoid(place.host, place.port, line.address)
+            self._hand_over(line)
+
+    def _give_up(self, line: Line, text: str) -> None:
+        errand, line.errand = line.errand, None
+        if errand is not None:
+            self._busy -= 1
+            broken = Broken(line.status, pycurl.E_OPERATION_TIMEDOUT, text)
+            self._arrivals.append((errand, broken))
+        self._drop(line)
 
     def _drop(self, line: Line) -> None:
-        number = line.fileno()
-        if number < 0:
-            return
-        self._epoll.unregister(number)
-        self._lines.pop(number, None)
-        idle = self._idle.get(line.origin, [])
-        if line in idle:
-            idle.remove(line)
-        line.close()
+        if line.number >= 0:
+            self._epoll.unregister(line.number)
+            del self._lines[line.number]
+            line.close()
+
+
+def _request(errand: Errand, lines: str) -> bytes:
+    end = "\r\n\r\n" if errand.signature else "\r\n"
+    return f"HEAD {errand.target}{lines}{errand.signature}{end}".encode()

@@ -115,7 +115,8 @@ class Wire:
         block = buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
-        if block.find(_END_OF_HEADERS) + len(_END_OF_HEADERS) != len(block):
+        plain = block.find(_END_OF_HEADERS) + len(_END_OF_HEADERS) == len(block)
+        if not plain or block.count(b"\n") != block.count(b"\r\n"):
             block = _final(block)
         return block[block.find(b"\n") + 1 : -2] if block else None
 
