@@ -81,10 +81,10 @@ class Sockets:
 
     def send(self, errand: Errand) -> bool:
         """Set out with `errand`, unless it is for libcurl: then False."""
-        if errand.request.method != "HEAD":
-            return False
-        seal = errand.seal
-        kind = self._kinds[seal] if seal in self._kinds else self._kind(seal)
+        try:
+            kind = self._kinds[errand.seal]
+        except KeyError:
+            kind = self._kind(errand)
         if kind is None:
             return False
         if not self._looked:  # one that has died meanwhile is not used
@@ -98,7 +98,7 @@ class Sockets:
                     line.errand = errand
                     line.since = self._now
                     self._busy += 1
-                    if line.wants_to_send:
+                    if line.rest:
                         self._epoll.modify(line.number, _IN_AND_OUT)
                     return True
                 self._drop(line)
@@ -151,10 +151,11 @@ class Sockets:
 
     # -- sending -----------------------------------------------------------------------------------
 
-    def _kind(self, seal: Seal) -> tuple[Place, str] | None:
-        """Where requests under `seal` go, and their lines; None where they are for libcurl."""
+    def _kind(self, errand: Errand) -> tuple[Place, str] | None:
+        """Where requests under the same seal go, and their lines; None where they are for libcurl."""
+        seal = errand.seal
         origin = seal.route.url.origin
-        lines = request_lines(seal, self._user_agent)
+        lines = request_lines(seal, self._user_agent) if errand.request.method == "HEAD" else None
         kind = None
         if lines is not None:
             place = self._places.get(origin)
@@ -233,7 +234,7 @@ class Sockets:
                 return
         came = line.receive()
         if came is None:
-            if line.wants_to_send:  # as TLS sometimes has it
+            if line.rest:  # as TLS sometimes has it
                 self._epoll.modify(line.number, _IN_AND_OUT)
         elif isinstance(came, Answer):
             self._answered(line, came)
@@ -265,7 +266,7 @@ class Sockets:
             if line.errand is None:
                 place.idle.append(line)
             else:
-                kind = self._kinds.get(line.errand.seal) or self._kind(line.errand.seal)
+                kind = self._kinds.get(line.errand.seal) or self._kind(line.errand)
                 assert kind is not None
                 if not line.send(_request(line.errand, kind[1])):
                     self._lost(line, Broken(0, pycurl.E_SEND_ERROR, "Send failure"))

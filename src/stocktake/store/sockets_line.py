@@ -31,8 +31,8 @@ class Line:
     """A connection and what is under way on it. It never waits: its methods do what can be done now."""
 
     __slots__ = (
-        "_reader", "_receive", "_rest", "_send", "_socket", "_tls", "address", "answers", "connecting", "errand",
-        "keeps", "number", "opening", "place", "since",
+        "_reader", "_receive", "_send", "_socket", "_tls", "address", "answers", "connecting", "errand",
+        "keeps", "number", "opening", "place", "rest", "since",
     )  # fmt: skip
 
     def __init__(self, place: Place, address: Address, tls: Tls | None) -> None:
@@ -45,7 +45,7 @@ class Line:
         self.since = 0.0  # when it was begun, used or last answered
         self._tls = tls
         self._reader: AnswerReader | None = None
-        self._rest = b""
+        self.rest = b""  # what waits for room to be sent
         self._socket = socket.socket(address.family, socket.SOCK_STREAM)
         self.number = self._socket.fileno()  # of its file descriptor, -1 when it is closed
         self._send, self._receive = self._socket.send, self._socket.recv
@@ -83,7 +83,7 @@ class Line:
     @property
     def wants_to_send(self) -> bool:
         """Whether it waits for room to send."""
-        return self.connecting or bool(self._rest)
+        return self.connecting or bool(self.rest)
 
     # -- opening -----------------------------------------------------------------------------------
 
@@ -102,9 +102,9 @@ class Line:
                 data = self._shaken_by()
             if self._tls is not None:
                 self.opening = not self._tls.shake_hands(data)
-                return self._write(self._rest + self._tls.to_send())
+                return self._write(self.rest + self._tls.to_send())
         except BlockingIOError:
-            return self._write(self._rest)
+            return self._write(self.rest)
         except OSError:
             return False
         self.opening = False
@@ -128,7 +128,7 @@ class Line:
 
     def send_rest(self) -> bool:
         """Send what is left; False where the connection is gone."""
-        return self._write(self._rest)
+        return self._write(self.rest)
 
     def _write(self, data: bytes) -> bool:
         if not data:
@@ -139,16 +139,17 @@ class Line:
             sent = 0
         except OSError:
             return False
-        self._rest = data[sent:] if sent < len(data) else b""
+        if sent < len(data) or self.rest:
+            self.rest = data[sent:]
         return True
 
     def receive(self) -> Answer | Broken | None:
         """What has come: an answer, None if there is more to come, or how the connection ended."""
         try:
             data = self._receive(RECEIVE_BYTES)
-            if data and self._tls is not None:
+            if self._tls is not None and data:
                 data = self._tls.decrypt(data)
-                self._write(self._rest + self._tls.to_send())
+                self._write(self.rest + self._tls.to_send())
                 if not data and not self._tls.closed:
                     return None
                 self.keeps = not self._tls.closed
