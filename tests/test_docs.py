@@ -21,10 +21,13 @@ import typer
 import stocktake
 from stocktake.analysis.audits.pack import PACK
 from stocktake.cli.app import app
+from stocktake.model.configuration import Format
 from stocktake.model.prices import parse_prices
 from stocktake.service.settings import VARIABLES
 from tests.acceptance.command_line import stocktake as called
 from tests.analysis.audits.planted import planted_report
+from tests.acceptance.command_line import stocktake as in_process
+from tests.analysis.reports import objects, our_report
 from tests.servers.fault import FaultServer, synthetic
 from tests.servers.server import Server
 
@@ -162,6 +165,35 @@ def test_the_tables_of_the_documents_are_those_of_the_code(name: str, tables: An
     page = TEXTS[f"docs/{name}"]
     assert GENERATOR["renewed"](page, tables()) == page, "`make docs` renews them"
     assert page.count("\n| ") >= tables().count("\n| ") > 2
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report that the documents about reading ask, where they look for it."""
+    made = our_report(tmp_path / "made", Format.PARQUET, [objects(["2026/a.jpg", "2026/b.jpg"])])
+    place = tmp_path / "reports/photos/stocktake"
+    place.parent.mkdir(parents=True)
+    made.manifest_path.parents[1].rename(place)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize("line", sorted({line for page, line in _shown("docs/query.md")}))
+def test_every_command_shown_in_the_document_of_asking_runs(line: str) -> None:
+    done = in_process(*shlex.split(line)[1:])
+    assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.usefixtures("photos")
+def test_the_python_example_of_the_document_of_asking_runs() -> None:
+    [example] = re.findall(
+        r"^```python\n(.*?)^```", TEXTS["docs/query.md"], re.DOTALL | re.MULTILINE
+    )
+    names: dict[str, Any] = {}
+    exec(example, names)
+    assert list(names["frame"]["key"]) == ["2026/b.jpg"]
+    assert names["relation"].fetchall() == [(1,)]
+    assert names["history"].columns[-1] == "dt"
 
 
 @pytest.mark.slow

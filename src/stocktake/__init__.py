@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stocktake.analysis.report import Report
+    from stocktake.analysis.opened import OpenReport
+    from stocktake.analysis.session import Answer
     from stocktake.model.configuration import (
         Format,
         Frequency,
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
     )
     from stocktake.model.manifest import Manifest
     from stocktake.model.runs import InventoryResult, Progress
-    from stocktake.service.commands.report import open_report
+    from stocktake.service.commands.reading import open_report, query
     from stocktake.service.commands.run import take_inventory
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Answer",
     "Format",
     "Frequency",
     "IncludedObjectVersions",
@@ -40,8 +42,8 @@ __all__ = [
     "InventoryError",
     "InventoryResult",
     "Manifest",
+    "OpenReport",
     "Progress",
-    "Report",
     "ReportError",
     "StoppedError",
     "StoreError",
@@ -49,10 +51,12 @@ __all__ = [
     "UsageError",
     "__version__",
     "open_report",
+    "query",
     "take_inventory",
 ]
 
 _HOMES = {
+    "Answer": "stocktake.analysis.session",
     "Format": "stocktake.model.configuration",
     "Frequency": "stocktake.model.configuration",
     "IncludedObjectVersions": "stocktake.model.configuration",
@@ -60,14 +64,15 @@ _HOMES = {
     "InventoryError": "stocktake.model.errors",
     "InventoryResult": "stocktake.model.runs",
     "Manifest": "stocktake.model.manifest",
+    "OpenReport": "stocktake.analysis.opened",
     "Progress": "stocktake.model.runs",
-    "Report": "stocktake.analysis.report",
     "ReportError": "stocktake.model.errors",
     "StoppedError": "stocktake.model.errors",
     "StoreError": "stocktake.model.errors",
     "UndecidedError": "stocktake.model.errors",
     "UsageError": "stocktake.model.errors",
-    "open_report": "stocktake.service.commands.report",
+    "open_report": "stocktake.service.commands.reading",
+    "query": "stocktake.service.commands.reading",
     "take_inventory": "stocktake.service.commands.run",
 }
 

@@ -131,6 +131,55 @@ def _aws_parquet() -> bytes:
     return sink.getvalue()
 
 
+def newer_report(root: Path, report_format: Format) -> Path:
+    """A report with columns that nobody knows yet, one row, as AWS might deliver it; its manifest.json."""
+    body = _NEWER_FILES[report_format]()
+    paths = ReportPaths(configuration_root("inventory", SOURCE, "newer"), AWS_MOMENT)
+    key = paths.data(UUID(int=1), report_format)
+    file = ManifestFile(key, len(body), hashlib.md5(body).hexdigest())
+    schema = _NEWER_SCHEMAS[report_format]
+    manifest = Manifest(SOURCE, bucket_arn(DESTINATION), AWS_MOMENT, report_format, schema, (file,))
+    write(root, key, body)
+    return publish(root, paths, manifest, [f"s3://{DESTINATION}/{key}"])
+
+
+_NEWER_SCHEMAS = {
+    Format.CSV: "Bucket, Key, Size, FreshnessDate, HeatScore",
+    Format.ORC: "struct<bucket:string,key:string,size:bigint,freshness_date:timestamp,heat_score:bigint>",
+    Format.PARQUET: "message s3.inventory {  required binary bucket (STRING);  required binary key (STRING);"
+    "  optional int64 size;  optional int64 freshness_date (TIMESTAMP(MILLIS,true));"
+    "  optional int64 heat_score;}",
+}
+
+
+def _newer_csv() -> bytes:
+    gzip = zlib.compressobj(6, zlib.DEFLATED, 31)
+    row = b'"b","a%20b","7","2024-05-06T22:37:48.000Z","9"\n'
+    return gzip.compress(row) + gzip.flush()
+
+
+def _newer_orc() -> bytes:
+    sink = io.BytesIO()
+    with pyorc.Writer(sink, _NEWER_SCHEMAS[Format.ORC], timezone=ZoneInfo("UTC")) as writer:
+        writer.write(("b", "a b", 7, datetime(2024, 5, 6, 22, 37, 48, tzinfo=UTC), 9))
+    return sink.getvalue()
+
+
+def _newer_parquet() -> bytes:
+    row = {
+        "bucket": "b",
+        "key": "a b",
+        "size": 7,
+        "freshness_date": datetime(2024, 5, 6, 22, 37, 48, tzinfo=UTC),
+        "heat_score": 9,
+    }
+    sink = io.BytesIO()
+    schema: Any = {"freshness_date": polars.Datetime("ms", "UTC")}
+    polars.DataFrame([row], schema_overrides=schema).write_parquet(sink, compression="snappy")
+    return sink.getvalue()
+
+
+_NEWER_FILES = {Format.CSV: _newer_csv, Format.ORC: _newer_orc, Format.PARQUET: _newer_parquet}
 _AWS_FILES = {Format.CSV: _aws_csv, Format.ORC: _aws_orc, Format.PARQUET: _aws_parquet}
 
 
@@ -158,16 +207,17 @@ def our_report(
     prefix: str = "inventory",
     moment: datetime = OUR_MOMENT,
     key_prefix: str = "",
+    first_name: int = 0,
 ) -> OurReport:
     """A report as stocktake delivers it to the bucket that `root` stands for, a data file for each
-    of `rows`.
+    of `rows`, called by numbers from `first_name` on.
     """
     columns = report_fields(fields, all_versions=all_versions)
     paths = ReportPaths(configuration_root(prefix, "source", "stocktake"), moment)
     files: list[DataFile] = []
     after = ""
     for number, batch in enumerate(rows):
-        key = paths.data(UUID(int=number), report_format)
+        key = paths.data(UUID(int=first_name + number), report_format)
         body = encoded(report_format, columns, batch)
         write(root, key, body)
         keys = _keys(batch)

@@ -11,7 +11,7 @@ import typer
 
 from stocktake import __version__
 from stocktake.cli.app import app
-from stocktake.service.commands.report import open_report
+from stocktake.service.commands.reading import open_report
 from stocktake.service.commands.run import take_inventory
 from stocktake.service.options import RunKeywords, StoreKeywords
 from tests.acceptance.command_line import program, stocktake
@@ -83,7 +83,7 @@ def test_the_command_line_and_the_python_api_know_the_same_words() -> None:
 @pytest.mark.parametrize("command", ["show", "query", "audit", "verify", "ddl", "probe"])
 def test_every_command_that_reads_can_be_told_of_any_store(command: str) -> None:
     assert set(StoreKeywords.__annotations__) <= set(parameters(command))
-    assert set(inspect.signature(open_report).parameters) == {"address", "store"}
+    assert set(inspect.signature(open_report).parameters) == {"address", "dt", "store"}
 
 
 def test_every_word_about_a_store_has_a_twin_for_the_destination() -> None:

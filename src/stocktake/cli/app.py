@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from stocktake.cli import audit, demonstrate, orphans, plan, probe, read, run, runs
+from stocktake.cli import audit, demonstrate, orphans, plan, probe, query, read, run, runs
 from stocktake.cli.outcome import failures_told, say
 from stocktake.cli.panels import PanelCommand
 from stocktake.cli.sinks import give_up, print_text
@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 app.command(cls=PanelCommand, epilog=run.EXAMPLES)(run.run)
 app.command(cls=PanelCommand, epilog=read.SHOW_EXAMPLES)(read.show)
-app.command(cls=PanelCommand, epilog=read.QUERY_EXAMPLES)(read.query)
+app.command(cls=PanelCommand, epilog=query.EXAMPLES)(query.query)
 app.command(cls=PanelCommand, epilog=audit.EXAMPLES)(audit.audit)
 app.command(cls=PanelCommand, epilog=read.VERIFY_EXAMPLES)(read.verify)
 app.command(cls=PanelCommand, epilog=read.DDL_EXAMPLES)(read.ddl)

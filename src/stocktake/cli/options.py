@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from stocktake.cli.panels import OUTPUT, STORE
+from stocktake.cli.panels import LIMITS, OUTPUT, STORE
+
+if TYPE_CHECKING:
+    from stocktake.model.store import Store
+    from stocktake.service.limits import QueryLimits
+    from stocktake.service.options import StoreKeywords
+
+_STORE_WORDS = (
+    "endpoint_url",
+    "profile",
+    "region",
+    "addressing_style",
+    "no_sign_request",
+    "request_payer",
+    "ca_bundle",
+    "no_verify_ssl",
+)
 
 EndpointUrl = Annotated[
     str | None,
@@ -77,12 +93,37 @@ Verbose = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="What the question may take, such as 4GiB; the rest spills to disk. Default: 2GiB.",
+        rich_help_panel=LIMITS,
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="How many threads. Default: the cores there are.", rich_help_panel=LIMITS
+    ),
+]
+SpillFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Where what does not fit the memory goes. Default: the system's, for temporary files.",
+        rich_help_panel=LIMITS,
+    ),
+]
+REPORT_HELP = (
+    "A manifest.json, a report folder or a configuration folder (then its newest report):"
+    " s3://bucket/key, file:///folder or a path."
+)
 ReportAddress = Annotated[
     str,
     typer.Argument(
         metavar="REPORT",
-        help="A manifest.json, a report folder or a configuration folder (then its newest report):"
-        " s3://bucket/key, file:///folder or a path.",
+        help=REPORT_HELP,
         show_default=False,
     ),
 ]
@@ -97,3 +138,24 @@ def speak_up(verbose: int) -> None:
     own = logging.getLogger("stocktake")
     own.handlers = [handler]
     own.setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
+
+
+def store_of(asked: dict[str, Any]) -> Store:
+    """The store that a command's options describe."""
+    from stocktake.service.options import make_store
+
+    return make_store(**store_words(asked))
+
+
+def store_words(asked: dict[str, Any]) -> StoreKeywords:
+    """What a command's options say of a store."""
+    return cast("StoreKeywords", {name: asked[name] for name in _STORE_WORDS})
+
+
+def limits_of(asked: dict[str, Any]) -> QueryLimits:
+    """What a command's question may use."""
+    from stocktake.service.limits import query_limits
+
+    return query_limits(
+        memory=asked["memory"], threads=asked["threads"], spill_folder=asked["spill_folder"]
+    )

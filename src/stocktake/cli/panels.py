@@ -10,6 +10,7 @@ STORE = "The store"
 DESTINATION = "The destination's store, where it is another one"
 REPORT = "The report"
 PACE = "Pace and room"
+LIMITS = "What it may use"
 OUTPUT = "Output"
 OPTIONS = "Options"
 

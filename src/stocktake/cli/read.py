@@ -1,28 +1,19 @@
-"""The commands that read reports: `show`, `query`, `verify`, `ddl`."""
+"""The commands that say what a report is: `show`, `verify`, `ddl`."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from stocktake.cli import options as opt
 from stocktake.cli.outcome import failures_told, print_json
 from stocktake.cli.panels import OUTPUT
-from stocktake.cli.sinks import opened_sink, print_text
-
-if TYPE_CHECKING:
-    from stocktake.model.store import Store
+from stocktake.cli.sinks import print_text
 
 SHOW_EXAMPLES = """\
 stocktake show ./reports/photos/stocktake
 stocktake show s3://audit/inventory/photos/daily/2026-11-22T01-00Z --json
-"""
-QUERY_EXAMPLES = """\
-stocktake query REPORT "SELECT * FROM inventory_report WHERE encryption_status = 'NOT-SSE'"
-stocktake query REPORT "SELECT storage_class, count(*), sum(size) FROM inventory_report \\
-    GROUP BY ALL" --format csv --output classes.csv
 """
 VERIFY_EXAMPLES = """\
 stocktake verify s3://audit/inventory/photos/daily
@@ -30,16 +21,6 @@ stocktake verify s3://audit/inventory/photos/daily
 DDL_EXAMPLES = """\
 stocktake ddl s3://audit/inventory/photos/daily --engine athena
 """
-_STORE_WORDS = (
-    "endpoint_url",
-    "profile",
-    "region",
-    "addressing_style",
-    "no_sign_request",
-    "request_payer",
-    "ca_bundle",
-    "no_verify_ssl",
-)
 
 
 def show(
@@ -63,57 +44,11 @@ def show(
         from stocktake.cli.reports import summary_lines
         from stocktake.service.commands.show import show as summarize
 
-        summary = summarize(report, store=_store(asked))
+        summary = summarize(report, store=opt.store_of(asked))
         if json:
             print_json(summary.to_json())
         else:
             print_text("\n".join(summary_lines(summary)))
-
-
-def query(
-    report: opt.ReportAddress,
-    sql: Annotated[
-        str,
-        typer.Argument(
-            metavar="SQL",
-            help="One SELECT over the view `inventory_report`, in DuckDB's dialect.",
-            show_default=False,
-        ),
-    ],
-    *,
-    format: Annotated[  # noqa: A002 - the option's name
-        str,
-        typer.Option(metavar="table|csv|jsonl|parquet", rich_help_panel=OUTPUT),
-    ] = "table",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write there instead of stdout; it appears when it is whole.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
-    endpoint_url: opt.EndpointUrl = None,
-    profile: opt.Profile = None,
-    region: opt.Region = None,
-    addressing_style: opt.AddressingStyle = None,
-    no_sign_request: opt.NoSignRequest = False,
-    request_payer: opt.RequestPayer = False,
-    ca_bundle: opt.CaBundle = None,
-    no_verify_ssl: opt.NoVerifySsl = False,
-    verbose: opt.Verbose = 0,
-) -> None:
-    """Ask a report a question in SQL.
-
-    The columns are those of the report, in snake_case and typed, whatever its format.
-    """
-    asked = locals()
-    with failures_told(as_json=False, verbose=verbose):
-        opt.speak_up(verbose)
-        from stocktake.service.commands.query import query as answer
-
-        with opened_sink(output, binary=format.lower() == "parquet") as sink:
-            answer(report, sql, output=format, sink=sink, store=_store(asked))
 
 
 def verify(
@@ -141,7 +76,7 @@ def verify(
         from stocktake.cli.reports import verification_lines
         from stocktake.service.commands.verify import verify as check
 
-        verification = check(report, store=_store(asked))
+        verification = check(report, store=opt.store_of(asked))
         if json:
             print_json(verification.to_json())
         else:
@@ -195,14 +130,10 @@ def ddl(
         opt.speak_up(verbose)
         from stocktake.service.commands.ddl import ddl as statement
 
-        text = statement(report, engine=engine, store=_store(asked), table=table, repair=repair)
+        text = statement(
+            report, engine=engine, store=opt.store_of(asked), table=table, repair=repair
+        )
         if json:
             print_json({"engine": engine, "statement": text})
         else:
             print_text(text)
-
-
-def _store(asked: dict[str, Any]) -> Store:
-    from stocktake.service.options import make_store
-
-    return make_store(**{name: asked[name] for name in _STORE_WORDS})

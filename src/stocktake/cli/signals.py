@@ -48,3 +48,30 @@ def stopping_on_signals() -> Iterator[Stopping]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _Signalled(KeyboardInterrupt):
+    """What a signal raises where a question is answered."""
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let the signals end the block at once, however long its question would take.
+
+    Raises:
+        StoppedError: one of them came.
+    """
+    from stocktake.model.errors import StoppedError
+
+    def end(signal_number: int, _frame: FrameType | None) -> None:
+        raise _Signalled(signal_number)
+
+    before = {number: signal.signal(number, end) for number in STOP_SIGNALS}
+    try:
+        yield
+    except _Signalled as error:
+        number = error.args[0]
+        raise StoppedError("stopped before the answer was there", signal_number=number) from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

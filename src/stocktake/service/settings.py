@@ -10,10 +10,16 @@ from pathlib import Path
 # Every variable, with what it means; the documentation and the tests go by this table.
 VARIABLES: dict[str, str] = {
     "STOCKTAKE_DEBUG": "1: show tracebacks, as -vv does",
+    "STOCKTAKE_MEMORY": "what a question about a report may take, such as 4GiB; --memory comes before it; without"
+    " either, 2GiB",
+    "STOCKTAKE_SPILL_FOLDER": "where what does not fit that memory goes meanwhile; --spill-folder comes before it;"
+    " without either, the system's folder for temporary files",
     "STOCKTAKE_SPOOL_FOLDER": "where rows wait for their data file; --spool-folder comes before it;"
     " without either, `spool` in the state folder",
     "STOCKTAKE_STATE_FOLDER": "where the ledger of runs lies; without it $XDG_STATE_HOME/stocktake or"
     " ~/.local/state/stocktake",
+    "STOCKTAKE_THREADS": "how many threads a question about a report may use; --threads comes before it; without"
+    " either, the cores of this process",
 }
 
 SPOOL = "spool"  # in the state folder
@@ -29,6 +35,9 @@ class Settings:
     state_folder: Path  # where the ledger lies
     working_folder: Path  # where relative paths start
     cores: int  # that this process may use
+    memory: str | None  # of a question, as it is written
+    threads: str | None  # of a question, as it is written
+    spill_folder: Path | None  # of a question; None: the system's
 
 
 def _cores() -> int:
@@ -51,10 +60,14 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings in `environment`, which is the process's own unless given."""
     variables = os.environ if environment is None else environment
     state_folder = _state_folder(variables)
+    spill_folder = variables.get("STOCKTAKE_SPILL_FOLDER")
     return Settings(
         debug=variables.get("STOCKTAKE_DEBUG", "").strip().lower() not in _NO,
         spool_folder=Path(variables.get("STOCKTAKE_SPOOL_FOLDER") or state_folder / SPOOL),
         state_folder=state_folder,
         working_folder=Path.cwd(),
         cores=_cores(),
+        memory=variables.get("STOCKTAKE_MEMORY") or None,
+        threads=variables.get("STOCKTAKE_THREADS") or None,
+        spill_folder=Path(spill_folder) if spill_folder else None,
     )

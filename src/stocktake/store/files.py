@@ -70,7 +70,7 @@ class ObjectReads(Protocol):
         """Keys and common prefixes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class BucketFiles:
     """Files in a bucket."""
 
@@ -108,7 +108,7 @@ class BucketFiles:
         return f"s3://{self.name}/{key}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class FolderFiles:
     """Files under a folder of this machine.
 

@@ -1,39 +1,20 @@
-"""Opening a report, for the faces' commands and for the Python API."""
+"""Opening reports, for the faces' commands and for the Python API."""
 
 from __future__ import annotations
 
 import logging
-import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Unpack
 
 from stocktake.analysis.report import Report
 from stocktake.analysis.report import open_report as open_at
+from stocktake.analysis.tables import Table, check_table_name, one_table, open_dated_table
+from stocktake.model.partitions import PartitionRange, parse_partition_range
 from stocktake.model.store import Store
 from stocktake.service import house
-from stocktake.service.options import StoreKeywords, make_store
+from stocktake.store.files import ReportFiles
 
 _log = logging.getLogger("stocktake")
-
-
-def open_report(address: str | Path, **store: Unpack[StoreKeywords]) -> Report:
-    """Open the report at `address`: a manifest.json, a report folder or a configuration folder.
-
-    `store` describes where an `s3://` address lies, in the words of `stocktake show`. What is held
-    open for the report is closed when nothing refers to it any more.
-
-    Raises:
-        AddressError: it is no address.
-        NoReportError: there is no published report.
-        ManifestError: its manifest is damaged.
-        StoreError: the store was asked and did not answer.
-    """
-    with ExitStack() as doors:
-        report = doors.enter_context(opened_report(str(address), make_store(**store)))
-        weakref.finalize(report, doors.pop_all().close)
-    return report
 
 
 @contextmanager
@@ -41,9 +22,54 @@ def opened_report(address: str, store: Store) -> Iterator[Report]:
     """The report at `address`, open while the block runs.
 
     Raises:
-        InventoryError: as `open_report`.
+        AddressError: it is no address.
+        NoReportError: there is no published report.
+        ManifestError: its manifest is damaged.
+        StoreError: the store was asked and did not answer.
     """
     with house.opened_files(address, store) as (files, key):
         report = open_at(files, key)
         _log.info("opened %s", report.address)
         yield report
+
+
+def open_table(
+    files: ReportFiles, key: str, partitions: PartitionRange | None, *, name: str
+) -> Table:
+    """The report at `key`, or all that `partitions` has of the configuration folder there, as a table called `name`.
+
+    Raises:
+        UsageError, InventoryError: as `opened_report`; no folder, no such name.
+    """
+    check_table_name(name)
+    if partitions is not None:
+        table = open_dated_table(files, key, partitions, name=name)
+    else:
+        table = one_table(open_at(files, key), name)
+    for report in table.reports:
+        _log.info("opened %s", report.address)
+    return table
+
+
+@contextmanager
+def opened_tables(
+    addresses: Mapping[str, str],
+    *,
+    store: Store,
+    stores: Mapping[str, Store] | None = None,
+    dt: str | None = None,
+) -> Iterator[Sequence[Table]]:
+    """The reports at `addresses`, by the names they shall have as tables, open while the block runs. Each lies on its
+    own of `stores`, or on `store`; with `dt`, each is a configuration's folder.
+
+    Raises:
+        UsageError, InventoryError: as `open_table`.
+    """
+    partitions = None if dt is None else parse_partition_range(dt)
+    with ExitStack() as doors:
+        tables: list[Table] = []
+        for name, address in addresses.items():
+            where = (stores or {}).get(name, store)
+            files, key = doors.enter_context(house.opened_files(address, where))
+            tables.append(open_table(files, key, partitions, name=name))
+        yield tables

@@ -1,0 +1,122 @@
+"""Whose fault an engine's error is: the report's, the store's or the question's. Only a text tells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from stocktake.analysis.report import Report
+from stocktake.analysis.tables import DT, Table
+from stocktake.model.errors import DataFileError, InventoryError, QueryError
+from stocktake.model.fields import BY_COLUMN, BY_NAME, Field, Kind
+from stocktake.model.manifest import ManifestFile
+from stocktake.store.served import ServedFiles
+
+_FOREIGN = (duckdb.Error, pa.ArrowException, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What engines complain about, in our own errors. `places` says whose data file each served name is."""
+
+    tables: Sequence[Table]
+    served: ServedFiles
+    places: Mapping[str, tuple[Report, ManifestFile]]
+
+    @contextmanager
+    def translated(self, *, ours: bool = False) -> Iterator[None]:
+        """With `ours`, the SQL is not the user's, so that it cannot be at fault."""
+        try:
+            yield
+        except _FOREIGN as error:
+            raise self._error(error, ours=ours) from error
+
+    def _error(self, error: Exception, *, ours: bool) -> InventoryError:
+        if self.served.failure is not None:
+            return self.served.failure
+        text = str(error).strip()
+        if ours or any(sign in text for sign in _SIGNS_OF_DAMAGE):
+            return DataFileError(
+                f"a data file cannot be read: {self._named(text)}",
+                hint="`stocktake verify` checks every file of the report",
+            )
+        if isinstance(error, duckdb.OutOfMemoryException) or text.startswith("Out of Memory"):
+            return QueryError(
+                f"the query needs more memory than it may use: {text.splitlines()[0]}",
+                hint="ask for fewer columns, or for fewer groups",
+            )
+        columns = [field.column for table in self.tables for field in table.fields]
+        missing = [field for field in _named_fields(text) if field.column not in columns]
+        if missing:
+            return _lacks(missing[0], self.tables)
+        return QueryError(text, hint=_hint(text, columns))
+
+    def _named(self, text: str) -> str:
+        """`text` with the engine's names of the data files replaced by where they are."""
+        for name, (report, file) in self.places.items():
+            text = text.replace(self.served.url(name), report.expected(file))
+        return text
+
+
+# What stands in an engine's complaint about a file, and not in one about SQL: the file's address, and
+# the words of DuckDB's CSV reader, of decoding keys, and of its Parquet reader where it names no file.
+_SIGNS_OF_DAMAGE = (
+    ServedFiles.url(""),
+    "CSV Error",
+    "using URL decoding",
+    "Out of buffer",
+    "TProtocolException",
+    "Incorrect stats size",
+    "INTERNAL Error",
+    "Invalid Error:",
+)
+_QUOTED = re.compile(r'"([^"]+)"')
+_BY_WORD: dict[str, Field] = {name.lower(): field for name, field in BY_NAME.items()} | BY_COLUMN
+
+
+def _words(message: str) -> list[str]:
+    """What the first line of an engine's complaint has in quotes, without what it is part of."""
+    found = _QUOTED.findall(message.partition("\n")[0])
+    return [word.rpartition(".")[2].lower() for word in found]
+
+
+def _named_fields(message: str) -> list[Field]:
+    """The fields that an engine's complaint names, by AWS's name or by column."""
+    return [_BY_WORD[word] for word in _words(message) if word in _BY_WORD]
+
+
+def _hint(message: str, columns: Sequence[str]) -> str:
+    """The way out where a column is asked for by AWS's name, as in configurations and CSV, or a `dt` is not there."""
+    for field in _named_fields(message):
+        if field.column in columns and f'"{field.column}"' not in message.partition("\n")[0]:
+            return f"the column is `{field.column}`"
+    if DT.column in _words(message) and DT.column not in columns:
+        return "reports have a `dt` where they are opened by a range of dates: `--dt FROM..TO`"
+    return ""
+
+
+def _lacks(field: Field, tables: Sequence[Table]) -> QueryError:
+    reports = [report for table in tables for report in table.reports]
+    options = "--versions All" if field.kind is Kind.VERSIONS else f"--fields default,{field.name}"
+    configured = (
+        "IncludedObjectVersions All" if field.kind is Kind.VERSIONS else f"the field {field.name}"
+    )
+    ours = all(report.sidecar for report in reports)
+    theirs = (
+        ""
+        if ours or field.kind is Kind.EXTENSION
+        else (f"; of AWS, ask for {configured} in the InventoryConfiguration")
+    )
+    lacking = "the report lacks" if len(reports) == 1 else f"none of the {len(reports)} reports has"
+    whose = "its" if len(reports) == 1 else "their"
+    columns = dict.fromkeys(each.column for table in tables for each in table.fields)
+    return QueryError(
+        f"{lacking} the column `{field.column}` ({field.name}), so {'it' if len(reports) == 1 else 'they'}"
+        f" cannot answer this; {whose} columns are {', '.join(columns)}",
+        hint=f"`stocktake run` yields it with `{options}`{theirs}",
+    )

@@ -1,0 +1,305 @@
+"""Tables of reports in a DuckDB of their own, to be asked as often as one likes.
+
+DuckDB reads Parquet and CSV by itself and ORC through Arrow, always through `store/`'s files: only
+the columns and row groups that the query needs are fetched, and rows come as they are found. The
+SQL is the user's: it may read the reports and nothing else, write nothing, load nothing, change no
+setting.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from stocktake.analysis.damage import Damage
+from stocktake.analysis.decoding import DECODING_MACROS
+from stocktake.analysis.interrupting import Interruptible
+from stocktake.analysis.relation import identifier, literal
+from stocktake.analysis.report import Report
+from stocktake.analysis.tables import Table, lacking_words
+from stocktake.analysis.views import select_table
+from stocktake.formats.dataset import PulledDataset
+from stocktake.formats.frames import to_pandas, to_polars
+from stocktake.model.configuration import Format
+from stocktake.model.errors import InventoryError, QueryError
+from stocktake.model.fields import report_schema
+from stocktake.model.manifest import ManifestFile
+from stocktake.model.paths import DATA_SUFFIXES
+from stocktake.store.served import Served, ServedFiles
+
+_READABLE = ("SELECT", "EXPLAIN")
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLimits:
+    """What a query may use. What does not fit the memory spills to a temporary folder, removed at
+    the end.
+    """
+
+    memory_bytes_max: int = 2 * 2**30
+    threads: int | None = None  # None: as many as this machine has cores
+    batch_rows_max: int = 10_000  # of one batch of the answer
+    spill_folder: Path | None = None  # where the temporary folder is made; None: the system's
+
+
+DEFAULT_QUERY_LIMITS = QueryLimits()
+
+
+class Answer(AbstractContextManager["Answer"]):
+    """The rows a query yields, while it is under way. They can be taken once; close it when done.
+
+    `warnings` says what of it may be less than it looks: the columns it asks for that some of the
+    reports lack.
+    """
+
+    def __init__(
+        self,
+        reader: pa.RecordBatchReader,
+        resources: ExitStack,
+        damage: Damage,
+        calls: Interruptible,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
+        self.warnings = warnings
+        self._reader = reader
+        self._resources = resources
+        self._damage = damage
+        self._calls = calls
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns and their Arrow types; moments are `timestamp[us, UTC]`."""
+        return self._reader.schema
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(self._reader.schema.names)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows, in the order the query gives them, none empty.
+
+        Raises:
+            DataFileError: a data file is missing, short or damaged.
+            QueryError: the query fails on a row.
+            StoreError: the store was asked for a data file and did not give it.
+        """
+        while True:
+            with self._damage.translated():
+                batch = self._calls.run(self._next)
+            if batch is None:
+                return
+            if batch.num_rows:
+                yield batch
+
+    def _next(self) -> pa.RecordBatch | None:
+        try:
+            return self._reader.read_next_batch()
+        except StopIteration:
+            return None
+
+    def arrow(self) -> pa.Table:
+        """All rows at once, in memory. Raises as `batches`."""
+        return pa.Table.from_batches(self.batches(), self.schema)
+
+    def pandas(self) -> Any:
+        """All rows as a `pandas.DataFrame` of Arrow's types. Raises as `batches`; UsageError: it is not installed."""
+        return to_pandas(self.arrow())
+
+    def polars(self) -> Any:
+        """All rows as a `polars.DataFrame`. Raises as `batches`; UsageError: it is not installed."""
+        return to_polars(self.arrow())
+
+    def close(self) -> None:
+        """Stop the query and remove what it kept on disk."""
+        self._resources.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Session(AbstractContextManager["Session"]):
+    """Tables that are open to be asked, one question after the other."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        resources: ExitStack,
+        damage: Damage,
+        limits: QueryLimits,
+    ) -> None:
+        self.tables = tuple(damage.tables)
+        self._connection = connection
+        self._resources = resources
+        self._damage = damage
+        self._limits = limits
+        self._calls = resources.enter_context(Interruptible(connection.interrupt))
+
+    def run(self, sql: str, *, once: bool = False) -> Answer:
+        """Start one SELECT over the tables. The one before must be closed. With `once`, the session is closed with the
+        answer, or if there is none.
+
+        Raises:
+            QueryError: not one SELECT, SQL that cannot run, or a column that no report has.
+            DataFileError, StoreError: as `Answer.batches`, where it shows at once.
+        """
+        with ExitStack() as resources:
+            if once:
+                resources.enter_context(self)
+            with self._damage.translated():
+                text = _one_select(self._connection, sql)
+                warnings = self._warnings(text)
+                reader = self._calls.run(partial(self._started, text))
+            resources.callback(reader.close)
+            return Answer(reader, resources.pop_all(), self._damage, self._calls, warnings)
+
+    def _warnings(self, sql: str) -> tuple[str, ...]:
+        if not any(table.lacking for table in self.tables):
+            return ()
+        asked = _asked_columns(self._connection, sql)
+        return tuple(text for table in self.tables for text in lacking_words(table, asked))
+
+    def _started(self, sql: str) -> pa.RecordBatchReader:
+        return self._connection.sql(sql).to_arrow_reader(self._limits.batch_rows_max)
+
+    def close(self) -> None:
+        """Close the database and remove what it kept on disk."""
+        self._resources.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_session(tables: Sequence[Table], *, limits: QueryLimits = DEFAULT_QUERY_LIMITS) -> Session:
+    """A database in which each of `tables` is a view, and nothing else can be reached.
+
+    Raises:
+        DataFileError, StoreError: the first file of one of them cannot be read.
+    """
+    with ExitStack() as resources:
+        folder = tempfile.TemporaryDirectory(prefix="stocktake-query-", dir=limits.spill_folder)
+        connection = connect(limits, Path(resources.enter_context(folder)))
+        resources.callback(connection.close)
+        damage = offer(connection, tables)
+        _lock(connection)
+        return Session(connection, resources.pop_all(), damage, limits)
+
+
+def connect(limits: QueryLimits, spill_folder: Path) -> duckdb.DuckDBPyConnection:
+    """An empty database in memory, which spills into `spill_folder`. Moments are UTC."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{limits.memory_bytes_max} bytes",
+        "temp_directory": str(spill_folder),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "allow_persistent_secrets": False,
+    }
+    if limits.threads is not None:
+        config["threads"] = limits.threads
+    connection = duckdb.connect(":memory:", config=config)
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET python_enable_replacements = false")
+    for macro in DECODING_MACROS:
+        connection.execute(macro)
+    return connection
+
+
+def offer(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> Damage:
+    """Make each of `tables` a view. The first file of each report is opened for that; the reports stay open as long as
+    the database does.
+
+    Raises:
+        DataFileError, StoreError: one of these files cannot be read.
+    """
+    numbered = [
+        (f"{number:04d}", report)
+        for number, report in enumerate(report for table in tables for report in table.reports)
+    ]
+    places = {
+        f"{number}-{place:06d}{DATA_SUFFIXES[report.manifest.format]}": (report, file)
+        for number, report in numbered
+        for place, file in enumerate(report.manifest.files)
+    }
+    served = ServedFiles({name: _served(*place) for name, place in places.items()})
+    damage = Damage(tables, served, places)
+    with damage.translated(ours=True):
+        connection.register_filesystem(served)
+        urls = [_urls(connection, number, report, served) for number, report in numbered]
+        for table in tables:
+            selection = select_table(table, urls[: len(table.reports)])
+            urls = urls[len(table.reports) :]
+            connection.execute(f"CREATE VIEW {identifier(table.name)} AS {selection}")
+    return damage
+
+
+def _served(report: Report, file: ManifestFile) -> Served:
+    return Served(file.size, partial(report.open, file))
+
+
+def _urls(
+    connection: duckdb.DuckDBPyConnection, number: str, report: Report, served: ServedFiles
+) -> list[str]:
+    """What `select_rows` reads the report from: its files, or for ORC the name of what holds their rows."""
+    if report.manifest.format is not Format.ORC:
+        return [served.url(name) for name in served.names if name.startswith(f"{number}-")]
+    name = f"orc_rows_{number}"
+    schema = report_schema(report.fields)
+    rows = PulledDataset(schema, lambda columns: _remembered(report.batches(columns), served))
+    connection.register(name, rows)
+    return [name]
+
+
+def _remembered(batches: Iterator[pa.RecordBatch], served: ServedFiles) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from batches
+    except InventoryError as error:
+        served.remember(error)
+        raise
+
+
+def _lock(connection: duckdb.DuckDBPyConnection) -> None:
+    """From here on the SQL is somebody else's."""
+    connection.execute(f"SET allowed_directories = [{literal(ServedFiles.url(''))}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1:
+        raise QueryError(f"found {len(statements)} SQL statements, expected one")
+    kind = statements[0].type.name
+    if kind not in _READABLE:
+        raise QueryError(f"found {kind}, expected one SELECT: a report can only be read")
+    return statements[0].query
+
+
+def _asked_columns(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str] | None:
+    """The names of columns in a SELECT, in lower case; None: it may ask for all."""
+    serialized = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()[0][0]
+    document = json.loads(serialized)
+    return None if document["error"] else _columns_in(document)
+
+
+def _columns_in(document: Any) -> set[str] | None:
+    names: set[str] = set()
+    waiting = [document]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting += node
+        elif isinstance(node, dict):
+            if node.get("class") == "STAR":
+                return None
+            names.update(name.lower() for name in node.get("column_names") or ())
+            waiting += node.values()
+    return names
