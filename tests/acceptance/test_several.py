@@ -114,3 +114,35 @@ def test_a_signal_ends_a_question_at_once_and_leaves_nothing(
     assert said == "error: stopped before the answer was there\n"
     assert list(spill.iterdir()) == []
     assert not list(tmp_path.glob("*answer*"))
+
+
+# -- SQL that somebody else wrote ----------------------------------------------------------------
+
+
+def test_strangers_sql_is_answered_from_a_copy_and_cut(folder: Path, moto_server: Server) -> None:
+    client = moto_server.client()
+    client.create_bucket(Bucket="strangers-sql")
+    root = folder.parents[2]
+    for file in root.rglob("*.*"):
+        if file.is_file():
+            key = file.relative_to(root).as_posix()
+            client.put_object(Bucket="strangers-sql", Key=key, Body=file.read_bytes())
+    done = stocktake(
+        "query", "s3://strangers-sql/inventory/source/stocktake",
+        "SELECT dt, key FROM inventory_report ORDER BY ALL", "--dt", "2026", "--read-only",
+        "--rows-max", "4", "--format", "jsonl", environment=moto_server.environment(),
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert [row["key"] for row in rows(done.out)] == ["a", "a", "b", "a"]
+    assert done.err == "warning: the answer is cut after 4 rows\n"
+
+
+def test_strangers_sql_reaches_nothing_else(folder: Path, tmp_path: Path) -> None:
+    copy = f"COPY (SELECT 1) TO '{tmp_path}/x.csv' (use_tmp_file false)"
+    for sql, says in (
+        (copy, "found COPY, expected one SELECT"),
+        ("FROM read_text('/etc/passwd')", "found the function read_text"),
+        ("SELECT count(*) FROM range(10000000000000) t(i) WHERE hash(i) = 3", "longer than 1 seconds"),
+    ):  # fmt: skip
+        stocktake("query", folder, sql, "--read-only", "--time-max", "1").failed_clearly(2, says)
+    assert not (tmp_path / "x.csv").exists()

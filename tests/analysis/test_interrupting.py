@@ -51,7 +51,7 @@ def test_ctrl_c_ends_a_question_half_way(tmp_path: Path) -> None:
         assert next(batches).num_rows
         timer = pressed_after(0.2)
         with pytest.raises(KeyboardInterrupt):
-            list(batch.num_rows for batch in batches)
+            [batch.num_rows for batch in batches]
     timer.join()
 
 

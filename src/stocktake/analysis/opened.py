@@ -128,8 +128,8 @@ class OpenReport(AbstractContextManager["OpenReport"]):
 
     def relation(self) -> duckdb.DuckDBPyRelation:
         """All rows as a relation of a DuckDB of its own, to be filtered, joined and grouped there: lazily, and as long
-        as it or what was made of it is kept. It is the caller's, and not locked; its errors are DuckDB's. To give moments
-        as Python's own (`fetchall`) DuckDB wants the package pytz; as Arrow, pandas or polars it gives them without.
+        as it or what was made of it is kept. It is the caller's, and not locked; its errors are DuckDB's. To give
+        moments as Python's own (`fetchall`) it wants the package pytz; as Arrow, pandas or polars it needs none.
 
         Raises:
             DataFileError, StoreError: the first file of a report cannot be read.

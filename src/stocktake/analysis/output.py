@@ -14,12 +14,11 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from enum import StrEnum
 from itertools import chain, islice
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stocktake.analysis.query import Answer
 from stocktake.formats import answers
 
 _WIDTH_ROWS_MAX = 1000  # the rows that decide how wide a table's columns are
@@ -35,7 +34,22 @@ class Output(StrEnum):
     PARQUET = "parquet"
 
 
-def write_answer(answer: Answer, output: Output, sink: BinaryIO) -> int:
+class Rows(Protocol):
+    """What is written: an answer's columns and its rows, which can be taken once."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns and their Arrow types."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows, in order."""
+
+
+def write_answer(answer: Rows, output: Output, sink: BinaryIO) -> int:
     """Write all rows of `answer` to `sink`, which is written strictly forward; returns how many.
 
     Raises:
@@ -45,23 +59,23 @@ def write_answer(answer: Answer, output: Output, sink: BinaryIO) -> int:
     return _WRITERS[output](answer, sink)
 
 
-def _write_csv(answer: Answer, sink: BinaryIO) -> int:
+def _write_csv(answer: Rows, sink: BinaryIO) -> int:
     kinds = [kind if _is_plain(kind) else pa.string() for kind in answer.schema.types]
     schema = pa.schema(list(zip(answer.columns, kinds, strict=True)))
     return answers.write_csv(_csv_batches(answer, schema), schema, sink)
 
 
-def _csv_batches(answer: Answer, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _csv_batches(answer: Rows, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for batch in answer.batches():
         columns = [column if _is_plain(column.type) else _texts(column) for column in batch.columns]
         yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _write_parquet(answer: Answer, sink: BinaryIO) -> int:
+def _write_parquet(answer: Rows, sink: BinaryIO) -> int:
     return answers.write_parquet(_gathered(answer), answer.schema, sink)
 
 
-def _gathered(answer: Answer) -> Iterator[pa.RecordBatch]:
+def _gathered(answer: Rows) -> Iterator[pa.RecordBatch]:
     """The rows in batches worth a row group."""
     held: list[pa.RecordBatch] = []
     for batch in answer.batches():
@@ -73,7 +87,7 @@ def _gathered(answer: Answer) -> Iterator[pa.RecordBatch]:
         yield pa.concat_batches(held)
 
 
-def _write_jsonl(answer: Answer, sink: BinaryIO) -> int:
+def _write_jsonl(answer: Rows, sink: BinaryIO) -> int:
     names = [json.dumps(name, ensure_ascii=False) for name in answer.columns]
     rows = 0
     for batch in answer.batches():
@@ -86,7 +100,7 @@ def _write_jsonl(answer: Answer, sink: BinaryIO) -> int:
     return rows
 
 
-def _write_table(answer: Answer, sink: BinaryIO) -> int:
+def _write_table(answer: Rows, sink: BinaryIO) -> int:
     """Columns as wide as the first rows need; a longer value further down only pushes its own line.
 
     Control characters, which keys may hold, are shown escaped: a terminal would obey them.
@@ -114,7 +128,7 @@ def _write_table(answer: Answer, sink: BinaryIO) -> int:
     return count
 
 
-def _table_rows(answer: Answer) -> Iterator[list[str]]:
+def _table_rows(answer: Rows) -> Iterator[list[str]]:
     for batch in answer.batches():
         columns = [_texts(column).to_pylist() for column in batch.columns]
         for values in zip(*columns, strict=True):
@@ -129,7 +143,7 @@ def _escaped(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
-_WRITERS: dict[Output, Callable[[Answer, BinaryIO], int]] = {
+_WRITERS: dict[Output, Callable[[Rows, BinaryIO], int]] = {
     Output.TABLE: _write_table,
     Output.CSV: _write_csv,
     Output.JSONL: _write_jsonl,

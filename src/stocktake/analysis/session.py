@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -49,6 +49,7 @@ class QueryLimits:
     threads: int | None = None  # None: as many as this machine has cores
     batch_rows_max: int = 10_000  # of one batch of the answer
     spill_folder: Path | None = None  # where the temporary folder is made; None: the system's
+    spill_bytes_max: int | None = None  # None: most of what the disk has left
 
 
 DEFAULT_QUERY_LIMITS = QueryLimits()
@@ -203,6 +204,8 @@ def connect(limits: QueryLimits, spill_folder: Path) -> duckdb.DuckDBPyConnectio
         "autoload_known_extensions": False,
         "allow_persistent_secrets": False,
     }
+    if limits.spill_bytes_max is not None:
+        config["max_temp_directory_size"] = f"{limits.spill_bytes_max} bytes"
     if limits.threads is not None:
         config["threads"] = limits.threads
     connection = duckdb.connect(":memory:", config=config)
@@ -301,5 +304,12 @@ def _columns_in(document: Any) -> set[str] | None:
             if node.get("class") == "STAR":
                 return None
             names.update(name.lower() for name in node.get("column_names") or ())
-            waiting += node.values()
+            waiting += _children(node)
     return names
+
+
+def _children(node: dict[str, Any]) -> Collection[Any]:
+    """What a node holds; but ORDER BY ALL, which looks like a star, asks for nothing more than is asked for anyway."""
+    if node.get("type") != "ORDER_MODIFIER":
+        return node.values()
+    return [each for each in node["orders"] if each["expression"].get("class") != "STAR"]

@@ -84,7 +84,7 @@ def lacking_words(table: Table, asked: Collection[str] | None = None) -> Iterato
     """What to tell whoever asks `table` for the columns `asked` (None: for all) of those that some reports lack."""
     for column, reports in table.lacking.items():
         if asked is None or column in asked:
-            shown = ", ".join(report.address for report in reports[:_SHOWN_MAX])
+            shown = ", ".join(map(dt_of, reports[:_SHOWN_MAX]))
             yield (
                 f"{len(reports)} of the {len(table.reports)} reports of `{table.name}` lack the column"
                 f" `{column}`; it is NULL there: {shown}{', ...' if len(reports) > _SHOWN_MAX else ''}"

@@ -12,7 +12,7 @@ from stocktake.cli.panels import LIMITS, OUTPUT, STORE
 
 if TYPE_CHECKING:
     from stocktake.model.store import Store
-    from stocktake.service.limits import QueryLimits
+    from stocktake.service.limits import GuardedLimits, QueryLimits
     from stocktake.service.options import StoreKeywords
 
 _STORE_WORDS = (
@@ -158,4 +158,13 @@ def limits_of(asked: dict[str, Any]) -> QueryLimits:
 
     return query_limits(
         memory=asked["memory"], threads=asked["threads"], spill_folder=asked["spill_folder"]
+    )
+
+
+def guarded_limits_of(asked: dict[str, Any]) -> GuardedLimits:
+    """What a question that somebody else wrote may use."""
+    from stocktake.service.limits import guarded_limits
+
+    return guarded_limits(
+        limits_of(asked), time_s_max=asked["time_max"], rows_max=asked["rows_max"]
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from stocktake.cli import options as opt
 from stocktake.cli.outcome import failures_told, say
-from stocktake.cli.panels import OUTPUT, REPORT, STORE
+from stocktake.cli.panels import LIMITS, OUTPUT, REPORT, STORE
 from stocktake.cli.signals import ended_by_signals
 from stocktake.cli.sinks import opened_sink
 
@@ -49,19 +49,57 @@ Stores = Annotated[
 ]
 
 
+Report = Annotated[
+    str | None, typer.Argument(metavar="[REPORT]", help=opt.REPORT_HELP, show_default=False)
+]
+Sql = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="SQL",
+        help="One SELECT over the table `inventory_report`, in DuckDB's dialect.",
+        show_default=False,
+    ),
+]
+ReadOnly = Annotated[
+    bool,
+    typer.Option(
+        "--read-only",
+        help="For SQL that somebody else wrote: one SELECT and nothing else, in a process of its own.",
+        rich_help_panel=LIMITS,
+    ),
+]
+TimeMax = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS",
+        help="With --read-only: how long it may take.",
+        min=0.1,
+        rich_help_panel=LIMITS,
+    ),
+]
+RowsMax = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="With --read-only: the rows after which the answer is cut.",
+        min=1,
+        rich_help_panel=LIMITS,
+    ),
+]
+Form = Annotated[str, typer.Option(metavar="table|csv|jsonl|parquet", rich_help_panel=OUTPUT)]
+File = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write there instead of stdout; it appears when it is whole.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
 def query(
-    report: Annotated[
-        str | None,
-        typer.Argument(metavar="[REPORT]", help=opt.REPORT_HELP, show_default=False),
-    ] = None,
-    sql: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="SQL",
-            help="One SELECT over the table `inventory_report`, in DuckDB's dialect.",
-            show_default=False,
-        ),
-    ] = None,
+    report: Report = None,
+    sql: Sql = None,
     *,
     name: Names = None,
     dt: Dates = None,
@@ -69,18 +107,11 @@ def query(
     memory: opt.Memory = None,
     threads: opt.Threads = None,
     spill_folder: opt.SpillFolder = None,
-    format: Annotated[  # noqa: A002 - the option's name
-        str,
-        typer.Option(metavar="table|csv|jsonl|parquet", rich_help_panel=OUTPUT),
-    ] = "table",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write there instead of stdout; it appears when it is whole.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
+    read_only: ReadOnly = False,
+    time_max: TimeMax = 60.0,
+    rows_max: RowsMax = 100_000,
+    format: Form = "table",  # noqa: A002 - the option's name
+    output: File = None,
     endpoint_url: opt.EndpointUrl = None,
     profile: opt.Profile = None,
     region: opt.Region = None,
@@ -98,26 +129,33 @@ def query(
     asked = locals()
     with failures_told(as_json=False, verbose=verbose), ended_by_signals():
         opt.speak_up(verbose)
-        from stocktake.model.errors import UsageError
-        from stocktake.service.commands.query import query as answer
-        from stocktake.service.naming import named_reports, named_stores
+        _answer(asked)
 
-        addresses, question = named_reports([report, sql], name or ())
-        if question is None:
-            raise UsageError("what? SQL is missing", hint="one SELECT over `inventory_report`")
-        stores = named_stores(store or (), addresses, opt.store_words(asked))
-        with opened_sink(output, binary=format.lower() == "parquet") as sink:
-            answer(
-                addresses,
-                question,
-                output=format,
-                sink=sink,
-                store=opt.store_of(asked),
-                stores=stores,
-                dt=dt,
-                limits=opt.limits_of(asked),
-                warn=_warn,
-            )
+
+def _answer(asked: dict[str, Any]) -> None:
+    from stocktake.model.errors import UsageError
+    from stocktake.service.commands.query import query as answer
+    from stocktake.service.commands.query import query_guarded
+    from stocktake.service.naming import named_reports, named_stores
+
+    addresses, sql = named_reports([asked["report"], asked["sql"]], asked["name"] or ())
+    if sql is None:
+        raise UsageError("what? SQL is missing", hint="one SELECT over `inventory_report`")
+    words: dict[str, Any] = {
+        "output": asked["format"],
+        "store": opt.store_of(asked),
+        "stores": named_stores(asked["store"] or (), addresses, opt.store_words(asked)),
+        "dt": asked["dt"],
+        "warn": _warn,
+    }
+    limits = opt.limits_of(asked)
+    with opened_sink(asked["output"], binary=asked["format"].lower() == "parquet") as sink:
+        if asked["read_only"]:
+            guarded = opt.guarded_limits_of(asked)
+            words |= {"limits": guarded, "spill_folder": limits.spill_folder}
+            query_guarded(addresses, sql, sink=sink, **words)
+        else:
+            answer(addresses, sql, sink=sink, limits=limits, **words)
 
 
 def _warn(text: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from stocktake.analysis.guarded import GuardedLimits
 from stocktake.analysis.session import DEFAULT_QUERY_LIMITS, QueryLimits
 from stocktake.model.errors import UsageError
 from stocktake.model.sizes import parse_bytes
 from stocktake.service import house
 
-__all__ = ["LimitKeywords", "QueryLimits", "query_limits"]
+__all__ = ["GuardedLimits", "LimitKeywords", "QueryLimits", "guarded_limits", "query_limits"]
 
 MEMORY_BYTES_MIN = 32 * 2**20  # DuckDB needs some to begin with
 THREADS_MAX = 1024
@@ -31,10 +32,9 @@ def query_limits(**asked: Unpack[LimitKeywords]) -> QueryLimits:
         UsageError: one of them makes no sense, or the folder is not there.
     """
     settings = house.settings()
-    memory, threads, folder = (
-        getattr(settings, name) if asked.get(name) is None else asked.get(name)
-        for name in ("memory", "threads", "spill_folder")
-    )
+    memory = _said(asked.get("memory"), settings.memory)
+    threads = _said(asked.get("threads"), settings.threads)
+    folder = _said(asked.get("spill_folder"), settings.spill_folder)
     return QueryLimits(
         memory_bytes_max=DEFAULT_QUERY_LIMITS.memory_bytes_max
         if memory is None
@@ -44,6 +44,21 @@ def query_limits(**asked: Unpack[LimitKeywords]) -> QueryLimits:
     )
 
 
+def guarded_limits(limits: QueryLimits, *, time_s_max: float, rows_max: int) -> GuardedLimits:
+    """The same limits for SQL that somebody else wrote, with those that it has besides."""
+    return GuardedLimits(
+        time_s_max=time_s_max,
+        memory_bytes_max=limits.memory_bytes_max,
+        threads=limits.threads or 1,
+        rows_max=rows_max,
+    )
+
+
+def _said(*words: object) -> str | None:
+    """The first that is said, as it is written."""
+    return next((str(word) for word in words if word is not None), None)
+
+
 def _bytes(text: str) -> int:
     found = parse_bytes(text, "the memory")
     if found < MEMORY_BYTES_MIN:
@@ -51,7 +66,7 @@ def _bytes(text: str) -> int:
     return found
 
 
-def _count(text: str | int) -> int:
+def _count(text: str) -> int:
     try:
         count = int(text)
     except ValueError:
