@@ -178,8 +178,10 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("photos")
-@pytest.mark.parametrize("line", sorted({line for page, line in _shown("docs/query.md")}))
-def test_every_command_shown_in_the_document_of_asking_runs(line: str) -> None:
+@pytest.mark.parametrize(
+    "line", sorted({line for page, line in _shown("docs/query.md", "docs/export.md")})
+)
+def test_every_command_shown_in_the_documents_of_asking_and_handing_on_runs(line: str) -> None:
     done = in_process(*shlex.split(line)[1:])
     assert (done.code, done.err) == (0, "")
 

@@ -18,18 +18,8 @@ from tests.acceptance.command_line import program, stocktake
 
 HELP_CPU_S_MAX = 0.3
 COMMANDS = (
-    "run",
-    "show",
-    "query",
-    "audit",
-    "verify",
-    "ddl",
-    "plan",
-    "probe",
-    "runs",
-    "reports",
-    "demo",
-)
+    "run", "show", "query", "audit", "export", "verify", "ddl", "plan", "probe", "runs", "reports", "demo",
+)  # fmt: skip
 # What only a face has: the addresses, and how to show things.
 FACE_WORDS = {"source", "destination", "resume", "json", "quiet", "verbose", "help"}
 
@@ -80,7 +70,7 @@ def test_the_command_line_and_the_python_api_know_the_same_words() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["show", "query", "audit", "verify", "ddl", "probe"])
+@pytest.mark.parametrize("command", ["show", "query", "audit", "export", "verify", "ddl", "probe"])
 def test_every_command_that_reads_can_be_told_of_any_store(command: str) -> None:
     assert set(StoreKeywords.__annotations__) <= set(parameters(command))
     assert set(inspect.signature(open_report).parameters) == {"address", "dt", "store"}

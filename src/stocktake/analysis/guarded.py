@@ -2,8 +2,9 @@
 
 Five fences, each of which would do alone for what it is for. The SQL is one SELECT over the reports' tables, by
 functions of values (`guard.py`). The engine can reach nothing but the data files, and its settings are locked
-(`session.py`). The reports lie on this machine, so that nobody waits for a network (`staging.py`). The process has no secret in its
-environment, nothing in its folder, and hard limits of memory, files and time. Rows and bytes of the answer are counted.
+(`session.py`). The reports lie on this machine, so that nobody waits for a network (`staging.py`). The process has no
+secret in its environment, nothing in its folder, and hard limits of memory, files and time. Rows and bytes of the
+answer are counted.
 """
 
 from __future__ import annotations

@@ -23,6 +23,21 @@ def write_csv(batches: Iterable[pa.RecordBatch], schema: pa.Schema, sink: Binary
     return rows
 
 
+def write_batch_manifest(batches: Iterable[pa.RecordBatch], sink: BinaryIO) -> int:
+    """Write columns of texts, keys encoded already, as the lines of a batch manifest: no header, no quotes; returns how
+    many.
+
+    Raises:
+        pyarrow.ArrowInvalid: a value would need quotes, so no such value gets in by mistake.
+    """
+    rows = 0
+    options = csv.WriteOptions(include_header=False, quoting_style="none")
+    for batch in batches:
+        csv.write_csv(batch, sink, options)
+        rows += batch.num_rows
+    return rows
+
+
 def write_parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema, sink: BinaryIO) -> int:
     """Write the rows, a row group for each batch; returns how many."""
     rows = 0

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stocktake.model.addresses import LocalAddress, parse_address
+from stocktake.model.addresses import LocalAddress, S3Address, parse_address
+from stocktake.model.errors import AddressError
 from stocktake.model.store import Store
 from stocktake.service.settings import SPOOL, Settings, read_settings
 from stocktake.store.connection import Connection
+from stocktake.store.destinations import BucketDestination, Destination, FolderDestination
 from stocktake.store.files import BucketFiles, FolderFiles, ReportFiles
 
 
@@ -39,6 +41,27 @@ def made_spool_folder(chosen: Path | None) -> Path:
         return chosen
     default.mkdir(mode=0o700, parents=True, exist_ok=True)
     return default
+
+
+@contextmanager
+def opened_place(address: str, store: Store) -> Iterator[tuple[Destination, str]]:
+    """Where one file is to be written, and its key there; connections close with the block.
+
+    Raises:
+        AddressError: it is no address, or names no file.
+        CredentialsError: there are none to write with.
+    """
+    where = parse_address(address, folder=settings().working_folder)
+    if address.endswith("/") or (isinstance(where, S3Address) and not where.key):
+        raise AddressError(f"`{address}` names no file; expected s3://bucket/key or a path")
+    if isinstance(where, LocalAddress):
+        path = Path(os.path.normpath(where.path))
+        yield FolderDestination(path.parent, path.parent.name), path.name
+        return
+    from stocktake.store.client import Client  # noqa: PLC0415 - a folder needs none
+
+    with BucketDestination(Client.open(Connection.open(store), Counter()), where.bucket) as place:
+        yield place, where.key
 
 
 @contextmanager
