@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,8 +56,8 @@ Report = Annotated[
 Sql = Annotated[
     str | None,
     typer.Argument(
-        metavar="SQL",
-        help="One SELECT over the table `inventory_report`, in DuckDB's dialect.",
+        metavar="[SQL]",
+        help="One SELECT over the table `inventory_report`, in DuckDB's dialect. Without, a prompt.",
         show_default=False,
     ),
 ]
@@ -139,16 +140,25 @@ def _answer(asked: dict[str, Any]) -> None:
     from stocktake.service.naming import named_reports, named_stores
 
     addresses, sql = named_reports([asked["report"], asked["sql"]], asked["name"] or ())
-    if sql is None:
-        raise UsageError("what? SQL is missing", hint="one SELECT over `inventory_report`")
     words: dict[str, Any] = {
-        "output": asked["format"],
         "store": opt.store_of(asked),
         "stores": named_stores(asked["store"] or (), addresses, opt.store_words(asked)),
         "dt": asked["dt"],
-        "warn": _warn,
     }
     limits = opt.limits_of(asked)
+    if sql is None:
+        if (
+            asked["read_only"]
+            or asked["output"]
+            or not (sys.stdin.isatty() and sys.stdout.isatty())
+        ):
+            raise UsageError(
+                "what? SQL is missing",
+                hint="one SELECT over `inventory_report`; without it, a prompt opens on a terminal",
+            )
+        _converse(addresses, limits=limits, **words)
+        return
+    words |= {"output": asked["format"], "warn": _warn}
     with opened_sink(asked["output"], binary=asked["format"].lower() == "parquet") as sink:
         if asked["read_only"]:
             guarded = opt.guarded_limits_of(asked)
@@ -156,6 +166,14 @@ def _answer(asked: dict[str, Any]) -> None:
             query_guarded(addresses, sql, sink=sink, **words)
         else:
             answer(addresses, sql, sink=sink, limits=limits, **words)
+
+
+def _converse(addresses: dict[str, str], **words: Any) -> None:
+    from stocktake.cli.prompt import converse, prompt_session
+    from stocktake.service.commands.asking import history_file, opened_questions
+
+    with opened_questions(addresses, **words) as questions:
+        converse(questions, prompt_session(questions, history_file()))
 
 
 def _warn(text: str) -> None:
