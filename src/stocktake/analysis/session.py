@@ -27,7 +27,7 @@ from stocktake.analysis.relation import identifier, literal
 from stocktake.analysis.report import Report
 from stocktake.analysis.tables import Table, lacking_words
 from stocktake.analysis.views import select_table
-from stocktake.formats.dataset import PulledDataset
+from stocktake.formats.dataset import Piece, PulledDataset
 from stocktake.formats.frames import to_pandas, to_polars
 from stocktake.model.configuration import Format
 from stocktake.model.errors import InventoryError, QueryError
@@ -256,9 +256,34 @@ def _urls(
         return [served.url(name) for name in served.names if name.startswith(f"{number}-")]
     name = f"orc_rows_{number}"
     schema = report_schema(report.fields)
-    rows = PulledDataset(schema, lambda columns: _remembered(report.batches(columns), served))
-    connection.register(name, rows)
+    ranges = key_ranges(report)
+    pieces = [
+        Piece(partial(_batches, report, file, served), ranges.get(file.key))
+        for file in report.manifest.files
+    ]
+    connection.register(name, PulledDataset(schema, pieces))
     return [name]
+
+
+def key_ranges(report: Report) -> dict[str, tuple[str, str]]:
+    """The first and the last key of each data file, by the file's own key, as far as stocktake.json says them of the
+    very files that the manifest names.
+    """
+    if report.sidecar is None:
+        return {}
+    known = {(file.key, file.md5): file for file in report.sidecar.files}
+    found = ((file, known.get((file.key, file.md5))) for file in report.manifest.files)
+    return {
+        file.key: (said.first_key, said.last_key)
+        for file, said in found
+        if said is not None and said.first_key is not None and said.last_key is not None
+    }
+
+
+def _batches(
+    report: Report, file: ManifestFile, served: ServedFiles, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    return _remembered(report.file_batches(file, columns), served)
 
 
 def _remembered(batches: Iterator[pa.RecordBatch], served: ServedFiles) -> Iterator[pa.RecordBatch]:

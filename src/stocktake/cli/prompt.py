@@ -34,8 +34,8 @@ COMMANDS = {
 _WORD = re.compile(r"\w+$")
 _KEYWORDS = (
     "SELECT", "FROM", "WHERE", "GROUP", "BY", "ORDER", "LIMIT", "HAVING", "JOIN", "USING", "ANTI", "LEFT", "COUNT",
-    "SUM", "MIN", "MAX", "AVG", "DISTINCT", "AND", "OR", "NOT", "NULL", "IS", "IN", "LIKE", "BETWEEN", "CASE", "WHEN", "THEN",
-    "ELSE", "END", "DESC", "ALL", "UNION", "grants", "tags", "metadata",
+    "SUM", "MIN", "MAX", "AVG", "DISTINCT", "AND", "OR", "NOT", "NULL", "IS", "IN", "LIKE", "BETWEEN", "CASE", "WHEN",
+    "THEN", "ELSE", "END", "DESC", "ALL", "UNION", "grants", "tags", "metadata",
 )  # fmt: skip
 
 
