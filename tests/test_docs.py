@@ -22,6 +22,7 @@ import stocktake
 from stocktake.analysis.audits.pack import PACK
 from stocktake.cli.app import app
 from stocktake.model.configuration import Format
+from stocktake.model.fields import OPTIONAL_FIELDS
 from stocktake.model.prices import parse_prices
 from stocktake.service.settings import VARIABLES
 from tests.acceptance.command_line import stocktake as called
@@ -170,7 +171,10 @@ def test_the_tables_of_the_documents_are_those_of_the_code(name: str, tables: An
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The report that the documents about reading ask, where they look for it."""
-    made = our_report(tmp_path / "made", Format.PARQUET, [objects(["2026/a.jpg", "2026/b.jpg"])])
+    rows = [objects(["2026/a.jpg", "2026/b.jpg"])]
+    made = our_report(
+        tmp_path / "made", Format.PARQUET, rows, fields=OPTIONAL_FIELDS, all_versions=True
+    )
     place = tmp_path / "reports/photos/stocktake"
     place.parent.mkdir(parents=True)
     made.manifest_path.parents[1].rename(place)
@@ -179,7 +183,8 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("photos")
 @pytest.mark.parametrize(
-    "line", sorted({line for page, line in _shown("docs/query.md", "docs/export.md")})
+    "line",
+    sorted({line for page, line in _shown("docs/query.md", "docs/export.md", "docs/use-cases.md")}),
 )
 def test_every_command_shown_in_the_documents_of_asking_and_handing_on_runs(line: str) -> None:
     done = in_process(*shlex.split(line)[1:])
@@ -196,6 +201,17 @@ def test_the_python_example_of_the_document_of_asking_runs() -> None:
     assert list(names["frame"]["key"]) == ["2026/b.jpg"]
     assert names["relation"].fetchall() == [(1,)]
     assert names["history"].columns[-1] == "dt"
+
+
+@pytest.mark.usefixtures("photos")
+def test_the_python_example_of_the_document_of_uses_runs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    [example] = re.findall(r"^```python\n(.*?)^```", TEXTS["docs/use-cases.md"], re.DOTALL | re.M)
+    exec(
+        example.replace(" - INTERVAL 3 DAY", ""), {}
+    )  # the report's objects are of today's calendar
+    assert capsys.readouterr().out in {"[('2026/b.jpg',)]\n", "[]\n"}
 
 
 @pytest.mark.slow
