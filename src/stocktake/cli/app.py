@@ -12,7 +12,9 @@ from typing import Annotated
 
 import typer
 
-from stocktake.cli import audit, demonstrate, export, orphans, plan, probe, query, read, run, runs
+from stocktake.cli import (
+    audit, demonstrate, diff, export, orphans, plan, probe, query, read, run, runs,
+)
 from stocktake.cli.outcome import failures_told, say
 from stocktake.cli.panels import PanelCommand
 from stocktake.cli.sinks import give_up, print_text
@@ -34,6 +36,7 @@ app.command(cls=PanelCommand, epilog=read.SHOW_EXAMPLES)(read.show)
 app.command(cls=PanelCommand, epilog=query.EXAMPLES)(query.query)
 app.command(cls=PanelCommand, epilog=audit.EXAMPLES)(audit.audit)
 app.command(cls=PanelCommand, epilog=export.EXAMPLES)(export.export)
+app.command(cls=PanelCommand, epilog=diff.EXAMPLES)(diff.diff)
 app.command(cls=PanelCommand, epilog=read.VERIFY_EXAMPLES)(read.verify)
 app.command(cls=PanelCommand, epilog=read.DDL_EXAMPLES)(read.ddl)
 app.command(cls=PanelCommand, epilog=plan.EXAMPLES)(plan.plan)

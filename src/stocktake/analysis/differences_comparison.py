@@ -1,0 +1,140 @@
+"""What of two reports is compared: who is the same object, and which columns count. Pure.
+
+Two moments of one bucket (history) and two buckets that shall hold the same (copies) are different
+questions: a copy has another date, owner and version id, and may have another ETag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stocktake.model.errors import UnknownFieldError
+from stocktake.model.fields import BY_COLUMN, BY_NAME, FIELDS, Field
+
+IDENTITY = ("bucket", "key", "version_id")
+MARKER = "is_delete_marker"
+LATEST = "is_latest"
+# What tells, wherever both reports have it, whether an object was written anew.
+_TELLING = {"e_tag", "last_modified_date", "checksum_value"}
+# What decides about content that was copied, together and not one by one.
+CONTENT = ("e_tag", "checksum_algorithm", "checksum_value", "encryption_status")
+# What a copy shall share with its source. Dates, owners, keys and classes are the copy's own.
+_KEPT_BY_COPIES = {
+    "size",
+    MARKER,
+    "object_tags",
+    "user_metadata",
+    "content_type",
+    "content_encoding",
+}
+
+
+class Mode(StrEnum):
+    """What the two reports are to each other."""
+
+    HISTORY = "history"
+    COPIES = "copies"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What is known of a report before its rows are read. `store` is empty where nobody says it."""
+
+    fields: tuple[Field, ...]
+    bucket: str
+    store: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of its columns."""
+        return tuple(field.column for field in self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How two reports are compared.
+
+    `by_version`: objects are the same by key and version id, else by key, and only current objects
+    count. `compared` are the columns that make a change, `ignored` those that both have and that make
+    none, `only_a` and `only_b` what the other lacks. `by_content`: ETags and checksums decide together
+    whether content is the same. `tells`: a row without a differing column is the same for sure.
+    """
+
+    mode: Mode
+    by_version: bool
+    fields: tuple[Field, ...]
+    compared: tuple[str, ...]
+    ignored: tuple[str, ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+    by_content: bool
+    tells: bool
+
+
+def make_comparison(
+    a: Side,
+    b: Side,
+    *,
+    mode: Mode | None = None,
+    columns: Sequence[str] = (),
+    current: bool = False,
+) -> Comparison:
+    """How to compare `a` with `b`.
+
+    Without `mode`, reports of one bucket on one store are its history, all others copies. `columns` (of
+    either spelling) are compared instead of those of the mode. Versions are compared where both reports
+    have them, unless only `current` objects are wanted; copies too have the ids of their sources
+    where replication made them.
+
+    Raises:
+        UnknownFieldError: one of `columns` is in neither report, or only in one.
+    """
+    chosen = mode or _mode(a, b)
+    shared = tuple(column for column in a.columns if column in b.columns)
+    by_version = not current and "version_id" in shared
+    wanted = _chosen(columns, shared) if columns else _default(chosen, shared, by_version)
+    by_content = chosen is Mode.COPIES and not columns
+    tells = by_content or bool(_TELLING & set(wanted))
+    used = {*IDENTITY, *wanted, *(CONTENT if by_content else ())}
+    return Comparison(
+        mode=chosen,
+        by_version=by_version,
+        fields=tuple(field for field in FIELDS if field in a.fields or field in b.fields),
+        compared=wanted,
+        ignored=tuple(column for column in shared if column not in used),
+        only_a=tuple(column for column in a.columns if column not in shared),
+        only_b=tuple(column for column in b.columns if column not in shared),
+        by_content=by_content,
+        tells=tells,
+    )
+
+
+def _mode(a: Side, b: Side) -> Mode:
+    one_store = a.store == b.store or not a.store or not b.store
+    return Mode.HISTORY if a.bucket == b.bucket and one_store else Mode.COPIES
+
+
+def _default(mode: Mode, shared: Sequence[str], by_version: bool) -> tuple[str, ...]:  # noqa: FBT001
+    if mode is Mode.COPIES:
+        return tuple(column for column in shared if column in _KEPT_BY_COPIES)
+    # That an older version is no longer the latest follows from the newer one, which is told itself.
+    beside = {"bucket", "key", LATEST} | ({"version_id"} if by_version else set())
+    return tuple(column for column in shared if column not in beside)
+
+
+def _chosen(names: Sequence[str], shared: Sequence[str]) -> tuple[str, ...]:
+    known = {name.lower(): field for name, field in BY_NAME.items()} | BY_COLUMN
+    found = {known[name.lower()].column for name in names if name.lower() in known}
+    missing = [
+        name
+        for name in names
+        if name.lower() not in known or known[name.lower()].column not in shared
+    ]
+    if missing:
+        raise UnknownFieldError(
+            f"`{missing[0]}` cannot be compared: it is no column of both reports",
+            hint=f"both have {', '.join(shared)}",
+        )
+    return tuple(column for column in shared if column in found)

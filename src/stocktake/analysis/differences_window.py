@@ -1,0 +1,226 @@
+"""What differs between two reports within one range of keys: whole columns at a time. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stocktake.analysis.differences_comparison import (
+    CONTENT,
+    LATEST,
+    MARKER,
+    Comparison,
+)
+
+# Their ETags are no MD5 of the content (API Reference, Object): they say nothing about a copy.
+_ETAG_IS_NO_MD5 = pa.array(["SSE-KMS", "DSSE-KMS", "SSE-C"])
+CONTENT_CHANGED = "content"  # among the names of columns that differ: decided by several of them
+_TRUE = pa.scalar(True)  # noqa: FBT003 - the value itself
+_MD5 = "^[0-9a-f]{32}$"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowDifference:
+    """Rows of `a` and of `b` that differ. `changed_a` and `changed_b` are the same objects, row by row,
+    and `changed_columns` names what differs (an array of lists of text); so are the two of `undecided`.
+    """
+
+    created: pa.Table
+    deleted: pa.Table
+    changed_a: pa.Table
+    changed_b: pa.Table
+    changed_columns: pa.ListArray
+    undecided_a: pa.Table
+    undecided_b: pa.Table
+    same: int
+    repeated_a: int
+    repeated_b: int
+
+
+def compare_window(a: pa.Table, b: pa.Table, comparison: Comparison) -> WindowDifference:
+    """What `comparison` finds between `a` and `b`, which hold the same keys' rows.
+
+    An object that a report has twice counts once, by its first row; how often is in `repeated_*`.
+    """
+    a, b = _counted(a, comparison), _counted(b, comparison)
+    ids_a, ids_b = _identities(a, comparison), _identities(b, comparison)
+    (a, ids_a, repeated_a), (b, ids_b, repeated_b) = _unique(a, ids_a), _unique(b, ids_b)
+    if ids_a.equals(ids_b):
+        both_a, both_b, created, deleted = a, b, b.slice(0, 0), a.slice(0, 0)
+    else:
+        places = pc.index_in(ids_b, value_set=ids_a)
+        found = places.drop_null()
+        both_a, both_b = a.take(found), b.filter(pc.is_valid(places))
+        created = b.filter(pc.is_null(places))
+        lost = pc.invert(pc.is_in(pa.arange(0, len(a)).cast(pa.int32()), value_set=found))
+        deleted = a.filter(lost)
+    changes, open_ = _changes(both_a, both_b, comparison)
+    changed = _any_of([mask for _, mask in changes], len(both_a))
+    undecided = pc.and_not(open_, changed)
+    return WindowDifference(
+        created=created,
+        deleted=deleted,
+        changed_a=both_a.filter(changed),
+        changed_b=both_b.filter(changed),
+        changed_columns=_names(changes, changed),
+        undecided_a=both_a.filter(undecided),
+        undecided_b=both_b.filter(undecided),
+        same=len(both_a) - _sum(changed) - _sum(undecided),
+        repeated_a=repeated_a,
+        repeated_b=repeated_b,
+    )
+
+
+def _counted(rows: pa.Table, comparison: Comparison) -> pa.Table:
+    """All versions, or the current objects."""
+    rows = rows.combine_chunks()
+    if comparison.by_version or LATEST not in rows.column_names:
+        return rows
+    gone = pc.fill_null(_column(rows, MARKER), fill_value=False)
+    return rows.filter(pc.and_not(pc.fill_null(_column(rows, LATEST), fill_value=True), gone))
+
+
+def _column(rows: pa.Table, name: str) -> Any:
+    """A column as one array."""
+    chunks = rows.column(name).chunks
+    return chunks[0] if len(chunks) == 1 else rows.column(name).combine_chunks()
+
+
+def _identities(rows: pa.Table, comparison: Comparison) -> Any:
+    """One text for each row, the same for the same object; the null version's id is empty or NULL.
+
+    The length ahead of a version id says where the key begins, so no two objects share a text.
+    """
+    keys = _column(rows, "key")
+    if not comparison.by_version:
+        return keys
+    versions = pc.fill_null(_column(rows, "version_id"), "")
+    lengths = pc.binary_length(versions).cast(pa.string())
+    return pc.binary_join_element_wise(lengths, ":", versions, keys, "")
+
+
+def _unique(rows: pa.Table, ids: Any) -> tuple[pa.Table, Any, int]:
+    """Rows without those whose object came before. Only neighbours can share a key."""
+    keys = _column(rows, "key")
+    if not _sum(pc.equal(keys[1:], keys[:-1])):
+        return rows, ids, 0
+    firsts = pc.index_in(ids, value_set=ids)
+    kept = pc.equal(firsts, pa.arange(0, len(ids)).cast(pa.int32()))
+    return rows.filter(kept), ids.filter(kept), len(ids) - _sum(kept)
+
+
+def _changes(a: pa.Table, b: pa.Table, comparison: Comparison) -> tuple[list[tuple[str, Any]], Any]:
+    """The columns in which some row differs, with the rows it does so in; and the rows of which nobody
+    can tell, whatever the columns say.
+    """
+    masks = [
+        (column, differing(_column(a, column), _column(b, column)))
+        for column in comparison.compared
+        if not _column(a, column).equals(_column(b, column))
+    ]
+    if comparison.by_content:
+        other_content, undecided = content_verdict(a, b)
+        masks.append((CONTENT_CHANGED, other_content))
+    else:
+        undecided = _untold(a, comparison)
+    return [(column, mask) for column, mask in masks if _sum(mask)], undecided
+
+
+def differing(a: Any, b: Any) -> Any:
+    """In which rows two columns differ; NULL equals NULL, and for text the empty one."""
+    if pa.types.is_string(a.type):
+        return pc.not_equal(pc.fill_null(a, ""), pc.fill_null(b, ""))
+    one_is_null = pc.xor(pc.is_null(a), pc.is_null(b))
+    return pc.if_else(one_is_null, _TRUE, pc.fill_null(pc.not_equal(a, b), fill_value=False))
+
+
+def _untold(a: pa.Table, comparison: Comparison) -> Any:
+    if comparison.tells:
+        return _all(len(a), value=False)
+    # A version is never written anew; the null version, and an object of a bucket without any, is.
+    if comparison.by_version:
+        return pc.equal(pc.fill_null(_column(a, "version_id"), ""), "")
+    return _all(len(a), value=True)
+
+
+def content_verdict(a: pa.Table, b: pa.Table) -> tuple[Any, Any]:
+    """In which rows the content of copies differs, and in which nobody can tell.
+
+    Checksums of one algorithm decide; a checksum of parts only where it is the same. Else the same
+    ETag says the same, another one says another content only where both are the MD5 of it: neither
+    uploaded in parts, whose size then counts, nor encrypted with a key of one's own.
+    """
+    tags_a, tags_b = _content(a, "e_tag"), _content(b, "e_tag")
+    sums_a, sums_b = _content(a, "checksum_value"), _content(b, "checksum_value")
+    algorithms = pc.equal(_content(a, "checksum_algorithm"), _content(b, "checksum_algorithm"))
+    summed = _sure(pc.and_(algorithms, pc.and_(_present(sums_a), _present(sums_b))))
+    same_sum = pc.and_(summed, _sure(pc.equal(sums_a, sums_b)))
+    of_parts = pc.or_(_has(sums_a, "-"), _has(sums_b, "-"))
+    other_sum = pc.and_not(pc.and_not(summed, same_sum), of_parts)
+    same_tag = pc.and_(_present(tags_a), _sure(pc.equal(tags_a, tags_b)))
+    other_tag = pc.and_not(pc.and_(_is_md5(a, tags_a), _is_md5(b, tags_b)), same_tag)
+    decided_by_sum = pc.or_(same_sum, other_sum)
+    differs = pc.or_(other_sum, pc.and_not(other_tag, decided_by_sum))
+    same = pc.or_(same_sum, pc.and_not(same_tag, decided_by_sum))
+    same = pc.or_(same, pc.or_(_marked(a), _marked(b)))  # a delete marker has no content
+    return pc.and_not(differs, same), pc.invert(pc.or_(differs, same))
+
+
+def _marked(rows: pa.Table) -> Any:
+    if MARKER not in rows.column_names:
+        return _all(len(rows), value=False)
+    return _sure(_column(rows, MARKER))
+
+
+def _content(rows: pa.Table, column: str) -> Any:
+    if column in rows.column_names and column in CONTENT:
+        return _column(rows, column)
+    return pa.nulls(len(rows), pa.string())
+
+
+def _is_md5(rows: pa.Table, tags: Any) -> Any:
+    own_key = pc.is_in(_content(rows, "encryption_status"), value_set=_ETAG_IS_NO_MD5)
+    return pc.and_not(_sure(pc.match_substring_regex(tags, _MD5)), own_key)
+
+
+def _present(texts: Any) -> Any:
+    return pc.not_equal(pc.fill_null(texts, ""), "")
+
+
+def _has(texts: Any, part: str) -> Any:
+    return _sure(pc.match_substring(texts, part))
+
+
+def _sure(flags: Any) -> Any:
+    return pc.fill_null(flags, fill_value=False)
+
+
+def _any_of(masks: list[Any], rows: int) -> Any:
+    found = _all(rows, value=False)
+    for mask in masks:
+        found = pc.or_(found, mask)
+    return found
+
+
+def _all(rows: int, *, value: bool) -> Any:
+    return pa.repeat(pa.scalar(value), rows)
+
+
+def _sum(flags: Any) -> int:
+    return int(pc.sum(flags).as_py() or 0)
+
+
+def _names(changes: list[tuple[str, Any]], changed: Any) -> pa.ListArray:
+    """The names of the columns that differ, for each row that is `changed`."""
+    rows = _sum(changed)
+    if not rows:
+        return pa.array([], pa.list_(pa.string()))
+    texts = [
+        pc.if_else(mask.filter(changed), pa.scalar(column), pa.scalar(None, pa.string()))
+        for column, mask in changes
+    ]
+    joined = pc.binary_join_element_wise(*texts, ",", null_handling="skip")
+    return pc.split_pattern(joined, ",")

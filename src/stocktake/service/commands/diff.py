@@ -1,0 +1,85 @@
+"""Comparing two reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from stocktake.analysis.differences import Differences, compare_reports
+from stocktake.analysis.differences_comparison import Mode
+from stocktake.analysis.differences_rows import Selection
+from stocktake.analysis.differences_totals import Change, Count
+from stocktake.analysis.output import Output
+from stocktake.model.errors import UsageError
+from stocktake.model.store import Store
+from stocktake.service.commands.report import opened_report
+from stocktake.service.options import choose
+
+__all__ = ["DEPTH_MAX", "Change", "Count", "Differences", "Wanted", "diff"]
+
+DEPTH_MAX = 32
+_ROW_FORMS = (Output.CSV, Output.JSONL, Output.PARQUET)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How to compare, and what to write: rows in a `format`, or, `as_manifest`, the objects of `only`
+    these kinds of change as the report on that `side` (a, b) has them.
+    """
+
+    mode: str | None = None
+    columns: str = ""
+    current: bool = False
+    depth: int = 1
+    format: str = "parquet"
+    as_manifest: bool = False
+    side: str = "b"
+    only: str = ""
+
+
+def diff(
+    a: str, b: str, wanted: Wanted, *, stores: tuple[Store, Store], sink: BinaryIO | None = None
+) -> Differences:
+    """Compare the reports at `a` and `b`; rows, where there is a `sink`, go there.
+
+    Raises:
+        UsageError: words that mean nothing; UnknownFieldError: a column that cannot be compared.
+        InventoryError: a report cannot be opened or read.
+    """
+    mode = choose(Mode, wanted.mode, "mode") if wanted.mode else None
+    form = choose(Output, wanted.format, "format")
+    if form not in _ROW_FORMS:
+        raise UsageError(f"rows cannot be written as {form}; expected csv, jsonl or parquet")
+    if not 0 <= wanted.depth <= DEPTH_MAX:
+        raise UsageError(f"--depth {wanted.depth} is out of range; expected 0 to {DEPTH_MAX}")
+    selection = _selection(wanted)
+    with opened_report(a, stores[0]) as report_a, opened_report(b, stores[1]) as report_b:
+        differences = compare_reports(
+            report_a,
+            report_b,
+            mode=mode,
+            columns=_words(wanted.columns),
+            current=wanted.current,
+            depth=wanted.depth,
+        )
+        if sink is None:
+            differences.count()
+        elif wanted.as_manifest:
+            differences.write_manifest(selection, sink)
+        else:
+            differences.write_journal(form, sink)
+        return differences
+
+
+def _selection(wanted: Wanted) -> Selection:
+    if wanted.side.lower() not in ("a", "b"):
+        raise UsageError(f"unknown side `{wanted.side}`; expected a or b")
+    of_a = wanted.side.lower() == "a"
+    kinds = [choose(Change, word, "kind of change") for word in _words(wanted.only)]
+    default = (Change.DELETED if of_a else Change.CREATED, Change.CHANGED)
+    return Selection(frozenset(kinds or default), of_a)
+
+
+def _words(text: str) -> Sequence[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
