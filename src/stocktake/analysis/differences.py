@@ -81,7 +81,7 @@ class Differences:
         versions = "version_id" in _columns(side)
         return sum(
             write_lines(manifest_lines(window, selection, versions=versions), sink)
-            for window in self._windows(self._needed())
+            for window in self._windows(self._needed() | {"bucket"})
         )
 
     def all_windows(self) -> Iterator[WindowDifference]:
@@ -90,7 +90,7 @@ class Differences:
 
     def _needed(self) -> set[str]:
         content = CONTENT if self.comparison.by_content else ()
-        return {*IDENTITY, LATEST, MARKER, "size", *self.comparison.compared, *content}
+        return {*IDENTITY[1:], LATEST, MARKER, "size", *self.comparison.compared, *content}
 
     def _windows(self, columns: set[str]) -> Iterator[WindowDifference]:
         read = [
