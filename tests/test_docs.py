@@ -25,9 +25,8 @@ from stocktake.model.configuration import Format
 from stocktake.model.fields import OPTIONAL_FIELDS
 from stocktake.model.prices import parse_prices
 from stocktake.service.settings import VARIABLES
-from tests.acceptance.command_line import stocktake as called
-from tests.analysis.audits.planted import planted_report
 from tests.acceptance.command_line import stocktake as in_process
+from tests.analysis.audits.planted import planted_report
 from tests.analysis.reports import objects, our_report
 from tests.servers.fault import FaultServer, synthetic
 from tests.servers.server import Server
@@ -250,7 +249,7 @@ def test_every_command_shown_in_the_document_of_audits_runs(
     [policy] = re.findall(r"^```toml\n(.*?)^```", TEXTS["docs/audits.md"], re.DOTALL | re.MULTILINE)
     (tmp_path / "policy.toml").write_text(policy)
     monkeypatch.chdir(tmp_path)
-    done = called(*shlex.split(line)[1:])
+    done = in_process(*shlex.split(line)[1:])
     assert done.code == (1 if " audit " in line and "never" not in line else 0), done
     assert done.err == ""
     assert "not-encrypted" in done.out or "public/none" in done.out

@@ -13,7 +13,17 @@ from typing import Annotated
 import typer
 
 from stocktake.cli import (
-    audit, demonstrate, diff, export, orphans, plan, probe, query, read, run, runs,
+    audit,
+    demonstrate,
+    diff,
+    export,
+    orphans,
+    plan,
+    probe,
+    query,
+    read,
+    run,
+    runs,
 )
 from stocktake.cli.outcome import failures_told, say
 from stocktake.cli.panels import PanelCommand
