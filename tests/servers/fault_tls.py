@@ -17,13 +17,21 @@ from cryptography.x509.oid import NameOID
 def tls(folder: Path) -> tuple[ssl.SSLContext, Path]:
     """What `FaultServer(ssl_context=)` takes, and the CA bundle that makes clients trust it; both
     lie in `folder`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fault server")])
-    places = [
+    return certified(
+        folder,
         x509.IPAddress(ip_address("127.0.0.1")),
         x509.DNSName("localhost"),
         x509.DNSName("*.localhost"),
-    ]
+    )
+
+
+def certified(
+    folder: Path, *places: x509.GeneralName, days: int = 1, authority: bool = True
+) -> tuple[ssl.SSLContext, Path]:
+    """What a server with a certificate for `places` takes, which ends in so many `days`, and the bundle that makes it
+    trusted."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fault server")])
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -31,10 +39,10 @@ def tls(folder: Path) -> tuple[ssl.SSLContext, Path]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now - timedelta(days=9))
+        .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName(places), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
     bundle, secret = folder / "fault-ca.pem", folder / "fault-key.pem"

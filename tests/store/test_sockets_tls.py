@@ -6,21 +6,18 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
 import pycurl
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from stocktake.store.errands import Broken
 from stocktake.store.requests import Answer
 from stocktake.store.sockets import Sockets
 from stocktake.store.sockets_names import Address
+from tests.servers.fault_tls import certified
 from tests.store.carrying import KnownNames, ask, carrying, collect, errand, options, seal
 from tests.store.doors import listener, read_head
 
@@ -35,33 +32,8 @@ def _serve(link: socket.socket) -> None:
 def _certificate(
     folder: Path, *, place: x509.GeneralName, days: int = 1, authority: bool = True
 ) -> tuple[ssl.SSLContext, str]:
-    """What a server with a certificate for `place` takes, and the bundle that makes it trusted."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=9))
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([place]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    bundle, secret = folder / "bundle.pem", folder / "key.pem"
-    bundle.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    secret.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(bundle, secret)
+    """As `certified`, with the bundle as options have it."""
+    context, bundle = certified(folder, place, days=days, authority=authority)
     return context, str(bundle)
 
 

@@ -27,13 +27,13 @@ from stocktake.analysis.differences_rows import (
     Selection,
     journal_rows,
     journal_schema,
-    manifest_lines,
-    write_lines,
+    manifest_rows,
 )
 from stocktake.analysis.differences_totals import Change, Count, Totals, differing_objects
 from stocktake.analysis.differences_window import WindowDifference, compare_window
 from stocktake.analysis.output import Output, write_answer
 from stocktake.analysis.report import Report
+from stocktake.formats.answers import write_batch_manifest
 from stocktake.model.errors import UsageError
 from stocktake.model.fields import BY_COLUMN, report_schema
 
@@ -79,10 +79,12 @@ class Differences:
         _check(selection)
         side = self.a if selection.of_a else self.b
         versions = "version_id" in _columns(side)
-        return sum(
-            write_lines(manifest_lines(window, selection, versions=versions), sink)
+        rows = (
+            batch
             for window in self._windows(self._needed() | {"bucket"})
+            for batch in manifest_rows(window, selection, versions=versions)
         )
+        return write_batch_manifest(rows, sink)
 
     def all_windows(self) -> Iterator[WindowDifference]:
         """What differs, window by window, with all columns."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -110,8 +110,10 @@ class Selection:
     of_a: bool
 
 
-def manifest_lines(window: WindowDifference, selection: Selection, *, versions: bool) -> pa.Array:
-    """The lines of S3BatchOperations_CSV_20180820: bucket, URL-encoded key and, with `versions`, the
+def manifest_rows(
+    window: WindowDifference, selection: Selection, *, versions: bool
+) -> Iterator[pa.RecordBatch]:
+    """The columns of S3BatchOperations_CSV_20180820: bucket, URL-encoded key and, with `versions`, the
     version id; `null` for the null version, for Batch Operations fails every task without one.
 
     Delete markers are left out: no operation works on them.
@@ -122,30 +124,18 @@ def manifest_lines(window: WindowDifference, selection: Selection, *, versions: 
         Change.CHANGED: (window.changed_a, window.changed_b),
         Change.UNDECIDED: (window.undecided_a, window.undecided_b),
     }
-    parts = [
-        _lines(rows, versions=versions)
-        for kind, (a, b) in sides.items()
-        if kind in selection.kinds and (rows := a if selection.of_a else b) is not None
-    ]
-    return pa.chunked_array(parts, pa.string())
+    for kind, (a, b) in sides.items():
+        rows = a if selection.of_a else b
+        if kind in selection.kinds and rows is not None:
+            yield from _named(rows, versions=versions)
 
 
-def _lines(rows: pa.Table, *, versions: bool) -> Any:
+def _named(rows: pa.Table, *, versions: bool) -> Iterator[pa.RecordBatch]:
     if MARKER in rows.column_names:
         rows = rows.filter(pc.invert(pc.fill_null(rows.column(MARKER), fill_value=False)))
-    if not rows.num_rows:
-        return pa.array([], pa.string())
-    rows = rows.combine_chunks()
-    parts = [rows.column("bucket").chunk(0), encode_keys(rows.column("key").chunk(0))]
-    if versions:
-        ids = pc.fill_null(rows.column("version_id").chunk(0), "")
-        parts.append(pc.if_else(pc.equal(ids, ""), "null", ids))
-    return pc.binary_join_element_wise(*parts, ",")
-
-
-def write_lines(lines: pa.ChunkedArray, sink: BinaryIO) -> int:
-    """Write the lines, each with its line feed; returns how many."""
-    for chunk in lines.chunks:
-        if len(chunk):
-            sink.write(("\n".join(chunk.to_pylist()) + "\n").encode())
-    return len(lines)
+    for batch in rows.to_batches():
+        columns = {"bucket": batch.column("bucket"), "key": encode_keys(batch.column("key"))}
+        if versions:
+            ids = pc.fill_null(batch.column("version_id"), "")
+            columns["version_id"] = pc.if_else(pc.equal(ids, ""), "null", ids)
+        yield pa.RecordBatch.from_pydict(columns)

@@ -98,13 +98,16 @@ def audit(
         from stocktake.cli.audit_text import csv_text, finding_lines
         from stocktake.model.errors import UsageError
         from stocktake.service.commands.audit import audit as ask
-        from stocktake.service.options import StoreKeywords, make_store
 
         if json and csv:
             raise UsageError("--json and --csv exclude each other: stdout holds one of them")
-        store = make_store(**{name: asked[name] for name in StoreKeywords.__annotations__})
         found = ask(
-            report, store=store, policy=policy, only=only or (), fail_on=fail_on, prices=prices
+            report,
+            store=opt.store_of(asked),
+            policy=policy,
+            only=only or (),
+            fail_on=fail_on,
+            prices=prices,
         )
         if html is not None:
             from stocktake.cli.audit_page import audit_page

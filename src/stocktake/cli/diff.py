@@ -21,16 +21,6 @@ stocktake diff ./monday ./tuesday
 stocktake diff ./monday ./tuesday --output changes.parquet
 stocktake diff ./source ./replica --as-manifest --side a --output missing.csv
 """
-_STORE_WORDS = (
-    "endpoint_url",
-    "profile",
-    "region",
-    "addressing_style",
-    "no_sign_request",
-    "request_payer",
-    "ca_bundle",
-    "no_verify_ssl",
-)
 _OTHER_WORDS = ("endpoint_url", "profile", "region")
 _PREFIXES_SHOWN_MAX = 20
 _SOME_DIFFER, _CANNOT_TELL = 1, 3
@@ -172,14 +162,11 @@ def _compared(asked: dict[str, Any]) -> Differences:
     from stocktake.model.errors import UsageError
     from stocktake.service.commands.diff import Wanted
     from stocktake.service.commands.diff import diff as compare
-    from stocktake.service.options import make_store
 
     wanted = Wanted(**{name: asked[name] for name in Wanted.__dataclass_fields__})
-    of_a = {name: asked[name] for name in _STORE_WORDS}
-    of_b = of_a | {
-        name: asked[f"other_{name}"] for name in _OTHER_WORDS if asked[f"other_{name}"] is not None
-    }
-    stores = (make_store(**of_a), make_store(**of_b))
+    other = {name: asked[f"other_{name}"] for name in _OTHER_WORDS}
+    of_b = asked | {name: value for name, value in other.items() if value is not None}
+    stores = (opt.store_of(asked), opt.store_of(of_b))
     if asked["output"] is None:
         if wanted.as_manifest:
             raise UsageError("a manifest needs a file", hint="name one with --output FILE")

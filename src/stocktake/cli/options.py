@@ -15,17 +15,6 @@ if TYPE_CHECKING:
     from stocktake.service.limits import GuardedLimits, QueryLimits
     from stocktake.service.options import StoreKeywords
 
-_STORE_WORDS = (
-    "endpoint_url",
-    "profile",
-    "region",
-    "addressing_style",
-    "no_sign_request",
-    "request_payer",
-    "ca_bundle",
-    "no_verify_ssl",
-)
-
 EndpointUrl = Annotated[
     str | None,
     typer.Option(
@@ -149,7 +138,9 @@ def store_of(asked: dict[str, Any]) -> Store:
 
 def store_words(asked: dict[str, Any]) -> StoreKeywords:
     """What a command's options say of a store."""
-    return cast("StoreKeywords", {name: asked[name] for name in _STORE_WORDS})
+    from stocktake.service.options import StoreKeywords
+
+    return cast("StoreKeywords", {name: asked[name] for name in StoreKeywords.__annotations__})
 
 
 def limits_of(asked: dict[str, Any]) -> QueryLimits:
