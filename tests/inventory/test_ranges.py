@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stocktake.inventory.messages import PageReport
-from stocktake.inventory.processes import WorkerProcess
+from stocktake.inventory.processes import WorkerProcess, WorkerProcesses
 from stocktake.inventory.ranges import Ranges
 from stocktake.inventory.splitting import PageFacts
 from stocktake.model.keys import KeyRange
@@ -24,10 +24,10 @@ def key(place: float) -> str:
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[WorkerProcess]:
-    process = WorkerProcess()
-    yield process
-    process.ask_to_stop()
-    process.wait()
+    processes = WorkerProcesses(1)
+    yield processes.workers[0]
+    processes.ask_to_stop()
+    processes.wait()
 
 
 def begun(ranges: Ranges, worker: WorkerProcess, states: list[str]) -> None:

@@ -1,8 +1,14 @@
-"""A worker process: `python -m stocktake.inventory TASKS REPORTS`, the numbers of its two pipes."""
+"""The workers of a run: `python -m stocktake.inventory TASKS REPORTS [TASKS REPORTS]...`, the numbers of the two pipes
+of each.
+
+What they need takes longer to load than a small bucket takes to list. So it is loaded once: all but the first are forked
+from the first, before that has a thread, a connection or anything else that two processes cannot share.
+"""
 
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 # New objects. Imports make very many that stay, and so does nothing else here: batches are counted, not traced.
@@ -15,7 +21,21 @@ def main() -> None:
     from stocktake.inventory.worker import serve  # noqa: PLC0415 - the threshold is for what this makes, too
 
     gc.freeze()
-    serve(int(sys.argv[1]), int(sys.argv[2]))
+    numbers = [int(number) for number in sys.argv[1:]]
+    pipes = list(zip(numbers[::2], numbers[1::2], strict=True))
+    own, others = pipes[0], []
+    for pair in pipes[1:]:
+        if (process := os.fork()) == 0:
+            own, others = pair, []
+            break
+        others.append(process)
+    for pair in pipes:
+        if pair is not own:
+            os.close(pair[0])
+            os.close(pair[1])
+    serve(*own)
+    for process in others:
+        os.waitpid(process, 0)
 
 
 if __name__ == "__main__":

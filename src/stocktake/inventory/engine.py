@@ -35,7 +35,7 @@ from stocktake.inventory.messages import (
     WriteFile,
     Written,
 )
-from stocktake.inventory.processes import WorkerProcess
+from stocktake.inventory.processes import WorkerProcess, WorkerProcesses
 from stocktake.inventory.ranges import Looks, Ranges
 from stocktake.inventory.shares import lanes_per_process, process_count, share
 from stocktake.inventory.splitting import Splitter, Take
@@ -96,7 +96,8 @@ class Engine:
         self._counters = counters
         self._journal = journal
         self._stop = stop
-        self._workers: list[WorkerProcess] = []
+        self._processes: WorkerProcesses
+        self._workers: tuple[WorkerProcess, ...] = ()
         self._to_write: deque[Group] = deque()
         self._full: deque[tuple[WorkerProcess, Group]] = deque()
         self._writing: dict[str, Group] = {}
@@ -111,8 +112,9 @@ class Engine:
         self.silent = kept.silent
 
     def __enter__(self) -> Engine:
-        # One worker at least is needed, and it takes longer to start than anything else does before it.
-        self._workers.append(WorkerProcess())
+        # They take longer to start than anything else does before they are needed.
+        self._processes = WorkerProcesses(process_count(self._run.limits))
+        self._workers = self._processes.workers
         return self
 
     def __exit__(
@@ -125,21 +127,18 @@ class Engine:
 
     def _end(self) -> None:
         """Have every worker end, and wait until it has; what it finishes on the way is kept."""
-        for worker in self._workers:
-            worker.ask_to_stop()
-        killer = threading.Timer(STOP_WITHIN_S, self._kill)
+        if not self._workers:
+            return
+        self._processes.ask_to_stop()
+        killer = threading.Timer(STOP_WITHIN_S, self._processes.kill)
         killer.start()
         for worker in self._workers:
             with suppress(InventoryError):  # what cannot be noted is listed again
                 for segment in worker.last_segments():
                     self._journal.spooled(segment)
-            worker.wait()
+        self._processes.wait()
         killer.cancel()
-        self._workers.clear()
-
-    def _kill(self) -> None:
-        for worker in self._workers:
-            worker.process.kill()
+        self._workers = ()
 
     # -- the course of a run -----------------------------------------------------------------------
 
@@ -248,9 +247,9 @@ class Engine:
         worker.send(Begin(replace(self._run, limits=share(limits)), self._folder, self._way))
 
     def _begin_others(self) -> None:
-        for _ in range(process_count(self._run.limits) - len(self._workers)):
-            self._workers.append(WorkerProcess())
-            self._begin(self._workers[-1])
+        for worker in self._workers:
+            if not worker.begun:
+                self._begin(worker)
 
     def _assign(self) -> bool:
         """Give work to the lanes that have none; whether there is nothing to give, now or later."""

@@ -1,16 +1,19 @@
-"""One worker process as its parent sees it: started, never forked; told tasks, heard, ended.
+"""The worker processes as their parent sees them: started, told tasks, heard, ended.
 
-The parent alone holds the other ends of its pipes: when the parent is gone, whatever ended it, so is the worker.
+One process is started, loads what all of them need and, before it does anything else, forks the others, which so cost
+next to nothing; it is a worker itself. The parent alone holds the other ends of their pipes: when the parent is gone,
+whatever ended it, so are they.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
-from os import close, pipe
 
 from stocktake.inventory.messages import Begin, Report, Spooled, Stop, Task
 from stocktake.model.errors import InventoryError
@@ -20,25 +23,62 @@ from stocktake.model.pieces import Segment
 END_WITHIN_S = 5.0
 
 
-class WorkerProcess:
-    """A worker. `ready` once it takes ranges; `lanes` are those it lists, `files` those it has yet to deliver."""
+class WorkerProcesses:
+    """The `workers` of a run. They take tasks at once, though it is a while until they are `ready`."""
 
-    def __init__(self) -> None:
-        tasks_in, tasks_out = pipe()
-        reports_in, reports_out = pipe()
-        module = "stocktake.inventory"
+    def __init__(self, count: int) -> None:
+        tasks = [os.pipe() for _ in range(count)]
+        reports = [os.pipe() for _ in range(count)]
+        theirs = [
+            number
+            for (tasks_in, _), (_, reports_out) in zip(tasks, reports, strict=True)
+            for number in (tasks_in, reports_out)
+        ]
         # A process group of its own: Ctrl-C is for the parent, who decides what it means.
-        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", module, str(tasks_in), str(reports_out)],
-            pass_fds=(tasks_in, reports_out),
+        self._first = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", "stocktake.inventory", *map(str, theirs)],
+            pass_fds=theirs,
             stdin=subprocess.DEVNULL,
             process_group=0,
         )
-        close(tasks_in)
-        close(reports_out)
-        self._tasks = Pipe(tasks_out, readable=False)
-        self.reports = Pipe(reports_in, writable=False)
-        self._begun = False
+        for number in theirs:
+            os.close(number)
+        self.workers = tuple(
+            WorkerProcess(Pipe(tasks_out, readable=False), Pipe(reports_in, writable=False))
+            for (_, tasks_out), (reports_in, _) in zip(tasks, reports, strict=True)
+        )
+        self.workers[0].process = self._first
+
+    def ask_to_stop(self) -> None:
+        """Have them end soon, at once where none has begun. That one is gone already is fine."""
+        if not any(worker.begun for worker in self.workers):
+            self.kill()
+        for worker in self.workers:
+            worker.ask_to_stop()
+
+    def kill(self) -> None:
+        """End them, whatever they do."""
+        if self._first.poll() is None:  # for so long, nobody else's group can have its number
+            with suppress(ProcessLookupError):
+                os.killpg(self._first.pid, signal.SIGKILL)
+
+    def wait(self) -> None:
+        """Wait until they have ended, and close the pipes."""
+        self._first.wait()
+        for worker in self.workers:
+            worker.close()
+
+
+class WorkerProcess:
+    """A worker. `begun` once it was told which run it works for, `ready` once it takes ranges; `lanes` are those it
+    lists, `files` those it has yet to deliver. `process` is known of the one that the parent started itself.
+    """
+
+    def __init__(self, tasks: Pipe, reports: Pipe) -> None:
+        self._tasks = tasks
+        self.reports = reports
+        self.process: subprocess.Popen[bytes] | None = None
+        self.begun = False
         self.ready = False
         self.lanes = 0
         self.files = 0
@@ -49,7 +89,7 @@ class WorkerProcess:
         Raises:
             InventoryError: it is gone.
         """
-        self._begun = self._begun or isinstance(task, Begin)
+        self.begun = self.begun or isinstance(task, Begin)
         try:
             self._tasks.send(task)
         except OSError as error:
@@ -76,28 +116,30 @@ class WorkerProcess:
                     yield report.segment
 
     def ask_to_stop(self) -> None:
-        """Have it end soon; one that has not begun ends at once. That it is gone already is fine."""
-        if not self._begun:
-            self.process.kill()
-            return
-        try:
-            self._tasks.send(Stop())
-        except OSError:
-            return
+        """Have it end soon. That it is gone already is fine."""
+        with suppress(OSError):
+            if self.begun:
+                self._tasks.send(Stop())
+            else:
+                self._tasks.close()
 
-    def wait(self) -> None:
-        """Wait until it has ended, and close the pipes."""
-        self.process.wait()
+    def close(self) -> None:
+        """Close the pipes."""
         self._tasks.close()
         self.reports.close()
 
     def _lost(self) -> InventoryError:
+        return InventoryError(
+            f"a worker process ended unexpectedly{self._how()}",
+            hint="was it killed, or short of memory? try fewer --processes",
+        )
+
+    def _how(self) -> str:
+        """How it ended, as far as its parent can know."""
+        if self.process is None:
+            return ""
         try:
             status = self.process.wait(END_WITHIN_S)
         except subprocess.TimeoutExpired:
-            return InventoryError("a worker process closed its pipes and does not end")
-        cause = f"by signal {-status}" if status < 0 else f"with status {status}"
-        return InventoryError(
-            f"a worker process ended unexpectedly, {cause}",
-            hint="was it killed, or short of memory? try fewer --processes",
-        )
+            return ": it closed its pipes and does not end"
+        return f", by signal {-status}" if status < 0 else f", with status {status}"
