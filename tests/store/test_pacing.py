@@ -38,28 +38,28 @@ def test_answers_let_one_more_into_flight_a_round_up_to_the_ceiling() -> None:
     pace = Pace(LIMITS)
     pace.refused(sent_at=1.0, now=2.0)
     for _ in range(17):
-        pace.answered(Call.LIST, 3.0, 3.2)
+        pace.answered(Call.LIST, [3.0], 3.2)
     assert pace.allowed == 17
     for _ in range(1000):
-        pace.answered(Call.LIST, 4.0, 4.2)
+        pace.answered(Call.LIST, [4.0], 4.2)
     assert pace.allowed == 32
 
 
 def test_answers_that_slow_down_are_a_reason_to_ask_for_less() -> None:
     pace = Pace(LIMITS)
     for moment in range(20):
-        pace.answered(Call.HEAD, float(moment), moment + 0.05)
+        pace.answered(Call.HEAD, [float(moment)], moment + 0.05)
     assert pace.allowed == 32
     for moment in range(20, 60):
-        pace.answered(Call.HEAD, float(moment), moment + 0.9)
+        pace.answered(Call.HEAD, [float(moment)], moment + 0.9)
     assert pace.allowed < 20
 
 
 def test_calls_that_differ_in_kind_are_not_compared() -> None:
     pace = Pace(LIMITS)
     for moment in range(50):
-        pace.answered(Call.HEAD, float(moment), moment + 0.01)
-        pace.answered(Call.LIST, float(moment), moment + 0.9)
+        pace.answered(Call.HEAD, [float(moment)], moment + 0.01)
+        pace.answered(Call.LIST, [float(moment)], moment + 0.9)
     assert pace.allowed == 32
 
 
@@ -68,9 +68,9 @@ def test_nice_gives_way_sooner(*, nice: bool, gives_way: bool) -> None:
     pace = Pace(replace(LIMITS, nice=nice))
     before = pace.allowed
     for _ in range(10):
-        pace.answered(Call.LIST, 0.0, 0.2)
+        pace.answered(Call.LIST, [0.0], 0.2)
     for moment in range(1, 14):
-        pace.answered(Call.LIST, float(moment), moment + 0.5)
+        pace.answered(Call.LIST, [float(moment)], moment + 0.5)
     assert (pace.allowed < before) is gives_way
 
 

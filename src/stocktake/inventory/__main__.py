@@ -1,8 +1,8 @@
 """The workers of a run: `python -m stocktake.inventory TASKS REPORTS [TASKS REPORTS]...`, the numbers of the two pipes
 of each.
 
-What they need takes longer to load than a small bucket takes to list. So it is loaded once: all but the first are forked
-from the first, before that has a thread, a connection or anything else that two processes cannot share.
+What they need takes longer to load than a small bucket takes to list. So it is loaded once: all but the first are
+forked from the first, before that has a thread, a connection or anything else that two processes cannot share.
 """
 
 from __future__ import annotations

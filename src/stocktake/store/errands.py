@@ -23,10 +23,11 @@ class Exchange:
         self._answers: list[Answer | None] = [None] * count
         self.unanswered = count
 
-    def answer(self, index: int, answer: Answer) -> None:
-        """Take in the answer to the request at `index`."""
+    def answer(self, index: int, answer: Answer) -> bool:
+        """Take in the answer to the request at `index`; whether it was the last one."""
         self._answers[index] = answer
         self.unanswered -= 1
+        return not self.unanswered
 
     def answers(self) -> list[Answer]:
         """The answers; all of them once `unanswered` is 0."""

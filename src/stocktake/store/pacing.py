@@ -7,6 +7,7 @@ What was sent before the last decrease says nothing new and decreases nothing ag
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stocktake.model.runs import Call, Limits
@@ -18,8 +19,8 @@ SLOW_TIMES = 4.0
 SLOW_TIMES_NICE = 1.5
 SLOW_S_MIN = 0.1
 NICE_IN_FLIGHT_MAX = 4
-# Weight of the newest answer in the average; and how fast the best is forgotten, for a store may change.
-NEWEST_WEIGHT = 1 / 16
+# How much each answer leaves of the average before; and how fast the best is forgotten, for a store may change.
+OLDER_WEIGHT = 15 / 16
 FORGETTING = 1.0005
 # Requests that may go at once after a pause, as a share of a second's.
 BURST_S = 0.1
@@ -32,9 +33,10 @@ class _Latency:
     best: float
     average: float
 
-    def add(self, seconds: float) -> None:
-        self.best = min(self.best * FORGETTING, seconds)
-        self.average += (seconds - self.average) * NEWEST_WEIGHT
+    def add(self, mean: float, least: float, count: int) -> None:
+        """So many answers."""
+        self.best = min(self.best * FORGETTING**count, least)
+        self.average += (mean - self.average) * (1 - OLDER_WEIGHT**count)
 
 
 class Pace:
@@ -75,17 +77,18 @@ class Pace:
             return 0.0
         return (1.0 - self._tokens) / self._rate
 
-    def answered(self, call: Call, sent_at: float, now: float) -> None:
-        """A request that was sent at `sent_at` was answered at `now`."""
-        seconds = now - sent_at
+    def answered(self, call: Call, sent_at: Sequence[float], now: float) -> None:
+        """Requests that were sent at `sent_at`, at least one, were answered at `now`."""
+        count, newest = len(sent_at), max(sent_at)
+        mean, least = now - sum(sent_at) / count, now - newest
         latency = self._latencies.get(call)
         if latency is None:
-            latency = self._latencies[call] = _Latency(seconds, seconds)
-        latency.add(seconds)
+            latency = self._latencies[call] = _Latency(least, mean)
+        latency.add(mean, least, count)
         if latency.average > max(latency.best * self._slow_times, latency.best + SLOW_S_MIN):
-            self._decrease(SLOW_FACTOR, sent_at, now)
+            self._decrease(SLOW_FACTOR, newest, now)
         elif self._allowed < self._ceiling:
-            self._allowed = min(self._ceiling, self._allowed + 1.0 / self._allowed)
+            self._allowed = min(self._ceiling, self._allowed + count / self._allowed)
 
     def refused(self, sent_at: float, now: float) -> None:
         """A request that was sent at `sent_at` was refused for being one too many, or never answered."""

@@ -90,10 +90,11 @@ class Sockets:
         if not self._looked:  # one that has died meanwhile is not used
             self._look(0)
         place, lines = kind
-        if place.idle:
+        idle = place.idle
+        if idle:
             data = _request(errand, lines)
-            while place.idle:
-                line = place.idle.pop()
+            while idle:
+                line = idle.pop()
                 if line.send(data):
                     line.errand = errand
                     line.since = self._now
@@ -113,9 +114,7 @@ class Sockets:
             self._look(0)
         self._looked = False
         ready, self._ready = self._ready, []
-        for line, event in ready:
-            if line.number >= 0:
-                self._move(line, event)
+        self._receive(ready)
         if self._now - self._timed_at >= TIMED_EVERY_S:
             self._timed_at = self._now
             self._time_out(self._now)
@@ -220,40 +219,49 @@ class Sockets:
             line.place.idle.remove(line)
             self._drop(line)
 
-    def _move(self, line: Line, event: int) -> None:
+    def _receive(self, ready: list[tuple[Line, int]]) -> None:
+        """Take what has come on these connections. In one loop, as it is paid for every object."""
+        lines, lines_max, now = self._lines, self._limits.concurrency, self._now
+        for line, event in ready:
+            if line.number < 0:
+                continue
+            if (event != select.EPOLLIN or line.opening) and not self._move(line, event):
+                continue
+            came = line.receive()
+            if not isinstance(came, Answer):
+                self._not_answered(line, came)
+                continue
+            errand, line.errand = line.errand, None
+            assert errand is not None
+            self._arrivals.append((errand, came))
+            self._busy -= 1
+            if not line.answers:
+                line.place.session = line.session
+            line.answers += 1
+            if line.keeps and len(lines) <= lines_max:
+                line.since = now
+                line.place.idle.append(line)
+            else:
+                self._drop(line)
+
+    def _move(self, line: Line, event: int) -> bool:
+        """Go on with a connection that is being opened, or has more to send; whether anything may have come on it."""
         if line.opening:
             self._go_on(line)
-            return
+            return False
         if event & select.EPOLLOUT:
             if not line.send_rest():
                 self._lost(line, Broken(line.status, pycurl.E_SEND_ERROR, "Send failure"))
-                return
+                return False
             if not line.wants_to_send:
                 self._epoll.modify(line.number, select.EPOLLIN)
-            if event == select.EPOLLOUT:
-                return
-        came = line.receive()
-        if came is None:
-            if line.rest:  # as TLS sometimes has it
-                self._epoll.modify(line.number, _IN_AND_OUT)
-        elif isinstance(came, Answer):
-            self._answered(line, came)
-        else:
-            self._lost(line, came)
+        return event != select.EPOLLOUT
 
-    def _answered(self, line: Line, answer: Answer) -> None:
-        errand, line.errand = line.errand, None
-        assert errand is not None
-        if not line.answers:
-            line.place.session = line.session
-        line.answers += 1
-        self._busy -= 1
-        self._arrivals.append((errand, answer))
-        if line.keeps and len(self._lines) <= self._limits.concurrency:
-            line.since = self._now
-            line.place.idle.append(line)
-        else:
-            self._drop(line)
+    def _not_answered(self, line: Line, came: Broken | None) -> None:
+        if came is not None:
+            self._lost(line, came)
+        elif line.rest:  # as TLS sometimes has it
+            self._epoll.modify(line.number, _IN_AND_OUT)
 
     def _go_on(self, line: Line) -> None:
         if not line.go_on():

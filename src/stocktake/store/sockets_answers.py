@@ -20,9 +20,11 @@ LINE_BYTES_MAX = 100 * 2**10
 LINES_MAX = 5000
 TOO_LARGE, WEIRD_REPLY = 100, 8  # libcurl's numbers for which pycurl has no name
 
-# Greedy to the end of each line and never back: a class of characters for values would take three times as long.
+# Greedy to the end of each line and never back: a class of characters for values would take three times as long. What
+# is said of the connection is that it is kept, or nothing.
 _WHOLE = re.compile(
-    rb"HTTP/1\.1 ([2-5][0-9]{2}).*+\n(?<=\r\n)(?:[A-Za-z0-9_.-]++:.*+\n(?<=\r\n))*+\r\n"
+    rb"HTTP/1\.1 ([2-5][0-9]{2}).*+\n(?<=\r\n)"
+    rb"((?:(?![cC][oO][nN][nN](?!ection: [kK]eep-[aA]live\r\n))[A-Za-z0-9_.-]++:.*+\n(?<=\r\n))*+)\r\n"
 )
 _CLOSES = re.compile(rb"\nconnection:(?:[^\r\n]*,)?[ \t]*close[ \t]*[,\r]", re.IGNORECASE)
 _KEEPS = re.compile(rb"\nconnection:(?:[^\r\n]*,)?[ \t]*keep-alive[ \t]*[,\r]", re.IGNORECASE)
@@ -33,16 +35,12 @@ _SWITCHED, _STATUS_MIN = 101, 100
 
 
 def whole_answer(data: bytes) -> Answer | None:
-    """The answer that `data` is, where it is one, all of it and well made; else None."""
+    """The answer that `data` is, where it is one, all of it and well made, and its connection is kept; else None."""
     found = _WHOLE.fullmatch(data)
     if found is None or b"\0" in data or data.count(b"\r") != data.count(b"\n"):
         return None
-    return Answer(int(found[1]), data[data.find(b"\n") + 1 : -2], b"")
-
-
-def closes(lines: bytes) -> bool:
-    """Whether one of the headers behind a status line says that the server will close the connection."""
-    return _CLOSES.search(lines) is not None
+    status, headers = found.groups()
+    return Answer(int(status), headers, b"")
 
 
 class AnswerReader:
@@ -154,7 +152,7 @@ class AnswerReader:
         if self.status // 100 == 1:  # such as 100 Continue: the answer itself follows
             self._current = False
             return None
-        self.keeps = not closes(lines) and (
+        self.keeps = _CLOSES.search(lines) is None and (
             self._version != b"1.0" or _KEEPS.search(lines) is not None
         )
         return Answer(self.status, lines[lines.find(b"\n") + 1 :], b"")

@@ -10,7 +10,7 @@ import pycurl
 
 from stocktake.store.errands import Broken, Errand
 from stocktake.store.requests import Answer
-from stocktake.store.sockets_answers import AnswerReader, closes, whole_answer
+from stocktake.store.sockets_answers import AnswerReader, whole_answer
 from stocktake.store.sockets_names import Address
 from stocktake.store.sockets_place import Place
 from stocktake.store.sockets_tls import Tls
@@ -119,12 +119,17 @@ class Line:
 
     def send(self, data: bytes) -> bool:
         """Send a request as far as there is room; False where the connection is gone."""
-        if self._tls is not None:
-            try:
+        try:
+            if self._tls is not None:
                 data = self._tls.encrypt(data)
-            except OSError:
-                return False
-        return self._write(data)
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return False
+        if sent < len(data):
+            self.rest = data[sent:]
+        return True
 
     def send_rest(self) -> bool:
         """Send what is left; False where the connection is gone."""
@@ -162,8 +167,6 @@ class Line:
             return (reader or AnswerReader()).ended()
         if reader is None:
             if (answer := whole_answer(data)) is not None:
-                if closes(data):
-                    self.keeps = False
                 return answer
             reader = self._reader = AnswerReader()
         if (came := reader.take(data)) is not None:

@@ -21,7 +21,7 @@ import heapq
 import re
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from random import random as random_fraction
@@ -225,22 +225,22 @@ class Transport(AbstractContextManager["Transport"]):
         arrivals = self._carrier.arrived()
         if not arrivals:
             return False
-        now = self._monotonic()
+        sent_at: defaultdict[Call, list[float]] = defaultdict(list)
         for errand, came in arrivals:
             answer: Answer | None
             if isinstance(came, Broken):
                 answer = self._broken(errand, came)
             elif came.status // 100 == 2:  # noqa: PLR2004
-                self.pace.answered(errand.request.call, errand.sent_at, now)
+                sent_at[errand.request.call].append(errand.sent_at)
                 tries = errand.tries + errand.corrections
                 answer = came if tries == 1 else came._replace(tries=tries)
             else:
                 answer = self._refused(errand, came)
-            if answer is not None:
-                exchange = errand.exchange
-                exchange.answer(errand.index, answer)
-                if not exchange.unanswered:
-                    self._answered.append(exchange)
+            if answer is not None and errand.exchange.answer(errand.index, answer):
+                self._answered.append(errand.exchange)
+        now = self._monotonic()
+        for call, moments in sent_at.items():
+            self.pace.answered(call, moments, now)
         return True
 
     def _refused(self, errand: Errand, answer: Answer) -> Answer | None:
