@@ -1,0 +1,1 @@
+"""How much of what a report holds, and where."""
