@@ -24,6 +24,7 @@ from stocktake.cli import (
     read,
     run,
     runs,
+    usage,
 )
 from stocktake.cli.outcome import failures_told, say
 from stocktake.cli.panels import PanelCommand
@@ -45,6 +46,7 @@ app.command(cls=PanelCommand, epilog=run.EXAMPLES)(run.run)
 app.command(cls=PanelCommand, epilog=read.SHOW_EXAMPLES)(read.show)
 app.command(cls=PanelCommand, epilog=query.EXAMPLES)(query.query)
 app.command(cls=PanelCommand, epilog=audit.EXAMPLES)(audit.audit)
+app.command(cls=PanelCommand, epilog=usage.EXAMPLES)(usage.usage)
 app.command(cls=PanelCommand, epilog=export.EXAMPLES)(export.export)
 app.command(cls=PanelCommand, epilog=diff.EXAMPLES)(diff.diff)
 app.command(cls=PanelCommand, epilog=read.VERIFY_EXAMPLES)(read.verify)

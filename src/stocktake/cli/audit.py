@@ -43,22 +43,6 @@ FailOn = Annotated[
         rich_help_panel=OPTIONS,
     ),
 ]
-PriceTable = Annotated[
-    str | None,
-    typer.Option(
-        metavar="aws|free|FILE",
-        help="What storage costs; a FILE is TOML. Default: aws.",
-        rich_help_panel=OPTIONS,
-    ),
-]
-Html = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Write a page that stands alone, too; it appears when it is whole.",
-        rich_help_panel=OUTPUT,
-    ),
-]
 Csv = Annotated[
     bool,
     typer.Option(
@@ -73,8 +57,8 @@ def audit(
     policy: PolicyFile = None,
     only: Only = None,
     fail_on: FailOn = None,
-    prices: PriceTable = None,
-    html: Html = None,
+    prices: opt.PriceTable = None,
+    html: opt.Html = None,
     csv: Csv = False,
     endpoint_url: opt.EndpointUrl = None,
     profile: opt.Profile = None,

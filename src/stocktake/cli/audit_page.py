@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stocktake import __version__
-from stocktake.cli.audit_text import amount_text, extent, money_text, unknown_texts, verdict
+from stocktake.cli.audit_text import extent, money_text, unknown_texts, verdict
 from stocktake.cli.pages.charts import Value
 from stocktake.cli.pages.document import render_document
-from stocktake.cli.words import bytes_text, count
+from stocktake.cli.words import bytes_text, count, money_amount
 
 if TYPE_CHECKING:
     from stocktake.service.commands.audit import AuditFinding, AuditReport
@@ -35,7 +35,7 @@ def audit_page(found: AuditReport) -> str:
         value_text=_value_text,
         counts=[Value(each.name, each.rows, extent(each), each.severity) for each in found_any],
         monies=[
-            Value(each.name, each.money, amount_text(each.money), each.severity)
+            Value(each.name, each.money, money_amount(each.money), each.severity)
             for each in found_any
             if each.money
         ],

@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 from stocktake.cli.outcome import on_one_line, visible
-from stocktake.cli.words import bytes_text, count, counted, share_text
+from stocktake.cli.words import bytes_text, count, counted, money_amount, share_text
 
 if TYPE_CHECKING:
     from stocktake.service.commands.audit import AuditFinding, AuditReport
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 _LABEL_WIDTH = 12
 _STATUS_WIDTH, _SEVERITY_WIDTH, _NAME_WIDTH = 13, 8, 22
 _SHOWN_MAX = 3
-MONEY_SHOWN_MIN = 0.01
 CSV_COLUMNS = (
     "audit", "topic", "severity", "status", "objects", "bytes", "share", "share_of_bytes", "excused",
     "unknown", "money_per_month", "currency", "where",
@@ -66,12 +65,7 @@ def money_text(each: AuditFinding, currency: str) -> str:
     """What was found stands for in a month, and what that is; empty where nothing is reckoned."""
     if each.money is None or not each.rows:
         return ""
-    return f"{amount_text(each.money)} {currency} a month: {each.money_means}"
-
-
-def amount_text(money: float) -> str:
-    """An amount of money to two places; what is there but hardly is `under 0.01`."""
-    return f"under {MONEY_SHOWN_MIN}" if 0 < money < MONEY_SHOWN_MIN else f"{money:,.2f}"
+    return f"{money_amount(each.money)} {currency} a month: {each.money_means}"
 
 
 def unknown_texts(each: AuditFinding) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from stocktake.cli.panels import LIMITS, OUTPUT, STORE
+from stocktake.cli.panels import LIMITS, OPTIONS, OUTPUT, STORE
 
 if TYPE_CHECKING:
     from stocktake.model.store import Store
@@ -102,6 +102,22 @@ SpillFolder = Annotated[
         metavar="FOLDER",
         help="Where what does not fit the memory goes. Default: the system's, for temporary files.",
         rich_help_panel=LIMITS,
+    ),
+]
+PriceTable = Annotated[
+    str | None,
+    typer.Option(
+        metavar="aws|free|FILE",
+        help="What storage costs; a FILE is TOML. Default: aws.",
+        rich_help_panel=OPTIONS,
+    ),
+]
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write a page that stands alone, too; it appears when it is whole.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 REPORT_HELP = (

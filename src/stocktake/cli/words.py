@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 _STEP = 1024
 _SHARE_SHOWN_MIN = 0.001
+MONEY_SHOWN_MIN = 0.01
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -32,6 +33,11 @@ def share_text(part: float) -> str:
     if 0 < part < _SHARE_SHOWN_MIN:
         return f"under {_SHARE_SHOWN_MIN * 100:.1f} %"
     return f"{part * 100:.1f} %"
+
+
+def money_amount(money: float) -> str:
+    """An amount of money to two places; what is there but hardly is `under 0.01`."""
+    return f"under {MONEY_SHOWN_MIN}" if 0 < money < MONEY_SHOWN_MIN else f"{money:,.2f}"
 
 
 def duration(seconds: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -13,6 +13,7 @@ from stocktake.analysis.audits.audit import Severity
 from stocktake.analysis.audits.measuring import Share
 from stocktake.analysis.audits.policy import FailOn, PolicyException
 from stocktake.analysis.audits.questions import Unknown
+from stocktake.analysis.json_values import as_json
 from stocktake.analysis.relation import VIEW
 from stocktake.model.prices import Prices
 
@@ -109,8 +110,8 @@ class AuditReport:
         return {
             "report": self.address,
             "source_bucket": self.source_bucket,
-            "created": _json(self.created),
-            "audited": _json(self.audited),
+            "created": as_json(self.created),
+            "audited": as_json(self.audited),
             "rows": self.rows,
             "bytes": self.bytes,
             "fail_on": self.fail_on,
@@ -123,7 +124,7 @@ class AuditReport:
     def _finding(self, finding: AuditFinding) -> dict[str, object]:
         fields: dict[str, object] = {}
         for name, value in asdict(finding).items():
-            fields[name] = _json(value)
+            fields[name] = as_json(value)
         fields["unknown_rows"] = finding.unknown_rows
         fields["expired"] = [each.model_dump(mode="json") for each in finding.expired]
         if finding.where:
@@ -131,14 +132,3 @@ class AuditReport:
         if finding.rows:
             fields["export"] = self.export_command(finding)
         return fields
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, datetime):
-        text = value.astimezone(UTC).isoformat(timespec="milliseconds")
-        return text.replace("+00:00", "Z")
-    if isinstance(value, dict):
-        return {name: _json(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json(inner) for inner in value]
-    return value
