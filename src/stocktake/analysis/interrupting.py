@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
+from threading import Event
 from typing import TypeVar
+
+from stocktake.model.errors import StoppedError
 
 _T = TypeVar("_T")
 # A wait without an end does not hear signals while the engine works; and an engine that has not begun yet forgets that
@@ -18,22 +21,27 @@ _TICK_S = 0.1
 
 
 class Interruptible(AbstractContextManager["Interruptible"]):
-    """Runs calls one at a time. `interrupt` makes the one that is under way end, with an error."""
+    """Runs calls one at a time. `interrupt` makes the one that is under way end, with an error. So does `stop`,
+    once it is set, for threads that hear no signal.
+    """
 
-    def __init__(self, interrupt: Callable[[], None]) -> None:
+    def __init__(self, interrupt: Callable[[], None], stop: Event | None = None) -> None:
         self._interrupt = interrupt
+        self._stop = stop or Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stocktake-query")
 
     def run(self, work: Callable[[], _T]) -> _T:
         """What `work` returns or raises.
 
         Raises:
+            StoppedError: `stop` is set; `work` has ended then.
             KeyboardInterrupt: or whatever else a signal raises here; `work` has ended then.
         """
         future = self._thread.submit(work)
         try:
             while not wait([future], timeout=_TICK_S).done:
-                pass
+                if self._stop.is_set():
+                    raise StoppedError("stopped before the answer was there")
         finally:
             while not future.done():  # a second signal ends the wait
                 self._interrupt()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 from stocktake.analysis.report import Report
 from stocktake.analysis.session import DEFAULT_QUERY_LIMITS, Answer, QueryLimits, open_session
 from stocktake.analysis.tables import one_table
@@ -9,11 +11,17 @@ from stocktake.analysis.tables import one_table
 __all__ = ["DEFAULT_QUERY_LIMITS", "Answer", "QueryLimits", "run_query"]
 
 
-def run_query(report: Report, sql: str, *, limits: QueryLimits = DEFAULT_QUERY_LIMITS) -> Answer:
-    """Start one SELECT over the report's view `inventory_report`.
+def run_query(
+    report: Report,
+    sql: str,
+    *,
+    limits: QueryLimits = DEFAULT_QUERY_LIMITS,
+    stop: Event | None = None,
+) -> Answer:
+    """Start one SELECT over the report's view `inventory_report`. Setting `stop` ends it.
 
     Raises:
         QueryError: not one SELECT, SQL that cannot run, or a column the report lacks.
         DataFileError, StoreError: as `Answer.batches`, where it shows at once.
     """
-    return open_session([one_table(report)], limits=limits).run(sql, once=True)
+    return open_session([one_table(report)], limits=limits, stop=stop).run(sql, once=True)

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import duckdb
@@ -137,13 +138,14 @@ class Session(AbstractContextManager["Session"]):
         resources: ExitStack,
         damage: Damage,
         limits: QueryLimits,
+        stop: Event | None = None,
     ) -> None:
         self.tables = tuple(damage.tables)
         self._connection = connection
         self._resources = resources
         self._damage = damage
         self._limits = limits
-        self._calls = resources.enter_context(Interruptible(connection.interrupt))
+        self._calls = resources.enter_context(Interruptible(connection.interrupt, stop))
 
     def run(self, sql: str, *, once: bool = False) -> Answer:
         """Start one SELECT over the tables. The one before must be closed. With `once`, the session is closed with the
@@ -180,8 +182,13 @@ class Session(AbstractContextManager["Session"]):
         self.close()
 
 
-def open_session(tables: Sequence[Table], *, limits: QueryLimits = DEFAULT_QUERY_LIMITS) -> Session:
-    """A database in which each of `tables` is a view, and nothing else can be reached.
+def open_session(
+    tables: Sequence[Table],
+    *,
+    limits: QueryLimits = DEFAULT_QUERY_LIMITS,
+    stop: Event | None = None,
+) -> Session:
+    """A database in which each of `tables` is a view, and nothing else can be reached. Setting `stop` ends a question.
 
     Raises:
         DataFileError, StoreError: the first file of one of them cannot be read.
@@ -192,7 +199,7 @@ def open_session(tables: Sequence[Table], *, limits: QueryLimits = DEFAULT_QUERY
         resources.callback(connection.close)
         damage = offer(connection, tables)
         _lock(connection)
-        return Session(connection, resources.pop_all(), damage, limits)
+        return Session(connection, resources.pop_all(), damage, limits, stop)
 
 
 def connect(limits: QueryLimits, spill_folder: Path) -> duckdb.DuckDBPyConnection:

@@ -40,6 +40,7 @@ def run(
     destination_bucket: its.DestinationBucket = None,
     owner_full_control: its.OwnerFullControl = False,
     strict: its.Strict = False,
+    usage: its.Usage = False,
     endpoint_url: opt.EndpointUrl = None,
     profile: opt.Profile = None,
     region: opt.Region = None,

@@ -91,6 +91,15 @@ Strict = Annotated[
         rich_help_panel=REPORT,
     ),
 ]
+Usage = Annotated[
+    bool,
+    typer.Option(
+        "--usage",
+        help="Read the report once it is published, and write usage.parquet beside it, from which"
+        " `stocktake usage` answers at once.",
+        rich_help_panel=REPORT,
+    ),
+]
 DestinationEndpointUrl = Annotated[
     str | None,
     typer.Option(

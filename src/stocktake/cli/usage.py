@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -59,7 +58,10 @@ _Save = Annotated[
 _Interactive = Annotated[
     bool,
     typer.Option(
-        "--interactive", "-i", help="Walk through the folders on the terminal.", rich_help_panel=OUTPUT
+        "--interactive",
+        "-i",
+        help="Walk through the folders on the terminal.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 _Limit = Annotated[

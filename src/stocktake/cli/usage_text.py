@@ -23,8 +23,8 @@ NO_EXTENSION = "(none)"
 
 
 def usage_lines(usage: Usage, limit: int) -> list[str]:
-    """The report, its usage as a tree with a line for each folder and value, at most `limit` of them in each folder, then
-    what cannot be told, and growth.
+    """The report, its usage as a tree with a line for each folder and value, at most `limit` of them in each folder,
+    then what cannot be told, and growth.
     """
     facts = {
         "report": usage.address,
@@ -78,7 +78,8 @@ def _header(usage: Usage) -> str:
     grown = f"{'growth':>13}" if usage.growth is not None else ""
     markers = f"{'markers':>10}" if usage.total.delete_markers else ""
     return (
-        f"{'bytes':>13}{grown} {'share':>8} {'':<{_BAR_WIDTH}}{'objects':>14}{'mean':>12}  {'oldest':<10}  {'newest':<10}"
+        f"{'bytes':>13}{grown} {'share':>8} {'':<{_BAR_WIDTH}}{'objects':>14}{'mean':>12}"
+        f"  {'oldest':<10}  {'newest':<10}"
         f"{'noncurrent':>12}{markers}{usage.prices.currency + ' a month':>16}  {'of'}"
     )
 
@@ -107,9 +108,7 @@ def line_name(usage: Usage, line: Line) -> str:
 
 def share_of(told: Figures, total: Figures) -> float:
     """Its share of all bytes, or of all objects where there are no sizes."""
-    part, whole = (
-        (told.objects, total.objects) if told.bytes is None else (told.bytes, total.bytes)
-    )
+    part, whole = (told.objects, total.objects) if told.bytes is None else (told.bytes, total.bytes)
     return part / whole if whole else 0.0
 
 
@@ -147,7 +146,9 @@ def growth_lines(growth: Growth, currency: str) -> list[str]:
     lines = [f"{'dt':<18}{'objects':>14}{'bytes':>13}{currency + ' a month':>16}"]
     for point in growth.points:
         money = NOT_TOLD if point.money is None else money_amount(point.money)
-        lines.append(f"{point.dt:<18}{count(point.objects):>14}{size_text(point.bytes):>13}{money:>16}")
+        lines.append(
+            f"{point.dt:<18}{count(point.objects):>14}{size_text(point.bytes):>13}{money:>16}"
+        )
     if growth.why_not:
         return [*lines, f"no forecast: {growth.why_not}"]
     lines.append("")
@@ -187,6 +188,14 @@ def csv_text(usage: Usage) -> str:
             each.isoformat() if isinstance(each, datetime) else each for each in told.values()
         ]
         writer.writerow(
-            (line.prefix, line.kind, line.value, *values, usage.prices.currency, line.folded, line.growth)
+            (
+                line.prefix,
+                line.kind,
+                line.value,
+                *values,
+                usage.prices.currency,
+                line.folded,
+                line.growth,
+            )
         )
     return text.getvalue().rstrip("\n")

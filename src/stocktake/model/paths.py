@@ -3,6 +3,7 @@
     {prefix}/{source bucket}/{id}/{YYYY-MM-DDTHH-MMZ}/manifest.json
                                                      /manifest.checksum
                                                      /stocktake.json        (ours, beside AWS's two)
+                                                     /usage.parquet         (ours, made afterwards, if at all)
     {prefix}/{source bucket}/{id}/hive/dt={YYYY-MM-DD-HH-MM}/symlink.txt
     {prefix}/{source bucket}/{id}/data/{uuid}.csv.gz | .orc | .parquet
 
@@ -22,6 +23,7 @@ from stocktake.model.configuration import Format
 MANIFEST = "manifest.json"
 CHECKSUM = "manifest.checksum"
 SIDECAR = "stocktake.json"
+USAGE = "usage.parquet"
 SYMLINK = "symlink.txt"
 DATA_SUFFIXES: dict[Format, str] = {
     Format.CSV: ".csv.gz",
@@ -60,6 +62,11 @@ class ReportPaths:
     def sidecar(self) -> str:
         """The key of stocktake.json."""
         return f"{self.folder}/{SIDECAR}"
+
+    @property
+    def usage(self) -> str:
+        """The key of usage.parquet, where there is one."""
+        return f"{self.folder}/{USAGE}"
 
     @property
     def symlink(self) -> str:

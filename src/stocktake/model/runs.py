@@ -112,6 +112,7 @@ class InventoryRun:
     region: str | None = None
     owner_full_control: bool = False
     strict: bool = False
+    usage: bool = False  # make a usage cube beside the report
     limits: Limits = field(default_factory=Limits)
     spool_folder: Path | None = (
         None  # local room for rows under way; None: the system's temporary folder

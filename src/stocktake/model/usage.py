@@ -15,9 +15,10 @@ milliseconds:
     newest         timestamp  the greatest
     folded         int64      how many folders, or values, are counted here because they are too many to be kept apart
 
-Rows of the dimension `prefix` count each object once, in the folder that holds it or the nearest above it that is kept. Rows of
-every other dimension count each object once, too, in one of the kept folders of at most `value_depth` levels. A folder's
-usage is the sum over all rows at and below it. What the file is of stands in its key-value metadata, under `METADATA`.
+Rows of the dimension `prefix` count each object once, in the folder that holds it or the nearest one above it that is
+kept. Rows of every other dimension count each object once, too, in one of the kept folders of at most `value_depth`
+levels. A folder's usage is the sum over all rows at and below it. What the file is of stands in its key-value metadata,
+under `METADATA`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stocktake.model.errors import ReportError
 from stocktake.model.fields import MOMENT, NUMBER, TEXT
 
-USAGE = "usage.parquet"
 USAGE_VERSION = 1
 USAGE_BYTES_MAX = 256 * 2**20
 METADATA = b"stocktake.usage"
@@ -171,7 +171,5 @@ def parse_usage_facts(text: bytes) -> UsageFacts:
         where = ".".join(map(str, first["loc"])) or "the document"
         raise ReportError(f"not the facts of a usage cube: {where}: {first['msg']}") from error
     if facts.version != USAGE_VERSION:
-        raise ReportError(
-            f"the usage cube has version {facts.version}, expected {USAGE_VERSION}"
-        )
+        raise ReportError(f"the usage cube has version {facts.version}, expected {USAGE_VERSION}")
     return facts

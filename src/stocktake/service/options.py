@@ -43,6 +43,7 @@ class RunKeywords(StoreKeywords, total=False):
     destination_bucket: str | None
     owner_full_control: bool
     strict: bool
+    usage: bool
     destination_endpoint_url: str | None
     destination_profile: str | None
     destination_region: str | None
@@ -82,6 +83,7 @@ class RunOptions:
     rate: float | None = None
     nice: bool = False
     strict: bool = False
+    usage: bool = False
     spool_folder: Path | None = None
 
 

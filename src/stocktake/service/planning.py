@@ -90,6 +90,7 @@ def plan_run(
         owner_full_control=options.owner_full_control
         or configuration.delivery.account_id is not None,
         strict=options.strict,
+        usage=options.usage,
         limits=_limits(options, cores),
         spool_folder=options.spool_folder or spool_folder,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Event
 
 import pyarrow as pa
 
@@ -12,12 +13,11 @@ from stocktake.analysis.report import CHECKSUM_BYTES_MAX, Report
 from stocktake.analysis.usage.questions import Bounds, usage_sql
 from stocktake.formats.tables import decode_table, encode_table
 from stocktake.model.errors import NoSuchKeyError, ReportError
-from stocktake.model.paths import CHECKSUM
+from stocktake.model.paths import CHECKSUM, USAGE
 from stocktake.model.usage import (
     METADATA,
     NEEDS,
     SCHEMA,
-    USAGE,
     USAGE_BYTES_MAX,
     Dimension,
     UsageFacts,
@@ -60,6 +60,7 @@ def count_usage(
     dimensions: Sequence[Dimension] | None = None,
     bounds: Bounds = DEFAULT_BOUNDS,
     limits: QueryLimits = USAGE_LIMITS,
+    stop: Event | None = None,
 ) -> Cube:
     """Read the whole report once, and count it by `dimensions`: by all that it can be told by, unless they are named.
 
@@ -70,18 +71,17 @@ def count_usage(
         DataFileError: a data file is missing, short or damaged.
         QueryError: it takes more room than `limits` allow.
         StoreError: the store was asked for a data file and did not give it.
+        StoppedError: `stop` was set.
     """
     known = known_fields(report)
     asked = tellable(known) if dimensions is None else (_PREFIX, *dimensions)
     sql = usage_sql(known, tuple(dict.fromkeys(asked)), report.manifest.created, bounds)
-    with run_query(report, sql, limits=limits) as answer:
+    with run_query(report, sql, limits=limits, stop=stop) as answer:
         table = answer.arrow().cast(SCHEMA)
     return Cube(_facts(report, known, table, bounds), table)
 
 
-def _facts(
-    report: Report, known: tuple[str, ...], table: pa.Table, bounds: Bounds
-) -> UsageFacts:
+def _facts(report: Report, known: tuple[str, ...], table: pa.Table, bounds: Bounds) -> UsageFacts:
     folded = {
         row["prefix"]: row["folded"]
         for row in table.select(["prefix", "dimension", "folded"]).to_pylist()

@@ -12,8 +12,8 @@ HORIZONS_DAYS = (30, 90, 365)
 _BAND = 2  # standard errors: about 95 % where deviations are independent and normal
 _DAY = timedelta(days=1)
 METHOD = (
-    "a straight line through the reports by least squares; the range is two standard errors of a single value to both"
-    " sides, which holds for 95 % of the cases if growth stays as it was and deviations from it are independent and normal"
+    "a straight line through the reports by least squares; the range is two standard errors of a single value"
+    " to both sides, which holds in 95 % of all cases if growth stays as it was and deviations are normal"
 )
 
 
@@ -50,7 +50,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """The reports in the order of their moments, and forecasts by `method`; where there are none, `why_not` says why."""
+    """The reports in the order of their moments, and forecasts by `method`; where there are none, `why_not` tells."""
 
     points: tuple[Point, ...]
     forecasts: tuple[Forecast, ...]
@@ -72,9 +72,7 @@ def growth_of(points: Sequence[Point]) -> Growth:
     return Growth(tuple(points), tuple(found), METHOD, "")
 
 
-def forecast_line(
-    what: str, moments: Sequence[datetime], values: Sequence[float]
-) -> Forecast:
+def forecast_line(what: str, moments: Sequence[datetime], values: Sequence[float]) -> Forecast:
     """The straight line through `values` at `moments`, at least three and not all the same, and where it leads."""
     count = len(values)
     days = [(moment - moments[-1]) / _DAY for moment in moments]
@@ -92,5 +90,7 @@ def forecast_line(
     for ahead in HORIZONS_DAYS:
         value = mean + slope * (ahead - middle)
         band = _BAND * deviation * sqrt(1 + 1 / count + (ahead - middle) ** 2 / spread)
-        expected.append(Expected(ahead, *(max(0.0, each) for each in (value, value - band, value + band))))
+        expected.append(
+            Expected(ahead, *(max(0.0, each) for each in (value, value - band, value + band)))
+        )
     return Forecast(what, slope, tuple(expected))

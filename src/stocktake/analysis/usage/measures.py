@@ -75,10 +75,11 @@ def measure_row(row: dict[str, Any], prices: Prices) -> Measure:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What is told of a folder or a value. None: it cannot be told, because no row has the field, or, of the noncurrent,
-    because not of every object is it known. `bytes`, `mean` and `money` are of the objects that have a size, and a price.
+    """What is told of a folder or a value. None: it cannot be told, because the report lacks the field; of the
+    noncurrent, because it is not known of every object.
 
-    `noncurrent_share` is of bytes, or of objects where there are no sizes. `money` is a month's.
+    `bytes`, `mean` and `money` are of the objects that have a size, and a price; how many have not is `unsized` and
+    `unpriced`. `noncurrent_share` is of bytes, or of objects where there are no sizes. `money` is a month's.
     """
 
     objects: int
@@ -122,6 +123,4 @@ def figures_of(measure: Measure, known: Collection[str], prices: Prices) -> Figu
 
 def is_priced(known: Collection[str], prices: Prices) -> bool:
     """Whether the money can be told: by sizes, and by storage classes unless all cost the same."""
-    return "Size" in known and (
-        "StorageClass" in known or not prices.storage_class_per_gb_month
-    )
+    return "Size" in known and ("StorageClass" in known or not prices.storage_class_per_gb_month)

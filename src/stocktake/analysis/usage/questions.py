@@ -1,13 +1,14 @@
 """Making the SQL that counts the usage of a report. Pure.
 
 One SELECT reads the report once. It makes cells, rows that are alike counted together: one for each folder, storage
-class and state, and one for each folder near the root and every value. Only cells are looked at from then on: folders and
-values that are too many are folded, by an order that does not depend on that of rows, and each dimension is summed up.
+class and state, and one for each folder near the root and every value. Only cells are looked at from then on: folders
+and values that are too many are folded, by an order that does not depend on that of rows, and each dimension is summed
+up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -51,15 +52,18 @@ def usage_sql(
 ) -> str:
     """The SELECT of a usage cube's rows, of a report that can tell the fields `known`, with ages before `moment`."""
     values = _values(known, moment)
-    told = {each: values[each] for each in dimensions if each is not Dimension.PREFIX}
+    told: dict[Dimension, str] = {
+        each: values[each] for each in dimensions if each is not Dimension.PREFIX
+    }
     names = _names(told)
     parts = {
         "facts": _facts(known, told, bounds),
         "cells": _cells(names),
-        "folders": "SELECT prefix, sum(objects) AS objects, sum(bytes) AS bytes FROM cells WHERE NOT broad GROUP BY prefix",
+        "folders": "SELECT prefix, sum(objects) AS objects, sum(bytes) AS bytes FROM cells"
+        " WHERE NOT broad GROUP BY prefix",
         "levels": _levels(bounds.prefix_depth),
         "ranked": _ranked(),
-        "kept": f"SELECT prefix, depth, place FROM ranked WHERE place <= {bounds.prefixes_max}",
+        "kept": f"SELECT prefix, depth, place FROM ranked WHERE place <= {bounds.prefixes_max}",  # noqa: S608
         "places": _places(bounds),
     }
     if told:
@@ -134,7 +138,7 @@ def _folder(depth: int, text: str = "key") -> str:
     return f"regexp_extract({text}, '^(?:[^/]*/){{0,{depth}}}')"
 
 
-def _facts(known: Sequence[str], told: dict[Dimension, str], bounds: Bounds) -> str:
+def _facts(known: Sequence[str], told: Mapping[Dimension, str], bounds: Bounds) -> str:
     columns = [
         f"{_folder(bounds.prefix_depth)} AS prefix",
         f"CAST({_column('StorageClass', known)} AS VARCHAR) AS storage_class",
@@ -220,9 +224,7 @@ def _near_cells(names: Sequence[str], bounds: Bounds) -> str:
     """The cells of values, each with the nearest folder whose values are kept apart."""
     place, joins = _nearest("near", bounds.value_depth, "kept_near")
     measures = "objects, unsized, bytes, oldest, newest"
-    return (
-        f"SELECT {place} AS place, {_KEYS}, {', '.join(names)}, {measures} FROM cells {joins} WHERE broad"  # noqa: S608
-    )
+    return f"SELECT {place} AS place, {_KEYS}, {', '.join(names)}, {measures} FROM cells {joins} WHERE broad"  # noqa: S608
 
 
 def _kept_values(column: str, bounds: Bounds) -> str:

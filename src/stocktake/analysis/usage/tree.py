@@ -12,14 +12,16 @@ from stocktake.analysis.usage.measures import Measure, measure_row
 from stocktake.model.prices import Prices
 from stocktake.model.usage import ORDERED, Dimension
 
-OTHERS = "\0others"  # in place of the values that are not kept apart; no value of a report can be it
+OTHERS = (
+    "\0others"  # in place of the values that are not kept apart; no value of a report can be it
+)
 Value = str | None
 
 
 @dataclass(slots=True)
 class Folder:
-    """A folder with all below it in `total`, and in `here` what lies in it directly or in folders that are not kept apart,
-    of which there are `here.folded`. `values` is all of `total` by the values of a dimension; None is not known.
+    """A folder with all below it in `total`, and in `here` what lies in it directly or in folders that are not kept
+    apart, of which there are `here.folded`. `values` is all of `total` by the values of a dimension; None is not known.
     """
 
     prefix: str

@@ -25,8 +25,10 @@ from stocktake.analysis.usage.measures import Figures, Measure, figures_of
 from stocktake.analysis.usage.questions import Bounds
 from stocktake.analysis.usage.tree import OTHERS, Folder, folder_tree
 from stocktake.model.errors import ReportError, UndecidedError
+from stocktake.model.paths import USAGE
 from stocktake.model.prices import Prices
-from stocktake.model.usage import NEEDS, USAGE, VALUE_DEPTH, Dimension
+from stocktake.model.usage import NEEDS, VALUE_DEPTH, Dimension
+
 
 class Kind(StrEnum):
     """What a line is about."""
@@ -42,8 +44,8 @@ class Line:
     """A folder, or one value of what lies below it: `value` is empty where it is not one value.
 
     Of a folder, `folded` is how many below it are counted in it and have no line of their own, however deep one asks.
-    `growth` is how many bytes more it is than in the oldest report, or objects where there are no sizes; None where that cannot
-    be told, or there is one report.
+    `growth` is how many bytes more it is than in the oldest report, or objects where there are no sizes; None where
+    that cannot be told, or there is one report.
     """
 
     prefix: str
@@ -57,9 +59,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the newest of the reports holds, told by one dimension. `lines` begin with the whole report; a folder is followed
-    by its values, then by its folders, the largest first. `untold` says what cannot be told, and why. `counted` is
-    the addresses of the reports that were read for it; of all others the usage cube was.
+    """What the newest of the reports holds, told by one dimension. `lines` begin with the whole report; a folder is
+    followed by its values, then by its folders, the largest first. `untold` says what cannot be told, and why.
+    `counted` is the addresses of the reports that were read for it; of all others the usage cube was.
     """
 
     address: str
@@ -163,9 +165,7 @@ class UsageSource:
             depth=depth,
             prices=self.prices,
             lines=tuple(
-                line
-                for folder in root.walk(depth)
-                for line in self._lines(folder, before)
+                line for folder in root.walk(depth) for line in self._lines(folder, before)
             ),
             untold=tuple(_untold(known_fields(newest), self.figures(root.total), self.prices)),
             counted=tuple(self.counted),
@@ -225,7 +225,9 @@ class UsageSource:
         then, certain = _found_in(before, folder.prefix)
         grown = self._growth(folder.total, then.total if then else None, certain=certain)
         told = self.figures(folder.total)
-        lines = [Line(folder.prefix, Kind.FOLDER, "", folder.depth, told, folder.here.folded, grown)]
+        lines = [
+            Line(folder.prefix, Kind.FOLDER, "", folder.depth, told, folder.here.folded, grown)
+        ]
         for value, measured in folder.values.items():
             kind = _kind(value)
             earlier = then.values.get(value) if then else None

@@ -17,6 +17,7 @@ from stocktake.model.errors import ConfigurationError
 from stocktake.model.runs import InventoryResult, InventoryRun, Progress
 from stocktake.model.xml import parse_configuration_xml
 from stocktake.service import house
+from stocktake.service.clearing import chosen_paths
 from stocktake.service.journal import LedgerJournal, Work
 from stocktake.service.options import RunKeywords, RunOptions, make_options
 from stocktake.service.planning import described, notes, plan_run
@@ -147,7 +148,20 @@ def _carried_out(
 
     result = carry_out(ledger, work, taken)
     _log.info("published %s: %s", result.address, dict(result.counters))
-    return result
+    return _with_usage(ledger, work, result, stop) if work.run.usage else result
+
+
+def _with_usage(
+    ledger: Ledger, work: Work, result: InventoryResult, stop: threading.Event
+) -> InventoryResult:
+    """The result of a run that was asked for a usage cube beside its report; a warning says where there is none."""
+    # It needs all that reads reports, which no other run does.
+    from stocktake.service.usage import keep_usage_of_run  # noqa: PLC0415
+
+    paths = chosen_paths(ledger.run(work.claim.run))
+    assert paths is not None, "a published report has a folder"
+    warning = keep_usage_of_run(work.run, paths, result.address, stop)
+    return replace(result, warnings=(*result.warnings, warning)) if warning else result
 
 
 def _expected(run: InventoryRun, previous: Previous) -> Estimate | None:
