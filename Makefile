@@ -55,6 +55,10 @@ bench-shapes: $(BENCHED)/.installed $(BENCH)/.installed  ## measure every shape 
 bench-audit: $(STAMP)  ## measure audits of reports, beside plain DuckDB and polars
 	$(BIN)/python -m benchmarks.audit_bench $(ARGS)
 
+.PHONY: bench-usage
+bench-usage: $(STAMP)  ## measure the usage of reports, beside plain DuckDB and polars
+	$(BIN)/python -m benchmarks.usage_bench $(ARGS)
+
 # The peers, in an environment of their own. All at once where that works; else what does not install is left out.
 $(BENCH)/.installed: benchmarks/requirements.txt | $(STAMP)
 	$(UV) venv --quiet --clear --python $(BIN)/python $(BENCH)

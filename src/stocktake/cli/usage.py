@@ -10,6 +10,7 @@ import typer
 from stocktake.cli import options as opt
 from stocktake.cli.outcome import failures_told, print_json, say
 from stocktake.cli.panels import OPTIONS, OUTPUT
+from stocktake.cli.signals import ended_by_signals
 from stocktake.cli.sinks import opened_sink, print_text
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def usage(
     Exit code 3: the report lacks what the usage is to be told by.
     """
     asked = locals()
-    with failures_told(as_json=json, verbose=verbose):
+    with failures_told(as_json=json, verbose=verbose), ended_by_signals():
         opt.speak_up(verbose)
         _check(asked)
         from stocktake.service.commands.usage import keep_usage, opened_usage

@@ -118,6 +118,7 @@ class UsageSource:
         self._warn = warn
         self._limits = limits
         self._cubes: dict[str, Cube] = {}
+        self._roots: dict[tuple[str, Dimension], tuple[Cube, Folder]] = {}
 
     @property
     def newest(self) -> Report:
@@ -180,7 +181,12 @@ class UsageSource:
                 f"the usage by {dimension} cannot be told: {_lacks(report, missing)}",
                 hint="`stocktake run --fields` takes fields, `--versions All` what becomes of versions",
             )
-        return folder_tree(self._cube(report, [dimension], depth), self.prices, dimension)
+        cube = self._cube(report, [dimension], depth)
+        known = self._roots.get((report.address, dimension))
+        if known is None or known[0] is not cube:
+            known = (cube, folder_tree(cube, self.prices, dimension))
+            self._roots[report.address, dimension] = known
+        return known[1]
 
     def _cube(self, report: Report, dimensions: Sequence[Dimension], depth: int) -> Cube:
         cube = self._cubes.get(report.address) or self._found(report)

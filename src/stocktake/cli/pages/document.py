@@ -19,7 +19,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from stocktake.cli.outcome import on_one_line, visible
-from stocktake.cli.pages import charts
+from stocktake.cli.pages import charts, treemaps
 from stocktake.cli.words import bytes_text, count, counted, share_text
 
 _PLACE = "stocktake.cli.pages"
@@ -55,7 +55,7 @@ def _environment() -> Environment:
         share=share_text,
         visible=visible,
     )
-    environment.globals.update(charts=charts)
+    environment.globals.update(charts=charts, treemaps=treemaps)
     return environment
 
 
