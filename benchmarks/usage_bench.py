@@ -2,9 +2,9 @@
 
     make bench-usage [ARGS="--rows 1000000 10000000 --formats Parquet CSV ORC"]
 
-They only count; stocktake also bounds what is kept, tells it as a tree, and writes it beside the report. All must come to
-the same numbers. `cube` is every dimension at once, `prefix` folders alone, `answer` is told by the cube that lies beside
-the report. The last line is one JSON object with every figure.
+They only count; stocktake also bounds what is kept, tells it as a tree, and writes it beside the report. All must come
+to the same numbers. `cube` is every dimension at once, `prefix` folders alone, `answer` is told by the cube that lies
+beside the report. The last line is one JSON object with every figure.
 """
 
 from __future__ import annotations

@@ -53,11 +53,11 @@ MEASURES = (
     pl.len().alias("objects"), c.size.sum().alias("bytes"),
     c.last_modified_date.min().alias("oldest"), c.last_modified_date.max().alias("newest"),
 )  # fmt: skip
-queries = [rows.group_by("folder", "storage_class", "is_latest").agg(*MEASURES)]
-for name in DIMENSIONS:
-    queries.append(
-        rows.group_by("near", f"{name} value", "storage_class", "is_latest").agg(*MEASURES)
-    )
+KEYS = ("storage_class", "is_latest")
+queries = [
+    rows.group_by("folder", *KEYS).agg(*MEASURES),
+    *(rows.group_by("near", f"{name} value", *KEYS).agg(*MEASURES) for name in DIMENSIONS),
+]
 found = pl.collect_all(queries, engine="streaming")
 told: dict[str, dict[str, list[int]]] = {}
 for name, table in zip(("prefix", *DIMENSIONS), found, strict=True):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from stocktake.cli.pages.charts import WIDTH, Box, Value
 
 TREEMAP_HEIGHT = 420
+SHARE_MIN = 1e-5  # what is smaller would not be seen
 _CHARACTER_WIDTH, _LINE_HEIGHT = 7, 16
 
 
@@ -48,8 +49,10 @@ class _Room:
 
 
 def treemap(values: Sequence[Value]) -> tuple[Box, ...]:
-    """A box for each value that is more than nothing, the largest first; together they fill the area."""
-    shown = sorted((each for each in values if each.amount > 0), key=lambda each: -each.amount)
+    """A box for each value that can be seen, the largest first; together they fill the area."""
+    whole = sum(each.amount for each in values)
+    seen = (each for each in values if each.amount > whole * SHARE_MIN)
+    shown = sorted(seen, key=lambda each: -each.amount)
     total = sum(each.amount for each in shown)
     room = _Room(0, 0, WIDTH, TREEMAP_HEIGHT)
     areas = [each.amount / total * WIDTH * TREEMAP_HEIGHT for each in shown]
@@ -68,8 +71,6 @@ def treemap(values: Sequence[Value]) -> tuple[Box, ...]:
 def _worst(row: Sequence[float], side: float) -> float:
     """How far from a square the worst box of a row is."""
     total = sum(row)
-    if not total or not side:
-        return float("inf")
     return max(max(side**2 * area / total**2, total**2 / (side**2 * area)) for area in row)
 
 
