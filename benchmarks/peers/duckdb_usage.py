@@ -48,8 +48,9 @@ sets = ", ".join(
 connection = duckdb.connect()
 connection.execute("SET TimeZone = 'UTC'")
 view = connection.read_parquet(files).project(columns)
+keys = ["folder", *(["near", *names] if names else []), "storage_class", "is_latest"]
 cells = connection.sql(
-    f"SELECT {', '.join(['folder', *(['near', *names] if names else [])])}, storage_class, is_latest, GROUPING(folder) AS broad,"
+    f"SELECT {', '.join(keys)}, GROUPING(folder) AS broad,"
     " count(*) AS objects, sum(size) AS bytes, min(last_modified_date), max(last_modified_date)"
     f" FROM view GROUP BY GROUPING SETS ({sets})"
 ).to_arrow_table()

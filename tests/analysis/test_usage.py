@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stocktake.analysis.report import Report
-from stocktake.analysis.usage.cube import count_usage, find_cube, known_fields, tellable
+from stocktake.analysis.usage.counting import count_usage
+from stocktake.analysis.usage.cube import find_cube, known_fields, tellable
 from stocktake.analysis.usage.questions import Bounds
 from stocktake.analysis.usage.tree import OTHERS, folder_tree
 from stocktake.analysis.usage.usage import UsageSource
@@ -23,6 +24,7 @@ from stocktake.model.configuration import Format
 from stocktake.model.errors import ReportError, UndecidedError
 from stocktake.model.prices import AWS, Prices
 from stocktake.model.usage import AGES, SCHEMA, SIZES, Dimension
+from stocktake.service.usage import counted
 from tests.analysis.audits.planted import planted_report, rows
 from tests.analysis.audits.test_genuine import FILES, delivered
 from tests.analysis.questions import opened
@@ -37,7 +39,7 @@ def unwarned(text: str) -> None:
 
 
 def source_of(*reports: Report, prices: Prices = AWS) -> UsageSource:
-    return UsageSource(reports, prices, warn=unwarned)
+    return UsageSource(reports, prices, count=counted, warn=unwarned)
 
 
 def below(made: Sequence[Row], prefix: str) -> list[Row]:
@@ -340,7 +342,7 @@ def test_a_cube_that_does_not_fit_is_told_and_the_rows_are_read(
     with pytest.raises(ReportError, match=why):
         find_cube(report)
     said: list[str] = []
-    told = UsageSource([report], AWS, warn=said.append).usage(Dimension.PREFIX, 1)
+    told = UsageSource([report], AWS, count=counted, warn=said.append).usage(Dimension.PREFIX, 1)
     assert told.counted == (report.address,)
     assert len(said) == 1
     assert why in said[0]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stocktake.analysis.report import Report
-from stocktake.analysis.usage.cube import count_usage
+from stocktake.analysis.usage.counting import count_usage
 from stocktake.analysis.usage.growth import Point, forecast_line, growth_of
 from stocktake.analysis.usage.questions import Bounds
 from stocktake.analysis.usage.tree import folder_tree
@@ -19,6 +19,7 @@ from stocktake.analysis.usage.usage import UsageSource, _found_in
 from stocktake.model.configuration import Format
 from stocktake.model.prices import AWS
 from stocktake.model.usage import Dimension
+from stocktake.service.usage import counted
 from tests.analysis.questions import opened
 from tests.analysis.reports import OUR_MOMENT, objects, our_report
 
@@ -39,7 +40,7 @@ def reports(root: Path, keys: Sequence[Sequence[str]], **options: Sequence[str])
 
 
 def told(made: Sequence[Report]) -> UsageSource:
-    return UsageSource(made, AWS, warn=pytest.fail)
+    return UsageSource(made, AWS, count=counted, warn=pytest.fail)
 
 
 def test_each_report_is_a_point_and_each_line_says_how_it_grew(tmp_path: Path) -> None:

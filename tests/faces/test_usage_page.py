@@ -17,6 +17,7 @@ from stocktake.cli.usage_page import usage_page
 from stocktake.model.configuration import Format
 from stocktake.model.prices import AWS
 from stocktake.model.usage import Dimension
+from stocktake.service.usage import counted
 from tests.analysis.questions import opened
 from tests.analysis.reports import OUR_MOMENT, objects, our_report
 from tests.faces.test_audit_page import HOSTILE, TAB
@@ -34,7 +35,7 @@ def page_of(root: Path, reports: int, keys: list[str], depth: int = 2) -> str:
             first_name=number,
         )  # fmt: skip
         made.append(opened(report.manifest_path))
-    source = UsageSource(made, AWS, warn=pytest.fail)
+    source = UsageSource(made, AWS, count=counted, warn=pytest.fail)
     return usage_page(source, source.usage(Dimension.PREFIX, depth))
 
 

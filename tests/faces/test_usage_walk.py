@@ -18,6 +18,7 @@ from stocktake.cli.usage_walk import HELP, Walk, walking
 from stocktake.model.configuration import Format
 from stocktake.model.prices import AWS
 from stocktake.model.usage import Dimension
+from stocktake.service.usage import counted
 from tests.acceptance.command_line import command, stocktake
 from tests.analysis.questions import opened
 from tests.analysis.reports import objects, our_report
@@ -33,7 +34,7 @@ def report(tmp_path: Path) -> Report:
 
 @pytest.fixture
 def walk(report: Report) -> Walk:
-    return Walk(UsageSource([report], AWS, warn=pytest.fail))
+    return Walk(UsageSource([report], AWS, count=counted, warn=pytest.fail))
 
 
 def press(walk: Walk, keys: str) -> None:
@@ -101,7 +102,7 @@ def test_below_the_folders_whose_values_are_kept_it_says_of_which_they_are(walk:
 def test_many_entries_scroll(tmp_path: Path) -> None:
     keys = [f"{number:03}/x" for number in range(200)]
     report = opened(our_report(tmp_path, Format.PARQUET, [objects(keys)]).manifest_path)
-    walk = Walk(UsageSource([report], AWS, warn=pytest.fail), sort="name")
+    walk = Walk(UsageSource([report], AWS, count=counted, warn=pytest.fail), sort="name")
     walk.move(150)
     lines = walk.lines(24)
     assert len(lines) == 24

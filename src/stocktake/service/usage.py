@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from threading import Event
 
-from stocktake.analysis.query import QueryLimits
 from stocktake.analysis.report import Report, open_report
-from stocktake.analysis.usage.cube import USAGE_LIMITS, count_usage, find_cube
+from stocktake.analysis.usage.cube import Cube, find_cube
+from stocktake.analysis.usage.questions import Bounds
 from stocktake.model.errors import InventoryError
 from stocktake.model.paths import USAGE, ReportPaths
 from stocktake.model.runs import InventoryRun
 from stocktake.model.store import Store
+from stocktake.model.usage import Dimension
 from stocktake.service import house
-from stocktake.service.limits import query_limits
 from stocktake.store.destinations import open_destination
 
 
@@ -60,12 +61,37 @@ def _made(report: Report, stop: Event) -> bytes | None:
             return None
     except InventoryError:
         pass  # what is there is no cube of this report, and writing one tells
-    return count_usage(report, limits=usage_limits(), stop=stop).encode()
+    return counted(report, stop=stop).encode()
 
 
-def usage_limits() -> QueryLimits:
-    """What the environment says, but so little memory that the whole process stays below 2 GB."""
+def counted(
+    report: Report,
+    dimensions: Sequence[Dimension] | None = None,
+    bounds: Bounds | None = None,
+    *,
+    stop: Event | None = None,
+) -> Cube:
+    """The usage cube of a report, within the limits of the environment, but with so little memory that the whole process
+    stays below 2 GB. Where nothing else is said, it is the one that is kept.
+
+    Raises:
+        UsageError: the environment's limits make no sense.
+        InventoryError: the report cannot be read, or `stop` was set.
+    """
+    # A cube that is there answers without an engine, which takes longer to load than that.
+    from stocktake.analysis.usage.counting import (  # noqa: PLC0415
+        DEFAULT_BOUNDS,
+        USAGE_LIMITS,
+        count_usage,
+    )
+    from stocktake.service.limits import query_limits  # noqa: PLC0415
+
     limits = query_limits()
-    return replace(
-        limits, memory_bytes_max=min(limits.memory_bytes_max, USAGE_LIMITS.memory_bytes_max)
+    memory = min(limits.memory_bytes_max, USAGE_LIMITS.memory_bytes_max)
+    return count_usage(
+        report,
+        dimensions=dimensions,
+        bounds=bounds or DEFAULT_BOUNDS,
+        limits=replace(limits, memory_bytes_max=memory),
+        stop=stop,
     )

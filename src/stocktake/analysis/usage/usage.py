@@ -9,13 +9,10 @@ from enum import StrEnum
 from typing import Any
 
 from stocktake.analysis.json_values import as_json
-from stocktake.analysis.query import QueryLimits
 from stocktake.analysis.report import Report
 from stocktake.analysis.tables import dt_of
 from stocktake.analysis.usage.cube import (
-    USAGE_LIMITS,
     Cube,
-    count_usage,
     find_cube,
     known_fields,
     tellable,
@@ -101,7 +98,8 @@ class Usage:
 class UsageSource:
     """Reports, at least one, oldest first, whose usage is asked for once or several times.
 
-    `warn` is told why a cube beside a report is not used.
+    `count` makes the cube of a report that has none: counted by these dimensions, within these bounds. `warn` is told
+    why one that is there is not used.
     """
 
     def __init__(
@@ -109,14 +107,14 @@ class UsageSource:
         reports: Sequence[Report],
         prices: Prices,
         *,
+        count: Callable[[Report, Sequence[Dimension], Bounds], Cube],
         warn: Callable[[str], None],
-        limits: QueryLimits = USAGE_LIMITS,
     ) -> None:
         self.reports = tuple(reports)
         self.prices = prices
         self.counted: dict[str, None] = {}
         self._warn = warn
-        self._limits = limits
+        self._count = count
         self._cubes: dict[str, Cube] = {}
         self._roots: dict[tuple[str, Dimension], tuple[Cube, Folder]] = {}
 
@@ -192,7 +190,7 @@ class UsageSource:
         cube = self._cubes.get(report.address) or self._found(report)
         if cube is None or not _answers(cube, dimensions, depth):
             bounds = Bounds(value_depth=max(depth, VALUE_DEPTH))
-            cube = count_usage(report, dimensions=dimensions, bounds=bounds, limits=self._limits)
+            cube = self._count(report, dimensions, bounds)
             self.counted[report.address] = None
         self._cubes[report.address] = cube
         return cube

@@ -16,7 +16,7 @@ from stocktake.model.usage import DEPTH_MAX, Dimension
 from stocktake.service.commands.report import opened_tables
 from stocktake.service.options import choose
 from stocktake.service.tables import load_prices
-from stocktake.service.usage import keep_usage, usage_limits
+from stocktake.service.usage import counted, keep_usage
 
 __all__ = [
     "OTHERS", "Dimension", "Expected", "Figures", "Folder", "Forecast", "Growth", "Kind", "Line", "Measure", "Point",
@@ -42,7 +42,7 @@ def opened_usage(
     """
     table = load_prices(prices)
     with opened_tables({VIEW: address}, store=store, dt=dt) as [reports]:
-        yield UsageSource(reports.reports, table, warn=warn, limits=usage_limits())
+        yield UsageSource(reports.reports, table, count=counted, warn=warn)
 
 
 def parse_dimension(word: str) -> Dimension:
