@@ -12,6 +12,7 @@ from stocktake.analysis.audits.policy import Thresholds
 from stocktake.model.capabilities import ABILITIES
 from stocktake.model.fields import FIELDS, Field, Kind
 from stocktake.model.prices import Prices
+from stocktake.model.usage import NEEDS, ORDERED, Dimension
 
 FOLDER = Path(__file__).parent
 BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
@@ -37,6 +38,10 @@ THRESHOLDS_HEADING = """\
 AUDITS_HEADING = """\
 | audit | severity | question | needs | what to do |
 | --- | --- | --- | --- | --- |
+"""
+USAGE_HEADING = """\
+| by | needs | values |
+| --- | --- | --- |
 """
 PRICES_HEADING = """\
 | name | without it |
@@ -83,6 +88,20 @@ def prices() -> str:
     return f"{PRICES_HEADING}{''.join(rows)}"
 
 
+def usage() -> str:
+    """Every dimension of usage, with the fields it needs and the values it has."""
+    rows = (
+        f"| `{each}` | {', '.join(needs) or 'nothing but keys'} | {_values(each)} |\n"
+        for each, needs in NEEDS.items()
+    )
+    return f"{USAGE_HEADING}{''.join(rows)}"
+
+
+def _values(dimension: Dimension) -> str:
+    otherwise = "folders" if dimension is Dimension.PREFIX else "those of the report"
+    return ", ".join(ORDERED.get(dimension, ())) or otherwise
+
+
 def audits() -> str:
     """The thresholds of a policy, and every built-in audit."""
     thresholds = "".join(
@@ -106,6 +125,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "fields.md": fields,
     "plan.md": prices,
     "probe.md": abilities,
+    "usage.md": usage,
 }
 
 

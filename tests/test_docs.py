@@ -256,6 +256,16 @@ def test_every_command_shown_in_the_document_of_audits_runs(
     assert (tmp_path / "audit.html").exists() == ("--html" in line)
 
 
+@pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize("line", sorted({line for _, line in _shown("docs/usage.md")}))
+def test_every_command_shown_in_the_document_of_usage_runs(line: str) -> None:
+    done = in_process(*shlex.split(line)[1:])
+    assert done.code == 0, done.err
+    assert "2026/" in done.out or "--by" in line
+    assert Path("usage.html").exists() == ("--html" in line)
+    assert (list(Path("reports").rglob("usage.parquet")) != []) == ("--save" in line)
+
+
 def test_the_number_of_audits_is_the_same_everywhere() -> None:
     for page in ("README.md", "CHANGELOG.md"):
         assert re.findall(r"(\d+) (?:audits of|questions about)", TEXTS[page]) == [str(len(PACK))]

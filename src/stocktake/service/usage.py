@@ -71,7 +71,7 @@ def counted(
     *,
     stop: Event | None = None,
 ) -> Cube:
-    """The usage cube of a report, within the limits of the environment, but with so little memory that the whole process
+    """The usage cube of a report, within the environment's limits, but with so little memory that the whole process
     stays below 2 GB. Where nothing else is said, it is the one that is kept.
 
     Raises:
