@@ -9,6 +9,7 @@ from typer.core import TyperCommand
 STORE = "The store"
 DESTINATION = "The destination's store, where it is another one"
 REPORT = "The report"
+MEMORY = "What earlier reports know"
 PACE = "Pace and room"
 LIMITS = "What it may use"
 OUTPUT = "Output"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stocktake.cli.panels import DESTINATION, OUTPUT, PACE, REPORT
+from stocktake.cli.panels import DESTINATION, MEMORY, OUTPUT, PACE, REPORT
 
 Source = Annotated[
     str | None,
@@ -163,6 +163,50 @@ Nice = Annotated[
         "--nice",
         help="For a store on spinning disks: few requests in flight, and fewer as soon as it slows down.",
         rich_help_panel=PACE,
+    ),
+]
+Remember = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REPORT",
+        help="Take over what this report knows of objects that have not changed. Default: the newest of this id that"
+        " has the fields.",
+        rich_help_panel=MEMORY,
+    ),
+]
+NoRemember = Annotated[
+    bool, typer.Option("--no-remember", help="Ask about every object.", rich_help_panel=MEMORY)
+]
+Revisit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="The share of objects to ask about again, of what can change in place. Default: 10%.",
+        rich_help_panel=MEMORY,
+    ),
+]
+RememberFor = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DAYS",
+        help="How old an answer may become, such as 7d; `ever` for no bound. Default: 30d.",
+        rich_help_panel=MEMORY,
+    ),
+]
+HeadBudget = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Ask about at most so many objects: new and changed ones first, then the oldest answers.",
+        rich_help_panel=MEMORY,
+    ),
+]
+Deadline = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Ask for so long at most, such as 2h; in the same order.",
+        rich_help_panel=MEMORY,
     ),
 ]
 Resume = Annotated[

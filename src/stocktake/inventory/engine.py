@@ -46,6 +46,7 @@ from stocktake.model.errors import InventoryError, MarkerIgnoredError, StoppedEr
 from stocktake.model.histogram import StoredHistogram
 from stocktake.model.keys import KeyRange
 from stocktake.model.pieces import Kept, Segment
+from stocktake.model.remembering import Memory
 from stocktake.model.runs import (
     Counters,
     DataFile,
@@ -88,10 +89,12 @@ class Engine:
         journal: Journal,
         stop: threading.Event,
         walk: Walk = Walk.PARALLEL,
+        memory: Memory | None = None,
     ) -> None:
         self._serial = walk is Walk.SERIAL
         self._run = replace(run, limits=replace(run.limits, processes=1)) if self._serial else run
         self._kept = kept
+        self._memory = memory
         self._folder = folder
         self._counters = counters
         self._journal = journal
@@ -244,7 +247,8 @@ class Engine:
 
     def _begin(self, worker: WorkerProcess) -> None:
         limits = self._run.limits
-        worker.send(Begin(replace(self._run, limits=share(limits)), self._folder, self._way))
+        run = replace(self._run, limits=share(limits))
+        worker.send(Begin(run, self._folder, self._way, self._memory))
 
     def _begin_others(self) -> None:
         for worker in self._workers:
@@ -253,7 +257,8 @@ class Engine:
 
     def _assign(self) -> bool:
         """Give work to the lanes that have none; whether there is nothing to give, now or later."""
-        most = 1 if self._serial else lanes_per_process(self._run)
+        remembers = self._memory is not None
+        most = 1 if self._serial else lanes_per_process(self._run, remembers=remembers)
         while True:
             free = [worker for worker in self._workers if worker.ready and worker.lanes < most]
             idle = sum(most - worker.lanes for worker in free)

@@ -7,24 +7,38 @@ Unknown is not no. Whatever a call did not yield stays null, the row keeps what 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stocktake.inventory.calls import CallPlan
-from stocktake.inventory.heading import Heads, fetch_heads
-from stocktake.inventory.subresources import fetch_acls, fetch_tags
+from stocktake.inventory.hashing import key_hashes
+from stocktake.inventory.heading import SSE_C, Heads, fetch_heads
+from stocktake.inventory.recollection import Recollection, nothing_recalled
+from stocktake.inventory.subresources import fetch_acls, fetch_tags, was_answered
+from stocktake.inventory.taking_over import TakingOver, spool_schema, total
 from stocktake.model.fields import TEXT, Field, Kind, Source
+from stocktake.model.remembering import ENRICHED_AT, KEY_HASH, LISTED_OR_HEAD, POSTPONED
 from stocktake.model.runs import Counters, InventoryRun
 from stocktake.store.transport import Transport
 
 # What HEAD repeats of LIST: taken from HEAD, all together, where the object changed in between.
 _REPEATED = ("size", "last_modified_date", "e_tag", "storage_class")
-# What LIST tells on some stores and HEAD on others.
-_EITHER = ("checksum_algorithm", "checksum_type", "restore_status")
 
 _MD5_LENGTH = 32
 _MULTIPART_ETAG = r"^[0-9a-f]{32}-(?P<parts>[0-9]{1,5})$"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What asking about objects has shown: their rows in the spool's schema, and whether each was overwritten since it
+    was listed.
+    """
+
+    rows: pa.RecordBatch
+    changed: pa.BooleanArray
 
 
 class Enricher:
@@ -35,71 +49,123 @@ class Enricher:
         self._plan = plan
         self._transport = transport
         self._fields: tuple[Field, ...] = run.fields
-        self._schema = pa.schema([field.arrow for field in run.fields])
+        self._schema = spool_schema(run)
+        self._taking = TakingOver(run)
         self._parts = {"is_multipart_uploaded", "parts_count"} & set(self._schema.names)
         self._withheld = tuple(f for f in run.fields if f.withheld and f.source is Source.HEAD)
+        self._today = pa.scalar(run.moment.date(), pa.date32())
         self.since_s = transport.now()  # when listing began, in seconds since 1970
         self._tags_proven: bool | None = None
         # An object whose HEAD withheld a value: what the permissions are tried on in the end.
         self.silent: tuple[str, str | None] | None = None
 
-    async def enrich(self, listed: pa.RecordBatch, counters: Counters) -> pa.RecordBatch:
-        """The report's rows for `listed` (LISTED_SCHEMA), in the same order, in the report's schema.
+    async def enrich(
+        self, listed: pa.RecordBatch, counters: Counters, recollection: Recollection | None = None
+    ) -> pa.RecordBatch:
+        """The rows of `listed` (LISTED_SCHEMA, not empty), in the same order, in the spool's schema. What
+        `recollection` knows of them is not asked for; where there is a budget, nothing is yet.
 
-        Counts `rows`, `object_bytes` and the problems in `counters`. Never raises for one object; raises StoppedError
-        when stopped, and CredentialsError when the store no longer accepts who asks.
+        Counts `rows`, `object_bytes`, the problems and what became of the answers in `counters`. Never raises for one
+        object; raises StoppedError when stopped, and CredentialsError when the store no longer accepts who asks.
         """
-        columns: dict[str, pa.Array] = {name: listed.column(name) for name in listed.schema.names}
-        objects = pc.invert(listed.column("is_delete_marker"))
-        if self._plan.head:
-            await self._add_heads(columns, listed, objects, counters)
-        if self._plan.acl:
-            await self._add_acls(columns, objects, counters)
-        if self._plan.tagging:
-            await self._add_tags(columns, objects, counters)
         counters["rows"] += listed.num_rows
-        counters["object_bytes"] += pc.sum(columns["size"], min_count=0).as_py()
-        return self._projected(columns, listed.num_rows, objects)
+        counters["object_bytes"] += total(listed.column("size"))
+        columns = {name: listed.column(name) for name in listed.schema.names}
+        objects = pc.invert(listed.column("is_delete_marker"))
+        if not self._plan.asks:
+            return self._projected(columns, objects)
+        recalled = nothing_recalled(listed) if recollection is None else recollection.of(listed)
+        wanted = pc.and_not(objects, pc.and_not(recalled.known, recalled.due))
+        rows = self._projected(self._taking.columns(listed, recalled, wanted), objects)
+        self._taking.count(rows, objects, wanted, counters)
+        if self._run.remembering.bounded:
+            return rows
+        return await self.fill(rows, wanted, listed.filter(wanted), counters)
+
+    async def fill(
+        self,
+        rows: pa.RecordBatch,
+        wanted: pa.BooleanArray,
+        subjects: pa.RecordBatch,
+        counters: Counters,
+    ) -> pa.RecordBatch:
+        """`rows`, in the spool's schema, with those that are `wanted` as asking about the `subjects`, listed in their
+        order, shows them to be.
+        """
+        if not subjects.num_rows:
+            return rows
+        asked = await self._ask(subjects, counters)
+        self._taking.count_asked(rows.filter(wanted), asked.rows, asked.changed, counters)
+        return pa.RecordBatch.from_arrays(
+            [
+                pc.replace_with_mask(old, wanted, new)
+                for old, new in zip(rows.columns, asked.rows.columns, strict=True)
+            ],
+            schema=self._schema,
+        )
+
+    async def _ask(self, subjects: pa.RecordBatch, counters: Counters) -> Asked:
+        """Ask all that the plan has about `subjects` (LISTED_SCHEMA without delete markers)."""
+        columns: dict[str, pa.Array] = {
+            name: subjects.column(name) for name in subjects.schema.names
+        }
+        yes = pa.repeat(pa.scalar(True), subjects.num_rows)  # noqa: FBT003
+        answered, changed = yes, pc.invert(yes)
+        if self._plan.head:
+            heads = await self._add_heads(columns, subjects, counters)
+            answered, changed = self._answered(heads), heads.changed
+        if self._plan.acl:
+            answered = pc.and_(answered, await self._add_acls(columns, counters))
+        if self._plan.tagging:
+            answered = pc.and_(answered, await self._add_tags(columns, counters))
+        counters["object_bytes"] += total(columns["size"]) - total(subjects.column("size"))
+        day = pc.if_else(answered, self._today, pa.scalar(None, pa.date32()))
+        columns |= {
+            KEY_HASH: key_hashes(columns["key"]),
+            ENRICHED_AT: day,
+            POSTPONED: pc.invert(yes),
+        }
+        return Asked(self._projected(columns, yes), changed)
+
+    def _answered(self, heads: Heads) -> pa.BooleanArray:
+        """Whether HEAD told all there is to tell: of an object under a customer's key, that it is."""
+        answered = pc.equal(heads.batch.column("status"), HTTPStatus.OK)
+        if "encryption_status" in self._schema.names:
+            hidden = pc.equal(heads.batch.column("encryption_status"), SSE_C)
+            answered = pc.or_(answered, pc.fill_null(hidden, False))  # noqa: FBT003
+        return answered
 
     async def _add_heads(
-        self,
-        columns: dict[str, pa.Array],
-        listed: pa.RecordBatch,
-        objects: pa.Array,
-        counters: Counters,
-    ) -> None:
+        self, columns: dict[str, pa.Array], subjects: pa.RecordBatch, counters: Counters
+    ) -> Heads:
         heads = await fetch_heads(
-            self._run,
-            self._plan,
-            listed.filter(objects),
-            self._transport,
-            counters,
-            since_s=self.since_s,
+            self._run, self._plan, subjects, self._transport, counters, since_s=self.since_s
         )
-        spread = _spread(heads.batch, objects)
-        changed = pc.fill_null(_spread_one(heads.changed, objects), False)  # noqa: FBT003
+        found = {name: heads.batch.column(name) for name in heads.batch.schema.names}
+        changed = heads.changed
         for name in _REPEATED:
-            columns[name] = pc.if_else(changed, spread[name], columns[name])
-        for name in _EITHER:
+            columns[name] = pc.if_else(changed, found[name], columns[name])
+        for name in LISTED_OR_HEAD:
             columns[name] = pc.if_else(
-                changed, spread[name], pc.coalesce(columns[name], spread[name])
+                changed, found[name], pc.coalesce(columns[name], found[name])
             )
         columns["object_owner"] = pc.if_else(
             changed, pa.scalar(None, TEXT), columns["object_owner"]
         )
         for field in self._fields:
-            if field.column in spread and field.column not in columns:
-                columns[field.column] = spread[field.column]
-        for name in ("tagging_count", "head_status", "head_version_id"):
-            columns[name] = spread[name]
-        self._count_withheld(heads, listed.filter(objects), counters)
+            if field.column in found and field.column not in columns:
+                columns[field.column] = found[field.column]
+        columns["tagging_count"] = found["tagging_count"]
+        columns["head_status"], columns["head_version_id"] = found["status"], found["version_id"]
+        self._count_withheld(heads, subjects, counters)
+        return heads
 
     def _count_withheld(self, heads: Heads, subjects: pa.RecordBatch, counters: Counters) -> None:
         """Count, per field, answers that said something and answers that said nothing: `said.F` and `silent.F`.
 
         Whether silence means "no" is decided once for the run, when its permissions are known (permissions.py).
         """
-        answered = pc.equal(heads.batch.column("status"), 200)
+        answered = pc.equal(heads.batch.column("status"), HTTPStatus.OK)
         for field in self._withheld:
             column = heads.batch.column(field.column)
             said = pc.sum(pc.and_(answered, pc.is_valid(column)), min_count=0).as_py()
@@ -113,44 +179,38 @@ class Enricher:
                     subjects.column("version_id")[row].as_py(),
                 )
 
-    async def _add_acls(
-        self, columns: dict[str, pa.Array], objects: pa.Array, counters: Counters
-    ) -> None:
-        acls = await fetch_acls(self._run, _subject(columns, objects), self._transport, counters)
-        columns["object_access_control_list"] = _spread_one(
-            acls.column("object_access_control_list"), objects
-        )
+    async def _add_acls(self, columns: dict[str, pa.Array], counters: Counters) -> pa.BooleanArray:
+        """Add ACLs and owners; whether each was answered, be it that the store has none."""
+        acls = await fetch_acls(self._run, _subject(columns), self._transport, counters)
+        columns["object_access_control_list"] = acls.column("object_access_control_list")
         # An owner that only the refusal names ("UNAVAILABLE") never replaces the one that LIST knew.
-        columns["object_owner"] = pc.coalesce(
-            columns["object_owner"], _spread_one(acls.column("object_owner"), objects)
-        )
+        columns["object_owner"] = pc.coalesce(columns["object_owner"], acls.column("object_owner"))
+        return was_answered(acls.column("status"))
 
-    async def _add_tags(
-        self, columns: dict[str, pa.Array], objects: pa.Array, counters: Counters
-    ) -> None:
-        subject = _subject(columns, objects)
-        tags, proven = await fetch_tags(
-            self._run, subject, self._tags_proven, self._transport, counters
+    async def _add_tags(self, columns: dict[str, pa.Array], counters: Counters) -> pa.BooleanArray:
+        """Add tags; whether each was answered, be it that the store has none."""
+        tags, answered, proven = await fetch_tags(
+            self._run, _subject(columns), self._tags_proven, self._transport, counters
         )
         # Another lane may have proven it meanwhile, and what is proven stays so.
         self._tags_proven = self._tags_proven or proven
-        columns["object_tags"] = _spread_one(tags, objects)
+        columns["object_tags"] = tags
+        return answered
 
-    def _projected(
-        self, columns: dict[str, pa.Array], rows: int, objects: pa.Array
-    ) -> pa.RecordBatch:
+    def _projected(self, columns: dict[str, pa.Array], objects: pa.BooleanArray) -> pa.RecordBatch:
+        """Rows in the spool's schema, null where `columns` have nothing. `objects`: they are no delete markers."""
+        rows = len(objects)
         columns["bucket"] = pa.repeat(pa.scalar(self._run.bucket, TEXT), rows)
         if self._parts:
             _add_parts(columns, objects, counted="parts_count" in self._parts)
-        if "bucket_key_status" in columns:
+        if "bucket_key_status" in self._schema.names:
             # Genuine reports print DISABLED on delete markers, where all other such columns are empty.
-            columns["bucket_key_status"] = pc.if_else(
-                objects, columns["bucket_key_status"], "DISABLED"
-            )
+            known = columns.get("bucket_key_status", pa.nulls(rows, TEXT))
+            columns["bucket_key_status"] = pc.if_else(objects, known, "DISABLED")
         return pa.RecordBatch.from_arrays(
             [
-                columns[f.column] if f.column in columns else pa.nulls(rows, f.type)
-                for f in self._fields
+                columns[each.name] if each.name in columns else pa.nulls(rows, each.type)
+                for each in self._schema
             ],
             schema=self._schema,
         )
@@ -179,14 +239,14 @@ def _uploaded_in_parts(e_tags: pa.StringArray) -> pa.BooleanArray:
     return pc.replace_with_mask(longer, pc.fill_null(longer, False), found)  # noqa: FBT003
 
 
-def _subject(columns: dict[str, pa.Array], objects: pa.Array) -> pa.RecordBatch:
-    """Key, version and, where HEAD was made, its status and tag count, of the rows that are objects.
+def _subject(columns: dict[str, pa.Array]) -> pa.RecordBatch:
+    """Key, version and, where HEAD was made, its status and tag count, of each row.
 
     A HEAD that named the version it answered for pins what is asked next to that very version.
     """
-    count = len(objects)
+    count = len(columns["key"])
     pinned = columns.get("head_version_id", pa.nulls(count, TEXT))
-    subject = pa.RecordBatch.from_pydict(
+    return pa.RecordBatch.from_pydict(
         {
             "key": columns["key"],
             "version_id": pc.coalesce(columns["version_id"], pinned),
@@ -194,26 +254,6 @@ def _subject(columns: dict[str, pa.Array], objects: pa.Array) -> pa.RecordBatch:
             "head_status": columns.get("head_status", pa.nulls(count, pa.int16())),
         }
     )
-    return subject.filter(objects)
-
-
-def _positions(objects: pa.Array) -> pa.Array:
-    """For each row its position among the objects, null for delete markers."""
-    position = pc.subtract(pc.cumulative_sum(pc.cast(objects, pa.int32())), 1)
-    return pc.if_else(objects, position, pa.scalar(None, pa.int32()))
-
-
-def _spread_one(column: pa.Array, objects: pa.Array) -> pa.Array:
-    """`column`, one value an object, with nulls where delete markers stand."""
-    return column if len(column) == len(objects) else column.take(_positions(objects))
-
-
-def _spread(batch: pa.RecordBatch, objects: pa.Array) -> dict[str, pa.Array]:
-    names = {"status": "head_status", "version_id": "head_version_id"}
-    return {
-        names.get(name, name): _spread_one(batch.column(name), objects)
-        for name in batch.schema.names
-    }
 
 
 def fields_never_known(fields: Sequence[Field]) -> tuple[str, ...]:

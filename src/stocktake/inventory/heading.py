@@ -36,6 +36,7 @@ CLOCK_TOLERANCE_S = 1.0
 
 # Counts objects of which HEAD tells nothing but SSE-C to those who lack the customer's key.
 HIDDEN = "hidden_by_sse_c"
+SSE_C = "SSE-C"
 
 _OK, _BAD, _FORBIDDEN, _MISSING = 200, 400, 403, 404
 
@@ -294,7 +295,7 @@ def _with_sse_c(batch: pa.RecordBatch, rows: set[int]) -> pa.RecordBatch:
         return batch
     mask = pa.array([row in rows for row in range(batch.num_rows)])
     position = batch.schema.get_field_index("encryption_status")
-    told = pc.if_else(mask, "SSE-C", batch.column(position))
+    told = pc.if_else(mask, SSE_C, batch.column(position))
     return batch.set_column(position, batch.schema.field(position), told)
 
 
@@ -308,5 +309,10 @@ def _count(run: InventoryRun, asked: _Round, changed: pa.Array, counters: Counte
             answer.status, Problem.FAILED
         )
         counters[f"problems.{Problem.FAILED if answer.error is not None else kind}"] += 1
-    if any(f.source is Source.HEAD and f.column != "encryption_status" for f in run.fields):
+    if hides_more(run):
         counters[HIDDEN] += len(asked.sse_c)
+
+
+def hides_more(run: InventoryRun) -> bool:
+    """Whether the run asks HEAD for more than SSE-C lets it tell."""
+    return any(f.source is Source.HEAD and f.column != "encryption_status" for f in run.fields)

@@ -84,10 +84,16 @@ class ListedPage:
 
 
 async def list_range(
-    run: InventoryRun, plan: CallPlan, keys: OpenRange, transport: Transport, reader: PageReader
+    run: InventoryRun,
+    plan: CallPlan,
+    keys: OpenRange,
+    transport: Transport,
+    reader: PageReader,
+    *,
+    remembers: bool = False,
 ) -> AsyncIterator[ListedPage]:
     """The pages of `keys`: keys ascending, versions newest first. The range's end counts as it is when a page arrives.
-    Lanes that share a `reader` have their pages read together.
+    Lanes that share a `reader` have their pages read together. `remembers`: most of what the plan asks for is known.
 
     Raises:
         ContradictionError: a page cannot be true.
@@ -99,7 +105,7 @@ async def list_range(
     # The version markers of the current key: none may come twice.
     versions_behind: set[str | None] = set()
     # What is asked about one by one should have been listed just before.
-    skips_ahead = versions or keys.serial or plan.asks
+    skips_ahead = versions or keys.serial or (plan.asks and not remembers)
     ahead = None if skips_ahead else PageAhead(run, plan, keys, transport)
     while not keys.done:
         try:

@@ -12,6 +12,7 @@ from stocktake.inventory.splitting import PageFacts
 from stocktake.model.errors import InventoryError
 from stocktake.model.keys import KeyRange
 from stocktake.model.pieces import Segment
+from stocktake.model.remembering import Memory
 from stocktake.model.runs import Counters, DataFile, InventoryRun
 from stocktake.store.connection import Way
 
@@ -19,12 +20,13 @@ from stocktake.store.connection import Way
 @dataclass(frozen=True, slots=True)
 class Begin:
     """To a worker, first of all: the run, with the limits that are this worker's share, where to spool, and the way to
-    the source.
+    the source; and the report whose answers are taken over.
     """
 
     run: InventoryRun
     folder: Path
     way: Way
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
-"""The commit: symlink.txt, stocktake.json, manifest.json and, last of all, manifest.checksum."""
+"""The commit: symlink.txt, stocktake.json, enrichment.parquet, manifest.json and, last of all, manifest.checksum."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from pathlib import Path
 
 from stocktake.inventory.enrichment import fields_never_known
 from stocktake.model.capabilities import Walk
@@ -16,8 +17,16 @@ from stocktake.model.manifest import (
     render_symlink,
 )
 from stocktake.model.paths import ReportPaths
+from stocktake.model.remembering import FATES, turn_of
 from stocktake.model.runs import Counters, DataFile, InventoryRun, ListedRange, group
-from stocktake.model.sidecar import Sidecar, render_sidecar, sidecar_file, sidecar_range
+from stocktake.model.sidecar import (
+    Sidecar,
+    SidecarAges,
+    SidecarRemembered,
+    render_sidecar,
+    sidecar_file,
+    sidecar_range,
+)
 from stocktake.store.destinations import Destination
 
 
@@ -28,9 +37,10 @@ def publish(
     sidecar: Sidecar,
     *,
     destination: Destination,
+    ages: Path | None = None,
 ) -> Manifest:
     """Write what makes the data files a report. Each object is confirmed before the next is begun, so a reader that
-    sees manifest.checksum sees everything.
+    sees manifest.checksum sees everything. `ages` is the file of ages on this machine, where there is one.
 
     Raises:
         ReportExistsError: another run published there in the meantime.
@@ -48,13 +58,12 @@ def publish(
     )
     body = render_manifest(manifest)
     symlink = render_symlink([destination.uri(file.file.key) for file in files])
-    for key, content in (
-        (paths.symlink, symlink),
-        (paths.sidecar, render_sidecar(sidecar)),
-        (paths.manifest, body),
-        (paths.checksum, render_checksum(body)),
-    ):
-        destination.put(key, content)
+    destination.put(paths.symlink, symlink)
+    destination.put(paths.sidecar, render_sidecar(sidecar))
+    if ages is not None:
+        destination.upload(paths.ages, ages)
+    destination.put(paths.manifest, body)
+    destination.put(paths.checksum, render_checksum(body))
     return manifest
 
 
@@ -71,6 +80,8 @@ def describe_run(
     walk: Walk,
     started: datetime,
     finished: datetime,
+    ages: SidecarAges | None = None,
+    oldest: date | None = None,
 ) -> Sidecar:
     """stocktake.json for a run that is complete."""
     return Sidecar(
@@ -92,4 +103,23 @@ def describe_run(
         files=tuple(sidecar_file(file) for file in files),
         ranges=tuple(sidecar_range(each) for each in ranges),
         histogram=histogram,
+        ages=ages,
+        remembered=None if ages is None else _remembered(run, counters, oldest),
+    )
+
+
+def _remembered(run: InventoryRun, counters: Counters, oldest: date | None) -> SidecarRemembered:
+    asked = run.remembering
+    counts = group(counters, "remembered")
+    return SidecarRemembered(
+        report=asked.report,
+        number=asked.number + 1,
+        hand=turn_of(asked).next,
+        revisit=asked.revisit,
+        days_max=asked.days_max,
+        budget=asked.budget,
+        deadline_s=asked.deadline_s,
+        oldest=oldest,
+        revised=group(counters, "revised"),
+        **{name: counts.get(name, 0) for name in FATES},
     )

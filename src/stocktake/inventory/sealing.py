@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import zlib
 from dataclasses import replace
+from pathlib import Path
 from typing import BinaryIO
 
 from stocktake.model.errors import SpoolError
@@ -27,7 +28,7 @@ def seal(segment: Segment) -> Segment:
         with segment.path.open("rb") as file:
             size, checksum = _sum(file)
             os.fsync(file.fileno())
-        _sync_folder(segment)
+        _sync_folder(segment.path.parent)
     except OSError as error:
         raise SpoolError(
             f"cannot keep rows in {segment.path}: {error.strerror or error}",
@@ -56,10 +57,20 @@ def _sum(file: BinaryIO) -> tuple[int, str]:
     return size, f"{checksum:08x}"
 
 
-def _sync_folder(segment: Segment) -> None:
+def make_durable(path: Path) -> None:
+    """Have a file that was written outlast a crash.
+
+    Raises:
+        OSError: it cannot.
+    """
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
     """A new file's name is on the disk for good when its folder is."""
-    assert segment.path is not None
-    descriptor = os.open(segment.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

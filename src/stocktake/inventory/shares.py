@@ -9,18 +9,22 @@ from stocktake.model.runs import InventoryRun, Limits
 
 # Where objects are asked about one by one, a page keeps the connections busy: one lane more has the next ready.
 LANES_PER_PROCESS_ASKING = 2
+# Where most answers are taken over, listing is what is waited for; each lane has a place in the earlier report open.
+LANES_PER_PROCESS_REMEMBERING = 8
 
 
-def lanes_max(run: InventoryRun) -> int:
-    """How many ranges of `run` are listed side by side, over all processes."""
-    return process_count(run.limits) * lanes_per_process(run)
+def lanes_max(run: InventoryRun, *, remembers: bool = False) -> int:
+    """How many ranges of `run` are listed side by side, by all processes; `remembers`: most answers are taken over."""
+    return process_count(run.limits) * lanes_per_process(run, remembers=remembers)
 
 
-def lanes_per_process(run: InventoryRun) -> int:
+def lanes_per_process(run: InventoryRun, *, remembers: bool = False) -> int:
     """How many ranges one process lists side by side."""
     plan = call_plan(run.fields)
     most = share(run.limits).concurrency
-    return min(most, LANES_PER_PROCESS_ASKING) if plan.asks else most
+    if not plan.asks:
+        return most
+    return min(most, LANES_PER_PROCESS_REMEMBERING if remembers else LANES_PER_PROCESS_ASKING)
 
 
 def process_count(limits: Limits) -> int:

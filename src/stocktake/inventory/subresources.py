@@ -14,6 +14,7 @@ from stocktake.store.subresources import acl_request, read_acls, read_taggings, 
 from stocktake.store.transport import Transport
 
 _OK, _FORBIDDEN, _MISSING, _NOT_SUPPORTED = 200, 403, 404, 501
+_ANSWERED = (_OK, _NOT_SUPPORTED)
 _KINDS = {_FORBIDDEN: Problem.REFUSED, _MISSING: Problem.VANISHED}
 NO_TAGS = "{}"
 
@@ -50,8 +51,9 @@ async def fetch_tags(
     proven: Permission,
     transport: Transport,
     counters: Counters,
-) -> tuple[pa.Array, Permission]:
-    """The tags of each object as JSON text, and whether this lane may read tags (None: not known yet).
+) -> tuple[pa.Array, pa.BooleanArray, Permission]:
+    """The tags of each object as JSON text, whether it was answered, and whether this lane may read tags (None: not
+    known yet).
 
     HEAD counts an object's tags, but says nothing of objects without tags and nothing to those who may not read tags.
     So the first silence is tried with a call of its own: once the permission is proven, silence means no tags.
@@ -80,12 +82,19 @@ async def fetch_tags(
     for row, text in zip(wanted, answers.column("object_tags").to_pylist(), strict=True):
         tags[row] = text
     _count(wanted, statuses, subject, counters, "without.tagging")
+    refused = {row for row, status in zip(wanted, statuses, strict=True) if status not in _ANSWERED}
     proven = _proven(statuses, proven)
     for row in silent:
         tags[row] = NO_TAGS if proven else None
     if not proven:
         counters["unknowable.ObjectTags"] += len(silent)
-    return pa.array(tags, TEXT), proven
+    answered = pa.array([row not in refused for row in range(len(tags))], pa.bool_())
+    return pa.array(tags, TEXT), answered, proven
+
+
+def was_answered(statuses: pa.Int16Array) -> pa.BooleanArray:
+    """Whether each answer tells what there is, or that the store has no such thing."""
+    return pc.is_in(statuses, pa.array(_ANSWERED, pa.int16()))
 
 
 def _proven(statuses: Sequence[int], proven: Permission) -> Permission:

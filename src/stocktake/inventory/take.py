@@ -21,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 
+from stocktake.inventory.ageing import gather_ages
 from stocktake.inventory.engine import Engine, WorkPlan
 from stocktake.inventory.heading import HIDDEN
 from stocktake.inventory.journal import Journal
@@ -33,9 +34,10 @@ from stocktake.inventory.stopping import stopping, unless_stopped
 from stocktake.model.capabilities import Walk
 from stocktake.model.errors import IncompleteRunError, MarkerIgnoredError, ReportExistsError
 from stocktake.model.keys import KeyRange
-from stocktake.model.paths import ReportPaths, configuration_root
+from stocktake.model.paths import AGES, ReportPaths, configuration_root
 from stocktake.model.pieces import Kept
 from stocktake.model.proof import check_files, check_ranges
+from stocktake.model.remembering import Memory, count_fates
 from stocktake.model.runs import Counters, InventoryResult, InventoryRun, Progress, RunStage, group
 from stocktake.store.connection import Connection
 from stocktake.store.destinations import Destination, open_destination
@@ -55,10 +57,12 @@ def take_inventory(
     on_progress: Callable[[Progress], None],
     stop: threading.Event,
     hints: Sequence[str] = (),
+    memory: Memory | None = None,
 ) -> InventoryResult:
     """Take the inventory `run` asks for and publish its report. Of what `kept` holds, nothing is done again. Rows wait
     in the folder `spool`; what is finished is told to `journal` at once, so that another call can go on from there.
-    `hints` are keys between which about equally many lie, as far as anybody knows.
+    `hints` are keys between which about equally many lie, as far as anybody knows; `memory` is the report whose answers
+    are taken over.
 
     Raises:
         StoppedError: `stop` was set.
@@ -66,6 +70,7 @@ def take_inventory(
     """
     take = partial(
         _take, run, spool=spool, journal=journal, now=now, on_progress=on_progress, stop=stop, started=now(),
+        memory=memory,
     )  # fmt: skip
     try:
         return take(Walk.PARALLEL, kept=kept, hints=hints)
@@ -87,19 +92,30 @@ def _take(
     on_progress: Callable[[Progress], None],
     stop: threading.Event,
     started: datetime,
+    memory: Memory | None,
 ) -> InventoryResult:
     counters: Counters = Counter(kept.counters)
     with ExitStack() as doors:
         make_spool(spool)
         engine = doors.enter_context(
-            Engine(run, kept, spool, counters=counters, journal=journal, stop=stop, walk=walk)
+            Engine(
+                run,
+                kept,
+                spool,
+                counters=counters,
+                journal=journal,
+                stop=stop,
+                walk=walk,
+                memory=memory,
+            )
         )
         connection = Connection.open(run.source, region=run.region)
         transport = doors.enter_context(Transport(connection, run.limits, counters))
         doors.enter_context(stopping(stop, transport))
         on_progress(Progress(RunStage.SURVEY, counters, None))
         way = connection.way(run.bucket)
-        splitter = Splitter(kept.uncovered(KeyRange()), lanes=lanes_max(run), hints=hints)
+        lanes = lanes_max(run, remembers=memory is not None)
+        splitter = Splitter(kept.uncovered(KeyRange()), lanes=lanes, hints=hints)
         engine.survey(splitter, way)
         destination = doors.enter_context(open_destination(run, counters))
         paths = unless_stopped(stop, lambda: _chosen_paths(run, kept, destination, journal))
@@ -114,8 +130,10 @@ def _take(
         check_files(files, KeyRange(), counters["rows"])
         settle_silence(run, counters, engine.silent, transport, connection)
         _count_unknowable(counters)
+        count_fates(counters)
         _check_strict(run, counters)
         on_progress(Progress(RunStage.PUBLISH, counters, 1.0))
+        ages = gather_ages(run, files, spool / AGES, key=paths.ages)
         sidecar = describe_run(
             run,
             files,
@@ -128,9 +146,18 @@ def _take(
             walk=walk,
             started=started,
             finished=now(),
+            ages=ages.described if ages is not None else None,
+            oldest=ages.oldest if ages is not None else None,
         )
         journal.beat()  # whose run it is no more must not publish it
-        manifest = publish(run, paths, files, sidecar, destination=destination)
+        manifest = publish(
+            run,
+            paths,
+            files,
+            sidecar,
+            destination=destination,
+            ages=ages.path if ages is not None else None,
+        )
         return InventoryResult(
             address=destination.uri(paths.manifest),
             manifest=manifest,

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection as Pipe
 from random import Random
 
@@ -50,11 +51,12 @@ from stocktake.inventory.messages import (
 )
 from stocktake.inventory.ordering import VersionOrder
 from stocktake.inventory.reading import PageReader
+from stocktake.inventory.recollection import Recollection
 from stocktake.inventory.sealing import seal
 from stocktake.inventory.second_look import Memory, Spot, look_again
 from stocktake.inventory.spool import Spool
+from stocktake.inventory.taking_over import spool_schema
 from stocktake.model.errors import InventoryError, SpoolError, StoppedError, StoreError
-from stocktake.model.fields import report_schema
 from stocktake.model.pieces import Segment
 from stocktake.model.runs import Counted, Counters
 from stocktake.store.connection import Connection
@@ -81,6 +83,7 @@ class Worker:
         self.run = begin.run
         self.folder = begin.folder
         self._way = begin.way
+        self.memory = begin.memory
         self.say = say
         self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
         self._files: queue.SimpleQueue[WriteFile | None] = queue.SimpleQueue()
@@ -224,13 +227,14 @@ class _Listing:
         self._plan = call_plan(self._run.fields)
         self._enricher = Enricher(self._run, self._plan, transport)
         self._reader = PageReader(versions=self._run.configuration.all_versions)
-        self._schema = report_schema(self._run.fields)
+        self._schema = spool_schema(self._run)
         prefix = self._run.configuration.prefix
         self._memory = Memory(SPOTS_REMEMBERED_MAX, Random(), prefix)  # noqa: S311 - no secret hangs on it
         self._ranges: dict[int, OpenRange] = {}
         # Of pages that only report what listing told, so many rows are worked on together; a page where objects are
         # asked about one by one.
-        self._rows_together = 1 if self._plan.asks else ROWS_TOGETHER
+        asks_of_all = self._plan.asks and worker.memory is None
+        self._rows_together = 1 if asks_of_all else ROWS_TOGETHER
         self._untold: list[PageReport] = []
         self._told_at = 0.0
 
@@ -265,30 +269,43 @@ class _Listing:
             keep=lambda segment: self._keep(index, segment),
         ) as spool:
             held: list[pa.RecordBatch] = []
+            recollection = self._recollection(keys, found)
+            spooled = partial(self._spool, spool, found, recollection)
             try:
                 async for rows in self._gathered(index, keys, held):
-                    await self._spool(spool, in_order(rows), found)
+                    await spooled(in_order(rows))
                     await self._worker.room()
-                await self._spool(spool, order.finish() if order is not None else (), found)
+                await spooled(order.finish() if order is not None else ())
             except (GeneratorExit, StoreError):
                 # Who goes on with the run need not list again what is here. What is held needs no further request.
                 with suppress(SpoolError, StoreError):
                     if held:
-                        await self._spool(spool, in_order(pa.concat_batches(held)), found)
+                        await spooled(in_order(pa.concat_batches(held)))
                     if order is None or order.between_keys:
                         spool.stop()
                 raise
+            finally:
+                if recollection is not None:
+                    recollection.close()
             spool.finish(keys.upto)
         del self._ranges[index]
         self.tell()
         self._worker.finish(RangeDone(index, self._spent.since()))
 
+    def _recollection(self, keys: OpenRange, found: Counters) -> Recollection | None:
+        memory = self._worker.memory
+        return None if memory is None else Recollection(self._run, memory, keys.after, found)
+
     async def _spool(
-        self, spool: Spool, ordered: Iterable[pa.RecordBatch], found: Counters
+        self,
+        spool: Spool,
+        found: Counters,
+        recollection: Recollection | None,
+        ordered: Iterable[pa.RecordBatch],
     ) -> None:
         for rows in ordered:
             for part in spool.parts(rows):
-                spool.add(await self._enricher.enrich(part, found))
+                spool.add(await self._enricher.enrich(part, found, recollection))
 
     async def _gathered(
         self, index: int, keys: OpenRange, held: list[pa.RecordBatch]
@@ -297,7 +314,14 @@ class _Listing:
         told, and may be looked at again.
         """
         after = keys.after
-        pages = list_range(self._run, self._plan, keys, self._transport, self._reader)
+        pages = list_range(
+            self._run,
+            self._plan,
+            keys,
+            self._transport,
+            self._reader,
+            remembers=self._worker.memory is not None,
+        )
         async for page in pages:
             self._memory.add(after, page, keys.upto, serial=keys.serial)
             self._note(index, page)

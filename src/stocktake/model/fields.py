@@ -55,7 +55,8 @@ class Field:
 
     `permission` is the IAM action without which the store refuses or silently withholds the value; `withheld` says it
     is the latter: the header is simply absent, which looks like "no". `mutable` says the value can change without a
-    new version being written.
+    new version being written, and `passing` is a pattern of values that will: they are never taken over from an earlier
+    report.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Field:
     permission: str = "s3:ListBucket"
     withheld: bool = False
     mutable: bool = False
+    passing: str = ""
 
     @property
     def nullable(self) -> bool:
@@ -95,7 +97,7 @@ FIELDS: tuple[Field, ...] = (
     Field("ETag", "e_tag", TEXT, Source.LIST),
     Field("StorageClass", "storage_class", TEXT, Source.LIST, mutable=True),
     Field("IsMultipartUploaded", "is_multipart_uploaded", FLAG, Source.LIST),
-    Field("ReplicationStatus", "replication_status", TEXT, Source.HEAD, permission=_GET, mutable=True),
+    Field("ReplicationStatus", "replication_status", TEXT, Source.HEAD, permission=_GET, mutable=True, passing="^PENDING$"),
     Field("EncryptionStatus", "encryption_status", TEXT, Source.HEAD, permission=_GET, mutable=True),
     Field("ObjectLockRetainUntilDate", "object_lock_retain_until_date", MOMENT, Source.HEAD, permission=_RETENTION, withheld=True, mutable=True),
     Field("ObjectLockMode", "object_lock_mode", TEXT, Source.HEAD, permission=_RETENTION, withheld=True, mutable=True),
@@ -117,7 +119,7 @@ FIELDS: tuple[Field, ...] = (
     Field("ChecksumType", "checksum_type", TEXT, Source.LIST, Kind.EXTENSION),
     Field("ChecksumValue", "checksum_value", TEXT, Source.HEAD_CHECKSUM, Kind.EXTENSION, _GET),
     Field("PartsCount", "parts_count", NUMBER, Source.LIST, Kind.EXTENSION),
-    Field("RestoreStatus", "restore_status", TEXT, Source.LIST_RESTORE, Kind.EXTENSION, mutable=True),
+    Field("RestoreStatus", "restore_status", TEXT, Source.LIST_RESTORE, Kind.EXTENSION, mutable=True, passing="."),
 )  # fmt: skip
 
 BY_NAME: dict[str, Field] = {field.name: field for field in FIELDS}

@@ -4,6 +4,7 @@
                                                      /manifest.checksum
                                                      /stocktake.json        (ours, beside AWS's two)
                                                      /usage.parquet         (ours, made afterwards, if at all)
+                                                     /enrichment.parquet    (ours, how old answers are)
     {prefix}/{source bucket}/{id}/hive/dt={YYYY-MM-DD-HH-MM}/symlink.txt
     {prefix}/{source bucket}/{id}/data/{uuid}.csv.gz | .orc | .parquet
 
@@ -25,6 +26,7 @@ CHECKSUM = "manifest.checksum"
 SIDECAR = "stocktake.json"
 USAGE = "usage.parquet"
 SYMLINK = "symlink.txt"
+AGES = "enrichment.parquet"
 DATA_SUFFIXES: dict[Format, str] = {
     Format.CSV: ".csv.gz",
     Format.ORC: ".orc",
@@ -67,6 +69,11 @@ class ReportPaths:
     def usage(self) -> str:
         """The key of usage.parquet, where there is one."""
         return f"{self.folder}/{USAGE}"
+
+    @property
+    def ages(self) -> str:
+        """The key of the file that says how old the answers about objects are."""
+        return f"{self.folder}/{AGES}"
 
     @property
     def symlink(self) -> str:

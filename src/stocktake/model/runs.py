@@ -40,10 +40,12 @@ class Problem(StrEnum):
     CHANGED = "changed"  # overwritten between LIST and HEAD: the whole row is HEAD's
     UNKNOWABLE = "unknowable"  # a value the store may be withholding for want of a permission
     LATEST = "latest"  # a key without exactly one latest version
+    POSTPONED = "postponed"  # not asked about, or not again: the run's budget was spent
 
 
 # Counts of one run, lane or file, by dotted name: `rows`, `object_bytes`, `retries`, `pages`, `requests.<Call>`,
-# `problems.<Problem>`, `unknowable.<field name>`, `unseen` (places that could not be looked at again). Adding two of
+# `problems.<Problem>`, `unknowable.<field name>`, `unseen` (places that could not be looked at again), `due.<day>`,
+# `asked.<day>`, `remembered.<what became of answers>` and `revised.<field name>` (model/remembering.py). Adding two of
 # them is `+`; travelling is pickling.
 Counters: TypeAlias = Counter[str]
 
@@ -94,6 +96,33 @@ class Limits:
     sub_resource_bytes_max: int = 2**20  # some stores answer a sub-resource with the object itself
 
 
+NEWEST = "newest"
+
+
+@dataclass(frozen=True, slots=True)
+class Remembering:
+    """What a run takes over of an earlier `report`: at an address, the newest one beside its own, or of none. Of the
+    objects whose answers it has, the share `revisit` is asked about again, and those whose answer is `days_max` old; at
+    most `budget` objects are asked about, and for `deadline_s`. `number` is how many runs were remembered one after the
+    other before, and `hand` where these left the hand (model/remembering.py). In the fields `withheld` that report
+    could not tell "no" from a refusal.
+    """
+
+    report: str | None = None
+    revisit: float = 0.1
+    days_max: int | None = 30
+    budget: int | None = None
+    deadline_s: float | None = None
+    number: int = 0
+    hand: int = 0
+    withheld: tuple[str, ...] = ()
+
+    @property
+    def bounded(self) -> bool:
+        """Whether something may have to be put off."""
+        return self.budget is not None or self.deadline_s is not None
+
+
 @dataclass(frozen=True, slots=True)
 class InventoryRun:
     """Everything a process needs to work on one report. Small and picklable; holds no secret.
@@ -117,6 +146,7 @@ class InventoryRun:
     spool_folder: Path | None = (
         None  # local room for rows under way; None: the system's temporary folder
     )
+    remembering: Remembering = field(default_factory=Remembering)
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -127,13 +157,16 @@ class InventoryRun:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A delivered data file: what the manifest says of it, which keys it covers and which it holds."""
+    """A delivered data file: what the manifest says of it, which keys it covers and which it holds; and where on this
+    machine the ages of its answers are, until the report is published.
+    """
 
     file: ManifestFile
     range: KeyRange
     rows: int
     first_key: str | None
     last_key: str | None
+    ages: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

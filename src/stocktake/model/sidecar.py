@@ -6,7 +6,7 @@ missed: the same facts that were checked before publishing.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -66,6 +66,37 @@ class SidecarRange(_Part):
         return self
 
 
+class SidecarAges(_Part):
+    """enrichment.parquet: how old each row's answer is."""
+
+    key: str
+    size: int
+    md5: Annotated[str, Field(alias="MD5checksum")]
+    rows: Annotated[int, Field(ge=0)]
+
+
+class SidecarRemembered(_Part):
+    """What the run took over of the `report` before, and what became of it: answers `reused`, asked for for the first
+    time (`fresh`), asked for again (`revisited`), and put off (`postponed`). `oldest` is the day of the oldest answer
+    in the report; `revised` how many of those asked for again were others than before, by field. The next run goes on
+    from `number` and `hand`.
+    """
+
+    report: str | None = None
+    number: int
+    hand: int
+    revisit: float
+    days_max: int | None = None
+    budget: int | None = None
+    deadline_s: float | None = None
+    reused: int
+    fresh: int
+    revisited: int
+    postponed: int
+    oldest: date | None = None
+    revised: dict[str, int] = {}
+
+
 class Sidecar(_Part):
     """The whole of stocktake.json."""
 
@@ -89,6 +120,9 @@ class Sidecar(_Part):
     # Reports of before these were kept have none.
     ranges: tuple[SidecarRange, ...] = ()
     histogram: StoredHistogram = StoredHistogram()
+    # Only of runs that ask about objects one by one.
+    ages: SidecarAges | None = None
+    remembered: SidecarRemembered | None = None
 
     def listed_ranges(self) -> tuple[ListedRange, ...]:
         """The ranges as the values that `model/proof.py` checks."""

@@ -152,7 +152,8 @@ def _tried(paths: ReportPaths | None, placed: Placed) -> tuple[str, ...]:
         return ()
     if placed.published or placed.foreign:
         return (paths.probe,)
-    return (paths.probe, paths.symlink, paths.sidecar, paths.manifest, paths.checksum)
+    beside = (paths.symlink, paths.sidecar, paths.ages, paths.manifest, paths.checksum)
+    return (paths.probe, *beside)
 
 
 def find_left_at(place: Place, ledger: Ledger, record: RunRecord) -> Leftovers:
@@ -237,7 +238,10 @@ def find_placed(files: ReportFiles, paths: ReportPaths | None, names: Iterable[s
         if checksum.split() == render_checksum(bodies[paths.manifest]).split():
             return Placed(published=True)
         own.insert(0, paths.checksum)
-    return Placed(tuple(own), foreign=len(own) < len(bodies) + (checksum is not None))
+    foreign = len(own) < len(bodies) + (checksum is not None)
+    if own and not foreign and _is_there(files, paths.ages):
+        own.append(paths.ages)
+    return Placed(tuple(own), foreign=foreign)
 
 
 def chosen_paths(record: RunRecord) -> ReportPaths | None:
@@ -261,6 +265,14 @@ def _read(files: ReportFiles, key: str, bytes_max: int) -> bytes | None:
         return files.read(key, bytes_max)
     except NoSuchKeyError:
         return None
+
+
+def _is_there(files: ReportFiles, key: str) -> bool:
+    try:
+        files.size(key)
+    except NoSuchKeyError:
+        return False
+    return True
 
 
 def _above(key: str) -> str:

@@ -57,6 +57,12 @@ class RunKeywords(StoreKeywords, total=False):
     rate: float | None
     nice: bool
     spool_folder: str | Path | None
+    remember: str | Path | None
+    no_remember: bool
+    revisit: str | None
+    remember_for: str | None
+    head_budget: int | None
+    deadline: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +91,12 @@ class RunOptions:
     strict: bool = False
     usage: bool = False
     spool_folder: Path | None = None
+    remember: str | None = None
+    no_remember: bool = False
+    revisit: str | None = None
+    remember_for: str | None = None
+    head_budget: int | None = None
+    deadline: str | None = None
 
 
 _STORE_WORDS = tuple(StoreKeywords.__annotations__)
@@ -106,6 +118,8 @@ def make_options(
     for name in _PATHS:
         if isinstance(words.get(name), str):
             words[name] = Path(words[name])
+    if isinstance(words.get("remember"), Path):
+        words["remember"] = str(words["remember"])
     return RunOptions(
         source=source,
         destination=None if destination is None else str(destination),

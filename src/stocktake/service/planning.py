@@ -43,6 +43,7 @@ from stocktake.model.fields import EXTENSION_FIELDS, choose_fields
 from stocktake.model.runs import InventoryRun, Limits
 from stocktake.model.store import Store
 from stocktake.service.options import RunOptions, choose
+from stocktake.service.remembering_words import remembering_asked
 
 DEFAULT_ID = "stocktake"
 
@@ -92,6 +93,7 @@ def plan_run(
         strict=options.strict,
         usage=options.usage,
         limits=_limits(options, cores),
+        remembering=remembering_asked(options),
         spool_folder=options.spool_folder or spool_folder,
     )
 

@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from stocktake.inventory.spool import make_spool
 from stocktake.inventory.stopping import unless_stopped
 from stocktake.inventory.take import take_inventory as take
 from stocktake.model.configuration import InventoryConfiguration, parse_configuration_json
 from stocktake.model.documents import decode_run
-from stocktake.model.errors import ConfigurationError
+from stocktake.model.errors import ConfigurationError, ReportError, StoreError
+from stocktake.model.remembering import Memory
 from stocktake.model.runs import InventoryResult, InventoryRun, Progress
 from stocktake.model.xml import parse_configuration_xml
 from stocktake.service import house
@@ -22,6 +24,7 @@ from stocktake.service.journal import LedgerJournal, Work
 from stocktake.service.options import RunKeywords, RunOptions, make_options
 from stocktake.service.planning import described, notes, plan_run
 from stocktake.service.previous import Previous, find_previous, hints_of
+from stocktake.service.remembering import choose_memory, forget_memory, prepare_memory
 from stocktake.service.runs import open_ledger
 from stocktake.service.working import (
     beating,
@@ -90,9 +93,10 @@ def run_inventory(
         StoppedError: `stop` was set.
         InventoryError: anything else that kept the report from being published.
     """
+    run, note = unless_stopped(stop, lambda: choose_memory(run))
     with open_ledger(house.settings().state_folder) as ledger:
         work = begin_run(ledger, run, house.made_spool_folder(run.spool_folder))
-        return _carried_out(ledger, work, on_progress, stop)
+        return _carried_out(ledger, work, on_progress, stop, note)
 
 
 def find_run(name: str | None) -> tuple[str, InventoryRun]:
@@ -126,6 +130,7 @@ def _carried_out(
     work: Work,
     on_progress: Callable[[Progress], None],
     stop: threading.Event,
+    note: str = "",
 ) -> InventoryResult:
     _log.info("taking %s, run %s", described(work.run), work.claim.run)
 
@@ -134,8 +139,9 @@ def _carried_out(
         if not work.resumed:
             previous = unless_stopped(stop, lambda: find_previous(work.run))
         expected = _expected(work.run, previous)
+        run, memory, why = unless_stopped(stop, lambda: _memory(work))
         result = take(
-            work.run,
+            run,
             kept=work.kept,
             spool=work.spool,
             journal=journal,
@@ -143,7 +149,9 @@ def _carried_out(
             on_progress=beating(journal, on_progress, house.now),
             stop=stop,
             hints=hints_of(previous),
+            memory=memory,
         )
+        result = replace(result, warnings=(*filter(None, (note, why)), *result.warnings))
         return result if expected is None else _compared(result, expected)
 
     result = carry_out(ledger, work, taken)
@@ -162,6 +170,18 @@ def _with_usage(
     assert paths is not None, "a published report has a folder"
     warning = keep_usage_of_run(work.run, paths, result.address, stop)
     return replace(result, warnings=(*result.warnings, warning)) if warning else result
+
+
+def _memory(work: Work) -> tuple[InventoryRun, Memory | None, str]:
+    """The run, with what it takes over ready to be read; or why that cannot be, for then everything is asked for."""
+    make_spool(work.spool)
+    try:
+        return work.run, prepare_memory(work.run, work.spool), ""
+    except (ReportError, StoreError) as error:
+        forget_memory(work.spool)
+        remembering = replace(work.run.remembering, report=None, withheld=())
+        run = replace(work.run, remembering=remembering)
+        return run, None, f"nothing is remembered: {error.message}"
 
 
 def _expected(run: InventoryRun, previous: Previous) -> Estimate | None:
