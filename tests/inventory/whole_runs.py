@@ -40,7 +40,8 @@ class Notes:
 
     def spooled(self, segment: Segment) -> None:
         assert segment.path is None or segment.path.is_file()
-        self.segments.append(segment)
+        others = [each for each in self.segments if each.range.after != segment.range.after]
+        self.segments = [*others, segment]
 
     def named(self, key: str) -> None:
         assert key

@@ -9,6 +9,7 @@ from stocktake.cli.outcome import visible
 from stocktake.cli.words import bytes_text, count, counted, tally
 from stocktake.model.fields import BY_NAME, Source
 from stocktake.model.figures import Comparison
+from stocktake.model.remembering import FATES
 from stocktake.model.runs import InventoryResult, Problem, group
 
 # What each problem means for the rows it touched.
@@ -19,6 +20,7 @@ MEANINGS: Mapping[Problem, str] = {
     Problem.CHANGED: "the object was overwritten meanwhile; the row is the newer one's",
     Problem.UNKNOWABLE: "a value may have been withheld for want of a permission",
     Problem.LATEST: "a key has not exactly one latest version",
+    Problem.POSTPONED: "the budget was spent before the object was asked about; the next run goes on there",
 }
 
 
@@ -39,6 +41,7 @@ def result_document(result: InventoryResult) -> dict[str, Any]:
         "retries": counters["retries"],
         "problems": group(counters, "problems"),
         "unknowable": _unknowable(result),
+        "remembered": remembered_document(result.counters),
         "never": list(_never(result)),
         "warnings": list(result.warnings),
         "walk": str(result.walk),
@@ -60,6 +63,8 @@ def result_lines(result: InventoryResult) -> list[str]:
         "problems": tally(group(counters, "problems")) or "none",
         "seconds": f"{result.seconds:.1f}",
     }
+    if said := remembered_text(result.counters):
+        facts["answers"] = said
     lines = [f"{name:<10}{value}" for name, value in facts.items()]
     lines += [
         f"  {problem}: {counted(counters[f'problems.{problem}'], 'row')}: {MEANINGS[problem]}"
@@ -74,6 +79,21 @@ def result_lines(result: InventoryResult) -> list[str]:
     if never := _never(result):
         lines.append(f"  {', '.join(never)}: always empty, no S3 call exposes it")
     return [*lines, *compared_lines(result.compared)]
+
+
+def remembered_document(counters: Mapping[str, int]) -> dict[str, Any]:
+    """What became of the answers about objects, and how many that were asked for again were others, by field."""
+    counts = group(counters, "remembered")
+    fates = {name: counts.get(name, 0) for name in FATES}
+    return {**fates, "revised": group(counters, "revised")}
+
+
+def remembered_text(counters: Mapping[str, int]) -> str:
+    """The same in a line; empty where nothing was asked."""
+    said = tally({name: n for name, n in group(counters, "remembered").items() if name in FATES})
+    revised = group(counters, "revised")
+    found = f"; changed in place: {tally(revised)}" if revised else ""
+    return f"{said}{found}" if said else ""
 
 
 def compared_document(compared: Sequence[Comparison]) -> dict[str, Any]:

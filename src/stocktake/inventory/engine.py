@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
 
+from stocktake.inventory.asking_later import AskingLater
 from stocktake.inventory.assembly import Group, absorb_empty, group_range, group_segments
+from stocktake.inventory.calls import call_plan
 from stocktake.inventory.journal import Journal
+from stocktake.inventory.looking import SecondLooks
 from stocktake.inventory.messages import (
+    AskedAbout,
     Begin,
     Failed,
     Listed,
-    LookAgain,
     Looked,
     RangeDone,
     Ready,
@@ -36,7 +40,7 @@ from stocktake.inventory.messages import (
     Written,
 )
 from stocktake.inventory.processes import WorkerProcess, WorkerProcesses
-from stocktake.inventory.ranges import Looks, Ranges
+from stocktake.inventory.ranges import Ranges
 from stocktake.inventory.shares import lanes_per_process, process_count, share
 from stocktake.inventory.splitting import Splitter, Take
 from stocktake.inventory.spool import drop_segment
@@ -59,8 +63,6 @@ from stocktake.store.connection import Way
 
 POLL_S = 0.2
 STOP_WITHIN_S = 5.0
-# The share of the listing after which lanes that are idle stay so.
-LOOK_EARLY_FROM = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,14 @@ class Engine:
         stop: threading.Event,
         walk: Walk = Walk.PARALLEL,
         memory: Memory | None = None,
+        now: Callable[[], datetime],
     ) -> None:
         self._serial = walk is Walk.SERIAL
         self._run = replace(run, limits=replace(run.limits, processes=1)) if self._serial else run
         self._kept = kept
         self._memory = memory
+        self._now = now
+        self._later: AskingLater
         self._folder = folder
         self._counters = counters
         self._journal = journal
@@ -104,9 +109,8 @@ class Engine:
         self._to_write: deque[Group] = deque()
         self._full: deque[tuple[WorkerProcess, Group]] = deque()
         self._writing: dict[str, Group] = {}
-        self._looking = 0
-        self._looked_early = False
         self._ranges = Ranges()
+        self._looks = SecondLooks(self._ranges, serial=self._serial)
         self._splitter: Splitter
         self._way: Way
         self._plan: WorkPlan | None = None
@@ -176,9 +180,9 @@ class Engine:
         try:
             self._give_full()
             self._list()
-            self._look_again()
+            self._looks.begin(self._workers)
             waiting = [*self._kept.segments, *self._ranges.waiting_segments()]
-            segments = sorted(waiting, key=lambda each: each.range.after)
+            segments = self._asked_later(sorted(waiting, key=lambda each: each.range.after))
             self._to_write.extend(group_segments(segments, self._run.limits.file_rows_max))
             empty = self._without_empty_groups()
             self._write()
@@ -213,31 +217,19 @@ class Engine:
         while not (self._ranges.all_done and self._assign()):
             self._listen()
 
-    def _look_again(self, *, early: bool = False) -> None:
-        """Have some places listed a second time, where there is more than a page: those drawn at random as `early` as
-        there is nothing else to do, those that are suspect when all is listed.
-        """
-        if self._ranges.pages <= 1:
-            return
-        looks = Looks((), 0) if self._looked_early else self._ranges.drawn_looks()
-        self._looked_early = True
-        places = looks.spots if early else (*looks.spots, *self._ranges.suspects())
-        places = () if self._serial else places
-        ready = [worker for worker in self._workers if worker.ready]
-        for place, worker in enumerate(ready):
-            own = -(-looks.own // len(ready))
-            worker.send(LookAgain(places[place :: len(ready)], own, suspects=not early))
-            self._looking += 1
-
-    def _look_early(self) -> None:
-        """Where lanes are idle and the listing is nearly over, they need not wait for the others."""
-        nearly = (self._splitter.progress or 0.0) >= LOOK_EARLY_FROM
-        if nearly and not self._looked_early and not self._serial and not self._ranges.all_done:
-            self._look_again(early=True)
+    def _asked_later(self, segments: Sequence[Segment]) -> Sequence[Segment]:
+        """The segments once their rows were asked about that wait, as far as the run may."""
+        if not (self._run.remembering.bounded and call_plan(self._run.fields).asks):
+            return segments
+        before = [each.counters for each in self._kept.files]
+        self._later = AskingLater(self._run.remembering, before, segments)
+        return self._later.work(self._workers, self._listen, self._now)
 
     def _write(self) -> None:
         """Have every group that waits delivered, and the second look come to its end."""
-        while self._to_write or self._looking or any(worker.files for worker in self._workers):
+        while (
+            self._to_write or self._looks.under_way or any(worker.files for worker in self._workers)
+        ):
             for worker in self._workers:
                 if worker.ready and not worker.files and self._to_write:
                     self._give(worker, self._to_write.popleft())
@@ -266,7 +258,7 @@ class Engine:
                 return False
             action = self._splitter.next_action()
             if action is None:
-                self._look_early()
+                self._looks.begin_early(self._workers, self._splitter.progress)
                 return self._ranges.all_done and not self._ranges.splitting
             if isinstance(action, Take):
                 worker = min(free, key=lambda each: each.lanes)
@@ -340,9 +332,9 @@ class Engine:
             case Looked(unseen, spent):
                 self._counters.update(spent)
                 self._counters["unseen"] += unseen
-                self._looking -= 1
-            case UploadBegun() | Written():
-                self._hear_writer(worker, report)
+                self._looks.under_way -= 1
+            case AskedAbout() | UploadBegun() | Written():
+                self._hear_of_files(worker, report)
             case Failed(error):
                 raise self._judged(error)
 
@@ -368,13 +360,20 @@ class Engine:
         while self._full and self._plan is not None:
             self._give(*self._full.popleft())
 
-    def _hear_writer(self, worker: WorkerProcess, report: UploadBegun | Written) -> None:
-        if isinstance(report, UploadBegun):
-            self._journal.uploading(report.key, report.upload_id)
-            worker.send(UploadNoted())
-        else:
-            worker.files -= 1
-            self._hear_written(report.file, report.spent)
+    def _hear_of_files(
+        self, worker: WorkerProcess, report: AskedAbout | UploadBegun | Written
+    ) -> None:
+        match report:
+            case UploadBegun(key, upload_id):
+                self._journal.uploading(key, upload_id)
+                worker.send(UploadNoted())
+            case AskedAbout():
+                worker.asking -= 1
+                self._later.heard(report, self._journal, self._counters)
+                self.silent = self.silent or report.segment.silent
+            case Written(file, spent):
+                worker.files -= 1
+                self._hear_written(file, spent)
 
     def _hear_written(self, file: DataFile, spent: Counters) -> None:
         self._counters.update(spent)

@@ -49,9 +49,9 @@ class Enricher:
         self._plan = plan
         self._transport = transport
         self._fields: tuple[Field, ...] = run.fields
-        self._schema = spool_schema(run)
+        self.schema = spool_schema(run)
         self._taking = TakingOver(run)
-        self._parts = {"is_multipart_uploaded", "parts_count"} & set(self._schema.names)
+        self._parts = {"is_multipart_uploaded", "parts_count"} & set(self.schema.names)
         self._withheld = tuple(f for f in run.fields if f.withheld and f.source is Source.HEAD)
         self._today = pa.scalar(run.moment.date(), pa.date32())
         self.since_s = transport.now()  # when listing began, in seconds since 1970
@@ -101,7 +101,7 @@ class Enricher:
                 pc.replace_with_mask(old, wanted, new)
                 for old, new in zip(rows.columns, asked.rows.columns, strict=True)
             ],
-            schema=self._schema,
+            schema=self.schema,
         )
 
     async def _ask(self, subjects: pa.RecordBatch, counters: Counters) -> Asked:
@@ -130,7 +130,7 @@ class Enricher:
     def _answered(self, heads: Heads) -> pa.BooleanArray:
         """Whether HEAD told all there is to tell: of an object under a customer's key, that it is."""
         answered = pc.equal(heads.batch.column("status"), HTTPStatus.OK)
-        if "encryption_status" in self._schema.names:
+        if "encryption_status" in self.schema.names:
             hidden = pc.equal(heads.batch.column("encryption_status"), SSE_C)
             answered = pc.or_(answered, pc.fill_null(hidden, False))  # noqa: FBT003
         return answered
@@ -203,16 +203,16 @@ class Enricher:
         columns["bucket"] = pa.repeat(pa.scalar(self._run.bucket, TEXT), rows)
         if self._parts:
             _add_parts(columns, objects, counted="parts_count" in self._parts)
-        if "bucket_key_status" in self._schema.names:
+        if "bucket_key_status" in self.schema.names:
             # Genuine reports print DISABLED on delete markers, where all other such columns are empty.
             known = columns.get("bucket_key_status", pa.nulls(rows, TEXT))
             columns["bucket_key_status"] = pc.if_else(objects, known, "DISABLED")
         return pa.RecordBatch.from_arrays(
             [
                 columns[each.name] if each.name in columns else pa.nulls(rows, each.type)
-                for each in self._schema
+                for each in self.schema
             ],
-            schema=self._schema,
+            schema=self.schema,
         )
 
 

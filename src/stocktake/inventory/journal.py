@@ -22,7 +22,9 @@ class Journal(Protocol):
         """
 
     def spooled(self, segment: Segment) -> None:
-        """A segment is finished and sealed."""
+        """A segment is finished and sealed. It takes the place of one of the same range, whose file may go when this
+        returns.
+        """
 
     def named(self, key: str) -> None:
         """A data file will be delivered to `key`; not a byte of it was sent yet."""

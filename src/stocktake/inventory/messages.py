@@ -71,6 +71,20 @@ class UploadNoted:
 
 
 @dataclass(frozen=True, slots=True)
+class AskAbout:
+    """To a worker: ask about the first rows of a segment that wait, so many by the day of the answer that they have."""
+
+    number: int
+    segment: Segment
+    todo: Counters
+
+
+@dataclass(frozen=True, slots=True)
+class AskNoMore:
+    """To a worker: the time for asking about objects is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """To a worker: end soon and cleanly."""
 
@@ -120,6 +134,18 @@ class Spooled:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedAbout:
+    """From a worker: the segment with rows asked about, sealed, what of that is left, and what the process spent since
+    it last spoke.
+    """
+
+    number: int
+    segment: Segment
+    left: Counters
+    spent: Counters
+
+
+@dataclass(frozen=True, slots=True)
 class RangeDone:
     """From a worker: the range is finished, all its segments told; and what the process spent since it last spoke."""
 
@@ -158,7 +184,26 @@ class Failed:
     error: InventoryError
 
 
-Task: TypeAlias = Begin | WorkRange | SplitRange | LookAgain | WriteFile | UploadNoted | Stop
+Task: TypeAlias = (
+    Begin
+    | WorkRange
+    | SplitRange
+    | LookAgain
+    | AskAbout
+    | AskNoMore
+    | WriteFile
+    | UploadNoted
+    | Stop
+)
 Report: TypeAlias = (
-    Ready | Listed | Split | Spooled | RangeDone | Looked | UploadBegun | Written | Failed
+    Ready
+    | Listed
+    | Split
+    | Spooled
+    | AskedAbout
+    | RangeDone
+    | Looked
+    | UploadBegun
+    | Written
+    | Failed
 )

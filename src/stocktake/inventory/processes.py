@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
 
-from stocktake.inventory.messages import Begin, Report, Spooled, Stop, Task
+from stocktake.inventory.messages import AskedAbout, Begin, Report, Spooled, Stop, Task
 from stocktake.model.errors import InventoryError
 from stocktake.model.pieces import Segment
 
@@ -71,7 +71,8 @@ class WorkerProcesses:
 
 class WorkerProcess:
     """A worker. `begun` once it was told which run it works for, `ready` once it takes ranges; `lanes` are those it
-    lists, `files` those it has yet to deliver. `process` is known of the one that the parent started itself.
+    lists, `files` those it has yet to deliver, `asking` the segments whose rows it asks about. `process` is known of the
+    one that the parent started itself.
     """
 
     def __init__(self, tasks: Pipe, reports: Pipe) -> None:
@@ -82,6 +83,7 @@ class WorkerProcess:
         self.ready = False
         self.lanes = 0
         self.files = 0
+        self.asking = 0
 
     def send(self, task: Task) -> None:
         """Give it a task; the first one is a Begin.
@@ -112,7 +114,7 @@ class WorkerProcess:
         with suppress(EOFError, OSError):
             while True:
                 report = self.reports.recv()
-                if isinstance(report, Spooled):
+                if isinstance(report, (Spooled, AskedAbout)):
                     yield report.segment
 
     def ask_to_stop(self) -> None:

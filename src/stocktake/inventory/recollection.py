@@ -247,3 +247,10 @@ def nothing_recalled(listed: pa.RecordBatch) -> Recalled:
     """What a run without a memory knows of the rows."""
     no = pa.repeat(pa.scalar(False), listed.num_rows)  # noqa: FBT003
     return Recalled({}, no, no)
+
+
+def recollect(
+    run: InventoryRun, memory: Memory | None, after: str, counters: Counters
+) -> Recollection | None:
+    """What `memory`, if there is one, has of the keys behind `after`."""
+    return None if memory is None else Recollection(run, memory, after, counters)

@@ -107,6 +107,7 @@ def _take(
                 stop=stop,
                 walk=walk,
                 memory=memory,
+                now=now,
             )
         )
         connection = Connection.open(run.source, region=run.region)
@@ -216,6 +217,8 @@ def _warnings(counters: Counters, walk: Walk) -> tuple[str, ...]:
         " twice": counters["unseen"] > 0,
         f"{counters[HIDDEN]} objects are encrypted with customers' keys (SSE-C), without which a store tells"
         " nothing more of them": counters[HIDDEN] > 0,
+        "part of the remembered report could not be read; its objects were asked about"
+        " again": counters["remembered.unreadable"] > 0,
         "this store has no object ACLs": counters["without.acl"] > 0,
         "this store has no object tags": counters["without.tagging"] > 0,
         "a key has too many versions to sort: they stand in listed order": counters["unsorted_keys"]

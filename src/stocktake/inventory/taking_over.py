@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -37,6 +39,12 @@ def spool_schema(run: InventoryRun) -> pa.Schema:
         if run.remembering.bounded:
             columns += [pa.field(f"{LISTED}{each.name}", each.type) for each in LISTED_SCHEMA]
     return pa.schema(columns)
+
+
+def rows_of_file(run: InventoryRun) -> int:
+    """How many rows are a data file's worth, to be written at once. Those asked about later are in none before."""
+    later = call_plan(run.fields).asks and run.remembering.bounded
+    return sys.maxsize if later else run.limits.file_rows_max
 
 
 def total(numbers: pa.Array) -> int:

@@ -19,22 +19,24 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection as Pipe
 from random import Random
+from typing import TypeAlias
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from stocktake.inventory.asking_later import ask_about
 from stocktake.inventory.calls import call_plan
 from stocktake.inventory.delivery import deliver_group
 from stocktake.inventory.enrichment import Enricher
 from stocktake.inventory.lanes import Lanes, Pause
-from stocktake.inventory.listing import ListedPage, OpenRange, list_range
+from stocktake.inventory.listing import OpenRange, list_range
 from stocktake.inventory.messages import (
+    AskAbout,
+    AskedAbout,
+    AskNoMore,
     Begin,
     Failed,
-    Listed,
     LookAgain,
     Looked,
-    PageReport,
     RangeDone,
     Ready,
     Report,
@@ -51,11 +53,12 @@ from stocktake.inventory.messages import (
 )
 from stocktake.inventory.ordering import VersionOrder
 from stocktake.inventory.reading import PageReader
-from stocktake.inventory.recollection import Recollection
+from stocktake.inventory.recollection import Recollection, recollect
 from stocktake.inventory.sealing import seal
 from stocktake.inventory.second_look import Memory, Spot, look_again
 from stocktake.inventory.spool import Spool
-from stocktake.inventory.taking_over import spool_schema
+from stocktake.inventory.taking_over import rows_of_file
+from stocktake.inventory.telling import Telling
 from stocktake.model.errors import InventoryError, SpoolError, StoppedError, StoreError
 from stocktake.model.pieces import Segment
 from stocktake.model.runs import Counted, Counters
@@ -72,8 +75,8 @@ SPOTS_REMEMBERED_MAX = 16
 NOTED_LOOKED_FOR_S = 0.05
 # Each step on the way from a page to its segment costs about as much for a few thousand rows as for one.
 ROWS_TOGETHER = 8_000
-# Pages are told together while more keep coming: the parent needs to know soon, not at once.
-TELL_EVERY_S = 0.05
+
+Kept: TypeAlias = Spooled | AskedAbout | RangeDone
 
 
 class Worker:
@@ -87,9 +90,10 @@ class Worker:
         self.say = say
         self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
         self._files: queue.SimpleQueue[WriteFile | None] = queue.SimpleQueue()
-        self._kept: queue.SimpleQueue[Spooled | RangeDone | None] = queue.SimpleQueue()
+        self._kept: queue.SimpleQueue[Kept | None] = queue.SimpleQueue()
         self._files_waiting = 0
         self._noted = threading.Event()
+        self.asks_no_more = threading.Event()
         self._stopping = threading.Event()
 
     def take(self, task: Task) -> None:
@@ -99,6 +103,8 @@ class Worker:
                 self._files.put(task)
             case UploadNoted():
                 self._noted.set()
+            case AskNoMore():
+                self.asks_no_more.set()
             case Stop():
                 self._stopping.set()
                 self._files.put(None)
@@ -168,7 +174,7 @@ class Worker:
     def _keep_segments(self) -> None:
         """Say that a segment or a range is finished once that is true whatever happens to this machine."""
         while (report := self._kept.get()) is not None:
-            if isinstance(report, Spooled):
+            if not isinstance(report, RangeDone):
                 report = replace(report, segment=seal(report.segment))
             self.say(report)
 
@@ -206,8 +212,8 @@ class Worker:
         self._files_waiting += spooled.segment.full
         self._kept.put(spooled)
 
-    def finish(self, done: RangeDone) -> None:
-        """Take note that a range is finished; its segments were all taken before."""
+    def finish(self, done: RangeDone | AskedAbout) -> None:
+        """Take note that a range is finished, its segments were all taken before; or what a segment has become."""
         self._kept.put(done)
 
     def room(self) -> Pause:
@@ -227,16 +233,16 @@ class _Listing:
         self._plan = call_plan(self._run.fields)
         self._enricher = Enricher(self._run, self._plan, transport)
         self._reader = PageReader(versions=self._run.configuration.all_versions)
-        self._schema = spool_schema(self._run)
         prefix = self._run.configuration.prefix
         self._memory = Memory(SPOTS_REMEMBERED_MAX, Random(), prefix)  # noqa: S311 - no secret hangs on it
         self._ranges: dict[int, OpenRange] = {}
         # Of pages that only report what listing told, so many rows are worked on together; a page where objects are
         # asked about one by one.
+        self._file_rows_max = rows_of_file(self._run)
         asks_of_all = self._plan.asks and worker.memory is None
         self._rows_together = 1 if asks_of_all else ROWS_TOGETHER
-        self._untold: list[PageReport] = []
-        self._told_at = 0.0
+        self._telling = Telling(worker.say, self._spent, transport.now)
+        self.tell, self.tell_if_due = self._telling.tell, self._telling.tell_if_due
 
     def take(self, task: Task) -> None:
         """Begin with a task that has to do with the source."""
@@ -251,6 +257,8 @@ class _Listing:
                 self._worker.say(Split(index, pivot, granted))
             case LookAgain():
                 self._look_again(task)
+            case AskAbout():
+                self._lanes.start(self._ask_about(task))
             case _:
                 raise ValueError(f"not a task for a lane: {task}")
 
@@ -262,14 +270,14 @@ class _Listing:
         with Spool(
             self._worker.folder,
             keys.after,
-            self._schema,
-            file_rows_max=self._run.limits.file_rows_max,
+            self._enricher.schema,
+            file_rows_max=self._file_rows_max,
             counters=found,
             clock=self._transport.now,
             keep=lambda segment: self._keep(index, segment),
         ) as spool:
             held: list[pa.RecordBatch] = []
-            recollection = self._recollection(keys, found)
+            recollection = recollect(self._run, self._worker.memory, keys.after, found)
             spooled = partial(self._spool, spool, found, recollection)
             try:
                 async for rows in self._gathered(index, keys, held):
@@ -291,10 +299,6 @@ class _Listing:
         del self._ranges[index]
         self.tell()
         self._worker.finish(RangeDone(index, self._spent.since()))
-
-    def _recollection(self, keys: OpenRange, found: Counters) -> Recollection | None:
-        memory = self._worker.memory
-        return None if memory is None else Recollection(self._run, memory, keys.after, found)
 
     async def _spool(
         self,
@@ -324,7 +328,7 @@ class _Listing:
         )
         async for page in pages:
             self._memory.add(after, page, keys.upto, serial=keys.serial)
-            self._note(index, page)
+            self._telling.note(index, page)
             after = keys.kept
             if page.rows.num_rows:
                 held.append(page.rows)
@@ -338,32 +342,16 @@ class _Listing:
         silent = self._enricher.silent if segment.rows else None
         self._worker.keep(Spooled(index, replace(segment, silent=silent)))
 
-    def _note(self, index: int, page: ListedPage) -> None:
-        """Remember to tell of a page."""
-        rows = page.rows
-        self._untold.append(
-            PageReport(
-                index=index,
-                facts=page.facts,
-                first=rows.column("key")[0].as_py() if rows.num_rows else None,
-                object_bytes=pc.sum(rows.column("size"), min_count=0).as_py(),
-                requests=page.requests,
-                ended=page.ended,
-            )
+    async def _ask_about(self, task: AskAbout) -> None:
+        """The lane of a segment whose rows are asked about after all is listed."""
+        segment, left = await ask_about(
+            task.segment,
+            task.todo,
+            self._enricher,
+            folder=self._worker.folder,
+            over=self._worker.asks_no_more.is_set,
         )
-
-    def tell(self) -> None:
-        """Tell of all pages that were not told yet, before anything else is told of their ranges."""
-        if self._untold:
-            self._worker.say(Listed(tuple(self._untold), self._spent.since()))
-            self._untold.clear()
-
-    def tell_if_due(self) -> None:
-        """Tell of pages now and then, however busy the network is."""
-        now = self._transport.now()
-        if now - self._told_at >= TELL_EVERY_S:
-            self._told_at = now
-            self.tell()
+        self._worker.finish(AskedAbout(task.number, segment, left, self._spent.since()))
 
     def _look_again(self, task: LookAgain) -> None:
         """List all spots again, side by side."""

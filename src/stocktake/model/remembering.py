@@ -12,12 +12,13 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 
 from stocktake.model.fields import FLAG, Field, Source
-from stocktake.model.runs import Counters, Remembering, group
+from stocktake.model.runs import Counters, Problem, Remembering, group
 
 # Beside each row of a report whose objects are asked about: the hash of its key; the day of the answer, null where
 # there was none to all that was asked; and whether asking was put off for want of a budget.
@@ -28,6 +29,7 @@ AGES_SCHEMA = pa.schema([
     pa.field(POSTPONED, FLAG),
 ])  # fmt: skip
 
+EPOCH = date(1970, 1, 1)  # days are counted from it
 CIRCLE = 2**32  # of the hashes of keys
 
 # How an object is known again; a report without these columns remembers nothing.
@@ -121,13 +123,15 @@ FATES = ("reused", "fresh", "revisited", "postponed")
 
 
 def count_fates(counters: Counters) -> None:
-    """Count what became of rows, of what was due and what was asked. Revisits that were put off are reused, too."""
+    """Count what became of rows, by what was due and what was asked. Revisits that were put off are reused, too."""
     due, asked = group(counters, DUE), group(counters, ASKED)
     fresh = asked.get(NEW, 0)
     left = {name: n - asked.get(name, 0) for name, n in due.items()}
     counters["remembered.fresh"] = fresh
     counters["remembered.revisited"] = sum(asked.values()) - fresh
-    counters["remembered.postponed"] = sum(left.values())
+    counters["remembered.postponed"] = counters[f"problems.{Problem.POSTPONED}"] = sum(
+        left.values()
+    )
     counters["remembered.reused"] += sum(left.values()) - left.get(NEW, 0)
     for name in [name for name in counters if name.startswith((f"{DUE}.", f"{ASKED}."))]:
         del counters[name]

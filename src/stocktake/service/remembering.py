@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,6 +34,7 @@ from stocktake.model.fields import BY_COLUMN, report_schema
 from stocktake.model.manifest import ManifestFile
 from stocktake.model.paths import AGES, configuration_root, report_folder_name
 from stocktake.model.remembering import (
+    EPOCH,
     IDENTITY,
     Memory,
     MemoryFile,
@@ -50,7 +50,6 @@ from stocktake.store.files import ReportFiles
 
 # How many reports are looked at for one that is fit: after a change of fields, older ones may be.
 REPORTS_MAX = 10
-_EPOCH = date(1970, 1, 1)
 _FOLDER, _DOCUMENT = "memory", "memory.json"
 _PIECE_BYTES = 4 * 2**20
 # Rows of which a report without ages does not say that they were not answered.
@@ -220,7 +219,7 @@ def _laid_ready(run: InventoryRun, report: Report, folder: Path) -> Memory:
     else:
         files, columns = _ordered(run, report, folder)
     day = (sidecar.started if sidecar is not None else report.manifest.created).date()
-    return Memory(report.address, files, frozenset(columns), (day - _EPOCH).days, ages)
+    return Memory(report.address, files, frozenset(columns), (day - EPOCH).days, ages)
 
 
 def _as_they_are(report: Report, sidecar: Sidecar, folder: Path) -> tuple[MemoryFile, ...]:

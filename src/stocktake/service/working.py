@@ -23,6 +23,7 @@ from stocktake.model.ledger import RESUMABLE, RunRecord, RunState
 from stocktake.model.manifest import MANIFEST_BYTES_MAX, parse_manifest
 from stocktake.model.paths import ReportPaths
 from stocktake.model.pieces import Kept
+from stocktake.model.remembering import FATES
 from stocktake.model.runs import Counters, InventoryResult, InventoryRun, Progress
 from stocktake.model.sidecar import SIDECAR_BYTES_MAX, parse_sidecar
 from stocktake.service.clearing import (
@@ -233,6 +234,9 @@ def _published(place: Place, paths: ReportPaths) -> InventoryResult:
     )
     for group in ("requests", "problems", "unknowable"):
         counters.update({f"{group}.{name}": n for name, n in getattr(said, group).items()})
+    if (remembered := said.remembered) is not None:
+        counters.update({f"remembered.{name}": getattr(remembered, name) for name in FATES})
+        counters.update({f"revised.{name}": n for name, n in remembered.revised.items()})
     return InventoryResult(
         address=place.destination.uri(paths.manifest),
         manifest=parse_manifest(files.read(paths.manifest, MANIFEST_BYTES_MAX)),

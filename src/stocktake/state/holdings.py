@@ -25,7 +25,8 @@ def insert_upload(connection: Connection, run: str, upload: Upload) -> None:
 
 
 def insert_segment(connection: Connection, run: str, segment: Segment) -> None:
-    """Note a finished segment."""
+    """Note a finished segment, in place of one that began where it does."""
+    delete_segments(connection, run, [segment])
     connection.execute(
         insert(segments).values(
             run=run,
