@@ -70,6 +70,7 @@ def test_a_run_delivers_the_tree_that_aws_delivers(run: Run, bucket: str, form: 
     root = folder / bucket / "stocktake"
     (report,) = root.glob("*Z")
     assert sorted(path.name for path in report.iterdir()) == [
+        "enrichment.parquet",
         "manifest.checksum",
         "manifest.json",
         "stocktake.json",

@@ -131,6 +131,7 @@ def _request(tables: Sequence[Table], sql: str, limits: GuardedLimits) -> bytes:
             {
                 "name": table.name,
                 "dated": table.dated,
+                "aged": table.aged,
                 "manifests": [report.address for report in table.reports],
             }
             for table in tables

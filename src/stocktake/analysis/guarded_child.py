@@ -65,7 +65,7 @@ def _bound(limits: dict[str, Any]) -> None:
 
 def _table(document: dict[str, Any]) -> Table:
     reports = (open_report(*FolderFiles.at(Path(path))) for path in document["manifests"])
-    return Table(document["name"], tuple(reports), document["dated"])
+    return Table(document["name"], tuple(reports), document["dated"], document["aged"])
 
 
 def _write(answer: Answer, rows_max: int) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pyarrow as pa
+
 from stocktake.model.configuration import Format
 from stocktake.model.fields import FLAG, MOMENT, NUMBER, TEXT, Field
 
@@ -16,7 +18,13 @@ VIEW = "inventory_report"
 # Every file that is being read holds one; DuckDB's own choice is 32 MB.
 _CSV_BUFFER_BYTES = 8 * 2**20
 
-SQL_TYPES = {TEXT: "VARCHAR", FLAG: "BOOLEAN", NUMBER: "BIGINT", MOMENT: "TIMESTAMPTZ"}
+SQL_TYPES = {
+    TEXT: "VARCHAR",
+    FLAG: "BOOLEAN",
+    NUMBER: "BIGINT",
+    MOMENT: "TIMESTAMPTZ",
+    pa.date32(): "DATE",
+}
 
 
 def literal(text: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -21,12 +21,13 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from stocktake.analysis.aged import AgedRows
 from stocktake.analysis.damage import Damage
 from stocktake.analysis.decoding import DECODING_MACROS
 from stocktake.analysis.interrupting import Interruptible
 from stocktake.analysis.relation import identifier, literal
 from stocktake.analysis.report import Report
-from stocktake.analysis.tables import Table, lacking_words
+from stocktake.analysis.tables import ENRICHED, Table, lacking_words
 from stocktake.analysis.views import select_table
 from stocktake.formats.dataset import Piece, PulledDataset
 from stocktake.formats.frames import to_pandas, to_polars
@@ -231,19 +232,21 @@ def offer(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> Dam
         DataFileError, StoreError: one of these files cannot be read.
     """
     numbered = [
-        (f"{number:04d}", report)
-        for number, report in enumerate(report for table in tables for report in table.reports)
+        (f"{number:04d}", report, table.aged)
+        for number, (table, report) in enumerate(
+            (table, report) for table in tables for report in table.reports
+        )
     ]
     places = {
         f"{number}-{place:06d}{DATA_SUFFIXES[report.manifest.format]}": (report, file)
-        for number, report in numbered
+        for number, report, _ in numbered
         for place, file in enumerate(report.manifest.files)
     }
     served = ServedFiles({name: _served(*place) for name, place in places.items()})
     damage = Damage(tables, served, places)
     with damage.translated(ours=True):
         connection.register_filesystem(served)
-        urls = [_urls(connection, number, report, served) for number, report in numbered]
+        urls = [_urls(connection, *each, served) for each in numbered]
         for table in tables:
             selection = select_table(table, urls[: len(table.reports)])
             urls = urls[len(table.reports) :]
@@ -256,16 +259,23 @@ def _served(report: Report, file: ManifestFile) -> Served:
 
 
 def _urls(
-    connection: duckdb.DuckDBPyConnection, number: str, report: Report, served: ServedFiles
+    connection: duckdb.DuckDBPyConnection,
+    number: str,
+    report: Report,
+    aged: bool,  # noqa: FBT001 - of the table
+    served: ServedFiles,
 ) -> list[str]:
-    """What `select_rows` reads the report from: its files, or for ORC the name of what holds their rows."""
-    if report.manifest.format is not Format.ORC:
+    """What `select_rows` reads the report from: its files, or the name of what holds their rows, for ORC and where how
+    old they are stands beside them.
+    """
+    if report.manifest.format is not Format.ORC and not aged:
         return [served.url(name) for name in served.names if name.startswith(f"{number}-")]
-    name = f"orc_rows_{number}"
-    schema = report_schema(report.fields)
+    name = f"pulled_rows_{number}"
+    schema = report_schema((*report.fields, *[ENRICHED] * aged))
     ranges = key_ranges(report)
+    read = AgedRows(report).batches if aged else report.file_batches
     pieces = [
-        Piece(partial(_batches, report, file, served), ranges.get(file.key))
+        Piece(partial(_batches, read, file, served), ranges.get(file.key))
         for file in report.manifest.files
     ]
     connection.register(name, PulledDataset(schema, pieces))
@@ -288,9 +298,12 @@ def key_ranges(report: Report) -> dict[str, tuple[str, str]]:
 
 
 def _batches(
-    report: Report, file: ManifestFile, served: ServedFiles, columns: Sequence[str]
+    read: Callable[[ManifestFile, Sequence[str]], Iterator[pa.RecordBatch]],
+    file: ManifestFile,
+    served: ServedFiles,
+    columns: Sequence[str],
 ) -> Iterator[pa.RecordBatch]:
-    return _remembered(report.file_batches(file, columns), served)
+    return _remembered(read(file, columns), served)
 
 
 def _remembered(batches: Iterator[pa.RecordBatch], served: ServedFiles) -> Iterator[pa.RecordBatch]:

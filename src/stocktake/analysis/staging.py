@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import BinaryIO
 
 from stocktake.analysis.report import Report, open_report
 from stocktake.model.errors import DataFileError, NoSuchKeyError, SpoolError
 from stocktake.model.manifest import MANIFEST_BYTES_MAX, ManifestFile
-from stocktake.model.paths import CHECKSUM, MANIFEST, SIDECAR
-from stocktake.model.sidecar import SIDECAR_BYTES_MAX
+from stocktake.model.paths import AGES, CHECKSUM, MANIFEST, SIDECAR
+from stocktake.model.sidecar import SIDECAR_BYTES_MAX, SidecarAges
 from stocktake.store.files import FolderFiles
 
 STAGED_BYTES_MAX = 64 * 2**30
@@ -41,6 +42,8 @@ def stage_report(report: Report, folder: Path, *, bytes_max: int = STAGED_BYTES_
         (folder / "data").mkdir()
         for file in report.manifest.files:
             _copy(report, file, folder / "data")
+        if report.sidecar is not None and (ages := report.sidecar.ages) is not None:
+            _copy_ages(report, ages, own)
         for name, most in _NAMES.items():  # the checksum last: it is what makes it a report
             _copy_beside(report, name, most, own)
     except OSError as error:
@@ -52,15 +55,29 @@ def _copy(report: Report, file: ManifestFile, folder: Path) -> None:
     name = file.key.rpartition("/")[2]
     if name in {"", ".", ".."} or "\0" in name:
         raise DataFileError(f"the data file {file.key!r} has no name that a file can have")
+    with report.open(file) as source:
+        found = _copied(source, folder / name)
+    if found != file.md5:
+        raise DataFileError(
+            f"the data file {report.expected(file)} has the MD5 {found}, expected {file.md5}"
+        )
+
+
+def _copy_ages(report: Report, ages: SidecarAges, folder: Path) -> None:
+    with report.files.open(f"{report.folder}/{AGES}".removeprefix("/")) as source:
+        found = _copied(source, folder / AGES)
+    if found != ages.md5:
+        raise DataFileError(f"{AGES} of {report.address} has the MD5 {found}, expected {ages.md5}")
+
+
+def _copied(source: BinaryIO, path: Path) -> str:
+    """Copy what is in `source` to `path`; its MD5."""
     digest = hashlib.md5(usedforsecurity=False)
-    with report.open(file) as source, (folder / name).open("xb") as copy:
+    with path.open("xb") as copy:
         while piece := source.read(_PIECE_BYTES):
             digest.update(piece)
             copy.write(piece)
-    if digest.hexdigest() != file.md5:
-        raise DataFileError(
-            f"the data file {report.expected(file)} has the MD5 {digest.hexdigest()}, expected {file.md5}"
-        )
+    return digest.hexdigest()
 
 
 def _copy_beside(report: Report, name: str, bytes_max: int, folder: Path) -> None:

@@ -29,7 +29,8 @@ class ReportSummary:
 
     `storage_classes` and `encryption` are None where the report lacks the column; delete markers,
     which have neither, are in neither. `problems`, `warnings` and `generator` are what
-    stocktake.json says, empty without one.
+    stocktake.json says, empty without one; so is `remembered`, what became of answers about objects,
+    None where none were asked for.
     """
 
     address: str
@@ -50,6 +51,7 @@ class ReportSummary:
     never: tuple[str, ...]
     warnings: tuple[str, ...]
     generator: str
+    remembered: dict[str, object] | None
 
     def to_json(self) -> dict[str, object]:
         """All of it as JSON has it; moments as ISO 8601."""
@@ -90,6 +92,9 @@ def summarize_report(
         never=sidecar.never if sidecar else (),
         warnings=sidecar.warnings if sidecar else (),
         generator=sidecar.generator if sidecar else "",
+        remembered=sidecar.remembered.model_dump(mode="json")
+        if sidecar and sidecar.remembered
+        else None,
     )
 
 

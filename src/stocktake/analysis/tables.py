@@ -7,15 +7,19 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import pyarrow as pa
+
 from stocktake.analysis.relation import VIEW
 from stocktake.analysis.report import Report, open_report
 from stocktake.model.errors import NoReportError, UsageError
 from stocktake.model.fields import FIELDS, TEXT, Field, Kind, Source
 from stocktake.model.partitions import PARTITION, PartitionRange, partition_name
 from stocktake.model.paths import MANIFEST, parse_manifest_key
+from stocktake.model.remembering import ENRICHED_AT
 from stocktake.store.files import ReportFiles
 
 DT = Field(PARTITION, PARTITION, TEXT, Source.RUN, Kind.ALWAYS)
+ENRICHED = Field("EnrichedAt", ENRICHED_AT, pa.date32(), Source.RUN, Kind.EXTENSION)
 _SHOWN_MAX = 3
 REPORTS_MAX = 4000  # of one table: ten years of days
 
@@ -27,12 +31,14 @@ _PLACES = {field.column: number for number, field in enumerate(FIELDS)}
 class Table:
     """Reports, at least one, oldest first, whose rows are asked as one table called `name`.
 
-    `dated` adds the column `dt`, the start of the run that a row comes from, as Athena's partition does.
+    `dated` adds the column `dt`, the start of the run that a row comes from, as Athena's partition does; `aged` the
+    column `enriched_at`, the day of a row's answers about its object, null where the report does not say.
     """
 
     name: str
     reports: tuple[Report, ...]
     dated: bool = False
+    aged: bool = False
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
@@ -45,7 +51,7 @@ class Table:
             ManifestError: a report's schema names no columns.
         """
         columns = merged_fields([report.fields for report in self.reports])
-        return (*columns, DT) if self.dated else columns
+        return (*columns, *[ENRICHED] * self.aged, *[DT] * self.dated)
 
     @cached_property
     def lacking(self) -> dict[str, tuple[Report, ...]]:
@@ -58,7 +64,7 @@ class Table:
                 if field.column not in columns
             )
             for field in self.fields
-            if field != DT
+            if field not in (DT, ENRICHED)
         }
         return {column: reports for column, reports in found.items() if reports}
 

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stocktake.analysis.aged import check_ages
 from stocktake.analysis.claims import check_agreement, check_proof
 from stocktake.analysis.findings import Finding, Outcome, Verification
 from stocktake.analysis.report import Report
@@ -65,6 +66,7 @@ def verify_report(report: Report) -> Verification:
         _check_files(report),
         _check_symlink(report),
         *_check_sidecar(report),
+        check_ages(report),
     ]
     return Verification(
         report.address,

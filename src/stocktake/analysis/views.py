@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from stocktake.analysis.relation import SQL_TYPES, identifier, literal, select_rows
 from stocktake.analysis.report import Report
-from stocktake.analysis.tables import DT, Table, dt_of
+from stocktake.analysis.tables import DT, ENRICHED, Table, dt_of
+from stocktake.model.configuration import Format
 from stocktake.model.fields import MOMENT, Field
 
 
@@ -26,8 +27,11 @@ def select_table(table: Table, urls: Sequence[Sequence[str]]) -> str:
 
 
 def _select_report(table: Table, report: Report, urls: Sequence[str]) -> str:
-    rows = select_rows(report.manifest.format, report.fields, urls)
-    own = {field.column: field for field in report.fields}
+    if table.aged:
+        rows = select_rows(Format.ORC, (*report.fields, ENRICHED), urls)
+    else:
+        rows = select_rows(report.manifest.format, report.fields, urls)
+    own = {field.column: field for field in (*report.fields, *[ENRICHED] * table.aged)}
     if tuple(own.values()) == table.fields:
         return rows
     columns = ", ".join(

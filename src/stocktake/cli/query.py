@@ -40,6 +40,14 @@ Dates = Annotated[
         rich_help_panel=REPORT,
     ),
 ]
+EnrichedAt = Annotated[
+    bool,
+    typer.Option(
+        "--enriched-at",
+        help="Add a column `enriched_at`: the day on which the store was asked about the object.",
+        rich_help_panel=REPORT,
+    ),
+]
 Stores = Annotated[
     list[str] | None,
     typer.Option(
@@ -104,6 +112,7 @@ def query(
     *,
     name: Names = None,
     dt: Dates = None,
+    enriched_at: EnrichedAt = False,
     store: Stores = None,
     memory: opt.Memory = None,
     threads: opt.Threads = None,
@@ -144,6 +153,7 @@ def _answer(asked: dict[str, Any]) -> None:
         "store": opt.store_of(asked),
         "stores": named_stores(asked["store"] or (), addresses, opt.store_words(asked)),
         "dt": asked["dt"],
+        "aged": asked["enriched_at"],
     }
     limits = opt.limits_of(asked)
     if sql is None:

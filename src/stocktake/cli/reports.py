@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from stocktake.cli.outcome import visible
 from stocktake.cli.words import bytes_text, count, counted, tally
+from stocktake.model.remembering import FATES
 
 if TYPE_CHECKING:
     from stocktake.service.commands.show import ReportSummary, Share
@@ -32,12 +34,23 @@ def summary_lines(summary: ReportSummary) -> list[str]:
     }
     if summary.generator:
         facts["problems"] = tally(summary.problems) or "none"
+    if summary.remembered is not None:
+        facts["answers"] = _answers(summary.remembered)
     if summary.unknowable:
         facts["may be withheld"] = tally(summary.unknowable)
     if summary.never:
         facts["always empty"] = ", ".join(summary.never)
     lines = [f"{name:<{_LABEL_WIDTH}}{visible(value)}" for name, value in facts.items()]
     return [*lines, *(f"warning: {visible(warning)}" for warning in summary.warnings)]
+
+
+def _answers(remembered: Mapping[str, Any]) -> str:
+    """What became of the answers about objects, and the day of the oldest."""
+    fates = {name: remembered[name] for name in FATES if remembered[name]}
+    said = [tally(fates) or "none", f"the oldest of {remembered['oldest'] or 'no day'}"]
+    if remembered["revised"]:
+        said.append(f"changed in place: {tally(remembered['revised'])}")
+    return "; ".join(said)
 
 
 def _shares(shares: tuple[Share, ...] | None, field: str) -> str:

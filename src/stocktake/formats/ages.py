@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -47,15 +48,15 @@ def write_ages(pieces: Iterable[pa.RecordBatch], path: Path) -> None:
 class Ages:
     """The file, open to be read by the numbers of rows, which ascend as a rule. Memory: one group of rows."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, source: Path | BinaryIO, *, name: str = "the file of ages") -> None:
         try:
-            self._file = pq.ParquetFile(path, page_checksum_verification=True)
+            self._file = pq.ParquetFile(source, page_checksum_verification=True)
             found = self._file.schema_arrow
         except (pa.ArrowException, OSError) as error:
-            raise DataFileError(f"{path} cannot be read as Parquet: {error}") from error
+            raise DataFileError(f"{name} cannot be read as Parquet: {error}") from error
         if not found.equals(AGES_SCHEMA):
             raise DataFileError(
-                f"{path} has the columns {found.names}, expected {AGES_SCHEMA.names}"
+                f"{name} has the columns {found.names}, expected {AGES_SCHEMA.names}"
             )
         self._starts = [0]
         for number in range(self._file.num_row_groups):

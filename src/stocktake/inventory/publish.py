@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from pathlib import Path
 
+from stocktake.inventory.ageing import GatheredAges
 from stocktake.inventory.enrichment import fields_never_known
 from stocktake.model.capabilities import Walk
 from stocktake.model.histogram import StoredHistogram
@@ -21,7 +21,6 @@ from stocktake.model.remembering import FATES, turn_of
 from stocktake.model.runs import Counters, DataFile, InventoryRun, ListedRange, group
 from stocktake.model.sidecar import (
     Sidecar,
-    SidecarAges,
     SidecarRemembered,
     render_sidecar,
     sidecar_file,
@@ -36,11 +35,11 @@ def publish(
     files: Sequence[DataFile],
     sidecar: Sidecar,
     *,
+    ages: GatheredAges | None,
     destination: Destination,
-    ages: Path | None = None,
 ) -> Manifest:
     """Write what makes the data files a report. Each object is confirmed before the next is begun, so a reader that
-    sees manifest.checksum sees everything. `ages` is the file of ages on this machine, where there is one.
+    sees manifest.checksum sees everything. `ages` is the file of ages, where there is one.
 
     Raises:
         ReportExistsError: another run published there in the meantime.
@@ -61,7 +60,7 @@ def publish(
     destination.put(paths.symlink, symlink)
     destination.put(paths.sidecar, render_sidecar(sidecar))
     if ages is not None:
-        destination.upload(paths.ages, ages)
+        destination.upload(paths.ages, ages.path)
     destination.put(paths.manifest, body)
     destination.put(paths.checksum, render_checksum(body))
     return manifest
@@ -80,8 +79,7 @@ def describe_run(
     walk: Walk,
     started: datetime,
     finished: datetime,
-    ages: SidecarAges | None = None,
-    oldest: date | None = None,
+    ages: GatheredAges | None,
 ) -> Sidecar:
     """stocktake.json for a run that is complete."""
     return Sidecar(
@@ -103,8 +101,8 @@ def describe_run(
         files=tuple(sidecar_file(file) for file in files),
         ranges=tuple(sidecar_range(each) for each in ranges),
         histogram=histogram,
-        ages=ages,
-        remembered=None if ages is None else _remembered(run, counters, oldest),
+        ages=None if ages is None else ages.described,
+        remembered=None if ages is None else _remembered(run, counters, ages.oldest),
     )
 
 

@@ -99,17 +99,10 @@ def _take(
         make_spool(spool)
         engine = doors.enter_context(
             Engine(
-                run,
-                kept,
-                spool,
-                counters=counters,
-                journal=journal,
-                stop=stop,
-                walk=walk,
-                memory=memory,
-                now=now,
+                run, kept, spool, counters=counters, journal=journal, stop=stop, walk=walk,
+                memory=memory, now=now,
             )
-        )
+        )  # fmt: skip
         connection = Connection.open(run.source, region=run.region)
         transport = doors.enter_context(Transport(connection, run.limits, counters))
         doors.enter_context(stopping(stop, transport))
@@ -147,18 +140,10 @@ def _take(
             walk=walk,
             started=started,
             finished=now(),
-            ages=ages.described if ages is not None else None,
-            oldest=ages.oldest if ages is not None else None,
+            ages=ages,
         )
         journal.beat()  # whose run it is no more must not publish it
-        manifest = publish(
-            run,
-            paths,
-            files,
-            sidecar,
-            destination=destination,
-            ages=ages.path if ages is not None else None,
-        )
+        manifest = publish(run, paths, files, sidecar, ages=ages, destination=destination)
         return InventoryResult(
             address=destination.uri(paths.manifest),
             manifest=manifest,

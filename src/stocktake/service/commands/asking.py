@@ -56,6 +56,7 @@ def opened_questions(
     store: Store,
     stores: Mapping[str, Store],
     dt: str | None,
+    aged: bool,
     limits: QueryLimits,
 ) -> Iterator[Questions]:
     """The reports at `addresses`, open while the block runs.
@@ -64,7 +65,7 @@ def opened_questions(
         UsageError, InventoryError: one of them cannot be opened.
     """
     with (
-        opened_tables(addresses, store=store, stores=stores, dt=dt) as tables,
+        opened_tables(addresses, store=store, stores=stores, dt=dt, aged=aged) as tables,
         open_session(tables, limits=limits) as session,
     ):
         yield Questions(tables, session)

@@ -28,11 +28,13 @@ def query(
     store: Store,
     stores: Mapping[str, Store],
     dt: str | None,
+    aged: bool,
     limits: QueryLimits,
     warn: Callable[[str], None],
 ) -> int:
     """Write what `sql` yields over the reports at `addresses`, each a table of its name, as the form called `output`.
-    `warn` is told beforehand what of it may be less than it looks.
+    `warn` is told beforehand what of it may be less than it looks. `aged`: they have the column `enriched_at`, the day
+    of a row's answers.
 
     Returns:
         How many rows it yielded.
@@ -43,7 +45,7 @@ def query(
     """
     form = choose(Output, output, "output format")
     with (
-        opened_tables(addresses, store=store, stores=stores, dt=dt) as tables,
+        opened_tables(addresses, store=store, stores=stores, dt=dt, aged=aged) as tables,
         open_session(tables, limits=limits).run(sql, once=True) as answer,
     ):
         for text in answer.warnings:
@@ -60,6 +62,7 @@ def query_guarded(
     store: Store,
     stores: Mapping[str, Store],
     dt: str | None,
+    aged: bool,
     limits: GuardedLimits,
     spill_folder: Path | None,
     warn: Callable[[str], None],
@@ -72,7 +75,7 @@ def query_guarded(
     """
     form = choose(Output, output, "output format")
     with (
-        opened_tables(addresses, store=store, stores=stores, dt=dt) as tables,
+        opened_tables(addresses, store=store, stores=stores, dt=dt, aged=aged) as tables,
         staged_tables(tables, spill_folder) as staged,
         run_guarded(staged, sql, limits=limits) as answer,
     ):

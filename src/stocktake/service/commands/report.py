@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 from stocktake.analysis.report import Report
 from stocktake.analysis.report import open_report as open_at
 from stocktake.analysis.tables import Table, check_table_name, one_table, open_dated_table
+from stocktake.model.errors import UsageError
 from stocktake.model.partitions import PartitionRange, parse_partition_range
 from stocktake.model.store import Store
 from stocktake.service import house
@@ -58,9 +60,11 @@ def opened_tables(
     store: Store,
     stores: Mapping[str, Store] | None = None,
     dt: str | None = None,
+    aged: bool = False,
 ) -> Iterator[Sequence[Table]]:
     """The reports at `addresses`, by the names they shall have as tables, open while the block runs. Each lies on its
-    own of `stores`, or on `store`; with `dt`, each is a configuration's folder.
+    own of `stores`, or on `store`; with `dt`, each is a configuration's folder. `aged` tables have the column
+    `enriched_at`.
 
     Raises:
         UsageError, InventoryError: as `open_table`.
@@ -71,5 +75,11 @@ def opened_tables(
         for name, address in addresses.items():
             where = (stores or {}).get(name, store)
             files, key = doors.enter_context(house.opened_files(address, where))
-            tables.append(open_table(files, key, partitions, name=name))
+            table = open_table(files, key, partitions, name=name)
+            if aged and not any(report.sidecar and report.sidecar.ages for report in table.reports):
+                raise UsageError(
+                    f"{table.reports[-1].address} does not say how old its answers are",
+                    hint="reports of runs that ask about each object do; leave --enriched-at out",
+                )
+            tables.append(replace(table, aged=aged))
         yield tables

@@ -1,0 +1,75 @@
+"""Killed in mid-run and resumed, with a budget and objects to revisit: the report of a run that nothing disturbed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.command_line import command, stocktake
+from tests.acceptance.days import Days, ages_of, manifest_of
+from tests.acceptance.test_kills import children_of
+from tests.servers.fault import FaultServer, FixtureObject, latency, synthetic
+
+OBJECTS = 1_500
+BUDGET = 500
+FIELDS = "default,EncryptionStatus,ContentType"
+
+
+def make(number: int, key: str) -> FixtureObject:
+    return FixtureObject(key, size=number, etag=f"{number:032x}")
+
+
+def killed(server: FaultServer, words: list[str], heads: int) -> None:
+    """Start a run and kill it, with all its workers, once the store was asked about so many objects."""
+    run = subprocess.Popen(
+        command(*words), env={**os.environ, **server.environment()},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while server.counts["HeadObject"] < heads and run.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    assert run.poll() is None, "it was over too soon"
+    workers = children_of(run.pid)
+    run.kill()
+    run.wait()
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--head-budget", str(BUDGET))], ids=["free", "budget"])
+def test_a_run_that_is_killed_and_resumed_comes_to_the_same_report(
+    fault_server: FaultServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+) -> None:
+    bucket = fault_server.bucket("b", generated=synthetic(OBJECTS, "k{:06d}".format, make=make))
+    days = Days("b", tmp_path, fault_server.environment(), monkeypatch, FIELDS)
+    days.options = ("--processes", "2", "--concurrency", "8")
+    first = manifest_of(days.run())
+    for number in range(0, OBJECTS, 10):
+        kms = {"x-amz-server-side-encryption": "aws:kms"}
+        bucket.overwrite(f"k{number:06}", size=number, head_headers=kms)
+    wanted = ("--revisit", "40%", "--remember-for", "ever", "--remember", str(first), *options)
+    undisturbed = days.run(*wanted, into="undisturbed")
+    fault_server.rule(latency(0.01), operation="HeadObject")
+    fault_server.reset_counts()
+    words = days.command(*wanted, into="killed")
+    for heads in (60, 200):
+        killed(fault_server, words, heads)
+        words = ["run", "--resume", "--quiet"]
+    fault_server.clear_rules()
+    resumed = stocktake("run", "--resume", "--json", "--quiet", environment=days.environment)
+    assert resumed.code == 0, resumed.err
+    assert days.rows(resumed, "killed") == days.rows(undisturbed, "undisturbed")
+    whole, rest = ([age is None for age, _ in ages_of(each)] for each in (undisturbed, resumed))
+    assert whole == rest
+    assert [late for _, late in ages_of(undisturbed)] == [late for _, late in ages_of(resumed)]
+    assert resumed.document["remembered"] == undisturbed.document["remembered"]
+    assert resumed.document["problems"] == undisturbed.document["problems"]

@@ -1,0 +1,217 @@
+"""A memory that is wrong does no harm: it is refused with a reason, or exactly its bad rows are asked about again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from stocktake.model.manifest import parse_manifest, render_checksum
+from tests.acceptance.days import Days, manifest_of, sidecar_of
+from tests.servers.fault import Bucket, FaultServer, FixtureObject
+
+COUNT = 60
+FIELDS = "default,EncryptionStatus,ObjectTags"
+
+
+@pytest.fixture
+def bucket(fault_server: FaultServer) -> Bucket:
+    objects = [FixtureObject(f"k{n:03}", size=n, tags={"n": str(n)}) for n in range(COUNT)]
+    return fault_server.bucket("b", objects)
+
+
+@pytest.fixture
+def days(
+    fault_server: FaultServer, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Days:
+    return Days("b", tmp_path, fault_server.environment(), monkeypatch, FIELDS)
+
+
+def data_file(manifest: Path) -> Path:
+    [path] = (manifest.parents[1] / "data").iterdir()
+    return path
+
+
+def rewrite(manifest: Path, sidecar: dict[str, Any], body: dict[str, Any]) -> None:
+    """Write a report's documents anew, with a checksum that fits."""
+    manifest.write_text(json.dumps(body))
+    manifest.with_name("manifest.checksum").write_bytes(render_checksum(manifest.read_bytes()))
+    manifest.with_name("stocktake.json").write_text(json.dumps(sidecar))
+
+
+def of_another_bucket(days: Days, manifest: Path) -> str:
+    body = json.loads(manifest.read_text()) | {"sourceBucket": "other"}
+    rewrite(manifest, json.loads(manifest.with_name("stocktake.json").read_text()), body)
+    return "is about the bucket other, and not b"
+
+
+def of_another_store(days: Days, manifest: Path) -> str:
+    sidecar = json.loads(manifest.with_name("stocktake.json").read_text())
+    sidecar["endpoint"] = "http://elsewhere:1"
+    rewrite(manifest, sidecar, json.loads(manifest.read_text()))
+    return "is about a bucket of that name on http://elsewhere:1"
+
+
+def with_a_damaged_manifest(days: Days, manifest: Path) -> str:
+    manifest.write_text(manifest.read_text().replace("b", "c", 1))
+    return "does not match its checksum"
+
+
+def without_its_ages(days: Days, manifest: Path) -> str:
+    manifest.with_name("enrichment.parquet").unlink()
+    return "there is no file"
+
+
+def with_damaged_ages(days: Days, manifest: Path) -> str:
+    path = manifest.with_name("enrichment.parquet")
+    path.write_bytes(path.read_bytes()[:-40] + b"x" * 40)
+    return "enrichment.parquet has the MD5"
+
+
+UNFIT = [
+    of_another_bucket,
+    of_another_store,
+    with_a_damaged_manifest,
+    without_its_ages,
+    with_damaged_ages,
+]
+
+
+@pytest.mark.parametrize("damage", UNFIT)
+def test_an_unfit_report_is_refused_with_a_reason(
+    days: Days, damage: Callable[[Days, Path], str]
+) -> None:
+    first = days.run()
+    why = damage(days, manifest_of(first))
+    second = days.run()
+    assert any(
+        "nothing is remembered" in text and why in text for text in second.document["warnings"]
+    )
+    assert second.document["requests"]["head"] == COUNT
+    assert days.rows(second) == days.in_full()
+    if damage in {of_another_bucket, of_another_store}:
+        named = days.run("--remember", str(manifest_of(first)))
+        named.failed_clearly(2, "--remember", why, "--no-remember")
+
+
+def test_a_report_that_lacks_fields_is_passed_over_for_one_that_has_them(days: Days) -> None:
+    first = days.run()
+    days.fields = "default,EncryptionStatus"
+    lacking = days.run()
+    days.fields = FIELDS
+    third = days.run("--revisit", "0%")
+    assert sidecar_of(third)["remembered"]["report"] == str(manifest_of(first))
+    assert third.document["remembered"]["reused"] == COUNT
+    named = days.run("--remember", str(manifest_of(lacking)))
+    named.failed_clearly(2, "lacks the fields ObjectTags")
+    days.fields = "EncryptionStatus"
+    bare = days.run()
+    assert any("lacks the fields" in text for text in days.run().document["warnings"])
+    days.fields = FIELDS
+    days.run("--remember", str(manifest_of(bare))).failed_clearly(2, "ETag, Size, LastModifiedDate")
+
+
+def test_reports_of_another_id_are_remembered_only_when_they_are_named(days: Days) -> None:
+    first = days.run("--id", "weekly")
+    assert days.run().document["remembered"]["fresh"] == COUNT
+    named = days.run("--id", "third", "--revisit", "0%", "--remember", str(manifest_of(first)))
+    assert named.document["remembered"]["reused"] == COUNT
+
+
+def test_other_versions_are_refused(days: Days) -> None:
+    first = days.run()
+    named = days.run("--versions", "All", "--remember", str(manifest_of(first)))
+    named.failed_clearly(2, "is about current versions, and not all")
+
+
+def test_rows_that_cannot_be_read_are_asked_about_again(
+    days: Days, fault_server: FaultServer
+) -> None:
+    first = days.run()
+    path = data_file(manifest_of(first))
+    whole = path.read_bytes()
+    at = whole.index(b"k030")
+    path.write_bytes(whole[:at] + b"k999" + whole[at + 4 :])  # the page's checksum tells
+    second = days.run("--revisit", "0%")
+    assert second.document["requests"]["head"] == COUNT
+    assert any("could not be read" in text for text in second.document["warnings"])
+    assert days.rows(second) == days.in_full()
+
+
+def test_rows_of_other_versions_of_their_keys_are_asked_about_again(
+    days: Days, fault_server: FaultServer
+) -> None:
+    """A report that was written anew, with files that are whole: some rows tell of another ETag, size or moment."""
+    first = days.run()
+    manifest = manifest_of(first)
+    path = data_file(manifest)
+    rows = pq.read_table(path)
+    numbers = pa.array(range(COUNT))
+    e_tags = pc.if_else(pc.equal(numbers, 5), "0" * 32, rows.column("e_tag").combine_chunks())
+    sizes = pc.if_else(pc.equal(numbers, 9), 77, rows.column("size").combine_chunks())
+    statuses = pa.array(["SSE-KMS" if n in (5, 9) else "NOT-SSE" for n in range(COUNT)])
+    for name, column in (("e_tag", e_tags), ("size", sizes), ("encryption_status", statuses)):
+        at = rows.schema.get_field_index(name)
+        rows = rows.set_column(at, rows.schema.field(at), column)
+    pq.write_table(rows, path)
+    second = days.run("--revisit", "0%")
+    assert second.document["remembered"]["fresh"] == 2
+    assert days.rows(second) == days.in_full()
+
+
+def test_what_was_never_answered_is_not_taken_for_an_answer(
+    days: Days, bucket: Bucket, fault_server: FaultServer
+) -> None:
+    bucket.put(FixtureObject("k007", size=7, denied=True))
+    first = days.run()
+    assert first.document["problems"] == {"refused": 1}
+    bucket.put(FixtureObject("k007", size=7, tags={"n": "7"}))
+    second = days.run("--revisit", "0%")
+    assert second.document["remembered"]["fresh"] == 1
+    assert second.document["problems"] == {}
+    assert days.rows(second) == days.in_full()
+
+
+def test_a_report_of_before_there_were_ages_is_remembered_if_nothing_in_it_is_in_doubt(
+    days: Days, bucket: Bucket
+) -> None:
+    first = manifest_of(days.run())
+    first.with_name("enrichment.parquet").unlink()
+    sidecar = json.loads(first.with_name("stocktake.json").read_text())
+    del sidecar["ages"], sidecar["remembered"]
+    rewrite(first, sidecar, json.loads(first.read_text()))
+    second = days.run("--revisit", "0%")
+    assert second.document["remembered"]["reused"] == COUNT
+    shutil.rmtree(manifest_of(second).parent)
+    sidecar["problems"] = {"failed": 1}
+    rewrite(first, sidecar, json.loads(first.read_text()))
+    third = days.run("--revisit", "0%")
+    assert any("does not say in which rows" in text for text in third.document["warnings"])
+    assert third.document["remembered"]["fresh"] == COUNT
+
+
+def test_a_value_that_may_be_withheld_stays_unknown_until_it_is_asked_for_again(
+    days: Days, bucket: Bucket
+) -> None:
+    for number in range(COUNT):
+        bucket.put(FixtureObject(f"k{number:03}", size=number))
+    bucket.withheld = {"tagging"}
+    first = days.run()
+    assert first.document["unknowable"]["ObjectTags"]["rows"] == COUNT - 1
+    bucket.withheld = set()
+    second = days.run("--revisit", "0%")
+    assert second.document["unknowable"]["ObjectTags"]["rows"] == COUNT - 1
+    third = days.run("--revisit", "100%")
+    assert third.document["unknowable"] == {}
+    assert days.rows(third) == days.in_full()
+
+
+def test_a_manifest_that_was_parsed_is_that_of_the_report(days: Days) -> None:
+    assert parse_manifest(manifest_of(days.run()).read_bytes()).source_bucket == "b"
