@@ -59,6 +59,10 @@ bench-audit: $(STAMP)  ## measure audits of reports, beside plain DuckDB and pol
 bench-usage: $(STAMP)  ## measure the usage of reports, beside plain DuckDB and polars
 	$(BIN)/python -m benchmarks.usage_bench $(ARGS)
 
+.PHONY: bench-remembering
+bench-remembering: $(BENCHED)/.installed  ## measure the second run beside the first, and beside a bare listing
+	$(BIN)/python -m benchmarks.remembering_bench $(ARGS)
+
 # The peers, in an environment of their own. All at once where that works; else what does not install is left out.
 $(BENCH)/.installed: benchmarks/requirements.txt | $(STAMP)
 	$(UV) venv --quiet --clear --python $(BIN)/python $(BENCH)

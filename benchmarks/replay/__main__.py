@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.replay.answers import BUCKET, COUNTERS_PATH, Store
-from benchmarks.replay.bucket import Bucket
+from benchmarks.replay.bucket import DAYS, Bucket
 from benchmarks.replay.faults import Conditions, Faults
 from benchmarks.replay.journal import Counters, Journal
 from benchmarks.replay.server import Server
@@ -48,6 +48,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--timeline", type=Path, metavar="FOLDER", help="every request is noted there"
     )
+    parser.add_argument(
+        "--day", type=int, choices=DAYS, default=0, help="of a bucket that changes a little"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of latencies and faults")
     for name, told in _CONDITIONS.items():
         default = getattr(Conditions(), name.replace("-", "_"))
@@ -72,7 +75,7 @@ def _conditions(options: argparse.Namespace, process: int) -> Conditions:
 def _serve(
     process: int, options: argparse.Namespace, listener: socket.socket, ending: socket.socket, counters: Counters
 ) -> None:  # fmt: skip
-    bucket = Bucket.named(options.shape, options.objects)
+    bucket = Bucket.named(options.shape, options.objects, day=options.day)
     with Journal(counters, process, options.timeline) as journal:
         faults = Faults(_conditions(options, process))
         Server(listener, ending, Store(bucket, counters.totals), faults, journal).run()
@@ -96,6 +99,13 @@ def _start(
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def _objects(options: argparse.Namespace) -> int:
+    """What a listing shows; of a bucket with versions, of all of them."""
+    if not options.day:
+        return int(options.objects)
+    return Bucket.named(options.shape, options.objects, day=options.day).objects
 
 
 def _wait() -> None:
@@ -127,7 +137,7 @@ def main() -> None:
     told = {
         "endpoint_url": url,
         "bucket": BUCKET,
-        "objects": options.objects,
+        "objects": _objects(options),
         "counters": url + COUNTERS_PATH,
     }
     print(json.dumps(told), flush=True)

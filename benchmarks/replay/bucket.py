@@ -19,12 +19,17 @@ _MARKERS_MAX = 4096
 VERSIONED = ("V", "VV", "V", "VVVV", "V", "DV", "VDVV", "V")
 UNVERSIONED = ("V",)
 
+# Days of one bucket: on the second, one key in a thousand is new, one is gone, and one in a hundred is written anew.
+_DAY = ("V",) * 1000
+DAYS = {1: ("D", *_DAY[1:]), 2: (*_DAY[:500], "D", *_DAY[501:])}
+
 
 @dataclass(frozen=True)
 class Histories:
     """Between three ways to count: keys, rows of ListObjectVersions, keys whose newest version is no delete marker."""
 
     pattern: Sequence[str] = UNVERSIONED
+    rewritten: bool = False
 
     @cached_property
     def _rows_before(self) -> list[int]:
@@ -63,7 +68,11 @@ class Histories:
         at = places.view(np.int64)
         ranks = turns * len(self.pattern) + self._row_keys.take(at)
         markers = np.flatnonzero(self._row_markers.take(at))
-        return Batch(ranks, self._row_ages.take(at)), markers
+        return Batch(ranks, self._row_ages.take(at), self.rewritten), markers
+
+    def current(self, start: int, stop: int) -> Batch:
+        """The newest versions that LIST shows as those numbers."""
+        return Batch(self.current_keys(start, stop), None, self.rewritten)
 
     @cached_property
     def _current(self) -> Numbers:
@@ -93,9 +102,12 @@ class Bucket:
         self._recent: dict[bytes, int] = {}
 
     @classmethod
-    def named(cls, name: str, rows: int) -> Bucket:
-        """A bucket of that shape with so many rows of ListObjectVersions: as many objects, unless it has histories."""
-        histories = Histories(VERSIONED if name == "versions" else UNVERSIONED)
+    def named(cls, name: str, rows: int, *, day: int = 0) -> Bucket:
+        """A bucket of that shape with so many rows of ListObjectVersions: as many objects, unless it has histories, or
+        is as it was on the first `day` or the second.
+        """
+        pattern = DAYS.get(day, VERSIONED if name == "versions" else UNVERSIONED)
+        histories = Histories(pattern, rewritten=day == max(DAYS))
         keys = rows * len(histories.pattern) // histories.rows_before(len(histories.pattern))
         return cls(SHAPES[name](keys), histories)
 

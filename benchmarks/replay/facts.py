@@ -14,6 +14,10 @@ import numpy as np
 
 from benchmarks.replay.columns import Cells, Numbers, Places, hex_cells, mix, rows_at, table
 
+# Of the keys, in the order of their ranks, which are written anew between the first day and the second.
+REWRITTEN_ONE_IN, REWRITTEN_PLACE = 100, 7
+_LATER = 2**62  # no rank is so high
+
 DAYS = 600
 AGES_MAX = 8  # versions of one key; each is a day older than the one before it
 _FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
@@ -24,15 +28,22 @@ _NEXT = 0x9E3779B97F4A7C15  # an odd number without a pattern in its bits
 
 @dataclass(frozen=True)
 class Batch:
-    """Versions of objects: the rank of each one's key, and its age, 0 for the newest. Without ages all are newest."""
+    """Versions of objects: the rank of each one's key, and its age, 0 for the newest. Without ages all are newest.
+    `rewritten`: one in a hundred is another object by now.
+    """
 
     ranks: Numbers
     ages: Numbers | None = None
+    rewritten: bool = False
 
     @cached_property
     def key_hashes(self) -> Numbers:
         """One number for each key."""
-        return mix(self.ranks)
+        hashes = mix(self.ranks)
+        if not self.rewritten:
+            return hashes
+        written = self.ranks % REWRITTEN_ONE_IN == REWRITTEN_PLACE
+        return np.where(written, mix(self.ranks + _LATER), hashes)
 
     @cached_property
     def hashes(self) -> Numbers:
@@ -43,7 +54,8 @@ class Batch:
 
     def take(self, places: Places) -> Batch:
         """The versions at these places of the batch."""
-        return Batch(self.ranks[places], None if self.ages is None else self.ages[places])
+        ages = None if self.ages is None else self.ages[places]
+        return Batch(self.ranks[places], ages, self.rewritten)
 
 
 class FactColumn(Protocol):

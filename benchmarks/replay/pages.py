@@ -14,7 +14,6 @@ from benchmarks.replay.facts import (
     PARTS,
     SIZE,
     VERSION_ID,
-    Batch,
 )
 from benchmarks.replay.layout import Layout, Piece, spelt_key
 
@@ -40,8 +39,8 @@ class Records:
 
     def objects(self, start: int, stop: int, spelling: Spelling, *, owner: bool) -> bytes:
         """The current objects that LIST shows as those numbers."""
-        ranks = self._bucket.histories.current_keys(start, stop)
-        return self._contents(spelling, owner).joined(Batch(ranks))
+        batch = self._bucket.histories.current(start, stop)
+        return self._contents(spelling, owner).joined(batch)
 
     def versions(self, start: int, stop: int, spelling: Spelling) -> bytes:
         """Those rows of ListObjectVersions: versions, and delete markers in their place among them."""

@@ -57,6 +57,7 @@ def test_programs_get_every_figure_as_one_json_object() -> None:
         "retries": 3,
         "problems": {"refused": 1, "unknowable": 1498},
         "unknowable": {"ObjectLockMode": {"rows": 1498, "permission": "s3:GetObjectRetention"}},
+        "remembered": {"reused": 0, "fresh": 0, "revisited": 0, "postponed": 0, "revised": {}},
         "never": ["IntelligentTieringReferenceDate"],
         "warnings": ["this store has no object ACLs"],
         "walk": "parallel",

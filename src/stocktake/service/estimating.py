@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from stocktake.inventory.calls import CallPlan, call_plan
 from stocktake.model.addresses import LocalAddress
@@ -14,11 +15,14 @@ from stocktake.model.estimate import (
     estimate,
 )
 from stocktake.model.fields import Source
-from stocktake.model.figures import Figure, Sureness
+from stocktake.model.figures import Figure, Sureness, least_sure
 from stocktake.model.prices import AWS, FREE, Prices
+from stocktake.model.remembering import remembered_fields
 from stocktake.model.runs import Call, Counters, InventoryRun
+from stocktake.model.sidecar import Sidecar
 from stocktake.service.previous import Previous, find_previous
 from stocktake.service.probing import PROBE_LIMITS
+from stocktake.service.remembering import choose_memory
 from stocktake.service.sampling import Sample, row_bytes, take_sample
 from stocktake.store.connection import Connection
 from stocktake.store.counting import count_keys
@@ -27,6 +31,7 @@ from stocktake.store.probe_pages import Asking
 from stocktake.store.transport import Transport
 
 NAMES_SHOWN_MAX = 3
+CHANGED_GUESSED = 0.01  # of objects, from one run to the next; what it is, the second run tells
 _AWS = ".amazonaws.com"
 _PLAIN_CLASSES = {"STANDARD", "INTELLIGENT_TIERING", "REDUCED_REDUNDANCY"}
 
@@ -47,7 +52,9 @@ def estimate_run(
     Raises:
         StoreError: the source cannot be listed.
     """
+    run, why = choose_memory(run)
     found = find_last_report(run)
+    found = replace(found, note="; ".join(filter(None, (found.note, why))))
     connection = Connection.open(run.source, region=run.region)
     with Transport(connection, PROBE_LIMITS, Counters()) as transport:
         asking = Asking(
@@ -89,6 +96,7 @@ def _last(run: InventoryRun, previous: Previous) -> Found:
         set(before.optional_fields or ()) == set(now.optional_fields or ())
         and set(sidecar.extension_fields) == set(run.extension_fields)
         and before.delivery.format is now.delivery.format
+        and _took_over(sidecar) is (run.remembering.report is not None)
     )
     return Found(
         LastReport(
@@ -101,6 +109,11 @@ def _last(run: InventoryRun, previous: Previous) -> Found:
             alike=alike,
         )
     )
+
+
+def _took_over(sidecar: Sidecar) -> bool:
+    """Whether the run that made the report took answers over from another one."""
+    return sidecar.remembered is not None and sidecar.remembered.report is not None
 
 
 def _objects(
@@ -130,8 +143,10 @@ def _estimated(
 ) -> Estimate:
     last = found.last if found.last is not None and found.last.alike and found.last.rows else None
     limits, plan = run.limits, call_plan(run.fields)
+    calls = _calls(run, plan, sample, last)
+    with_memory = calls if last is not None else _with_memory(run, calls, count)
     asked = Asked(
-        calls=_calls(run, plan, sample, last),
+        calls=with_memory,
         limits=limits,
         in_flight=min(
             limits.concurrency, NICE_IN_FLIGHT_MAX if limits.nice else limits.concurrency
@@ -144,7 +159,9 @@ def _estimated(
         else row_bytes(run, sample)
     )
     measured = Measured(sample.seconds, sample.answer_bytes, each, requests)
-    notes = (found.note, _dear_classes(sample, asked, prices))
+    in_full = calls if last is None else _calls(run, plan, sample, None)
+    without = _without_memory(run, in_full, count)
+    notes = (found.note, without, _dear_classes(sample, asked, prices))
     return estimate(
         count, asked, measured, prices=prices, last=last, notes=tuple(filter(None, notes))
     )
@@ -178,6 +195,41 @@ def _calls(
         else:
             shares[call] = Figure(1.0, f"{what}, one for each object", Sureness.KNOWN)
     return shares
+
+
+def _with_memory(
+    run: InventoryRun, calls: Mapping[Call, Figure], count: Figure
+) -> dict[Call, Figure]:
+    """The same where answers are taken over: what is new or changed, which is guessed, and what is due again."""
+    asked = run.remembering
+    share, why = 1.0, ""
+    if asked.report is not None:
+        mutable = any(field.mutable for field in remembered_fields(run.fields))
+        again = asked.revisit if mutable else 0.0
+        share = min(1.0, CHANGED_GUESSED + again)
+        why = (
+            f", of {CHANGED_GUESSED:.0%} that are new or changed, as a guess, and {again:.0%} again"
+        )
+    if asked.budget is not None and count.value and asked.budget / count.value < share:
+        share, why = asked.budget / count.value, ", as far as --head-budget goes"
+    if not why:
+        return dict(calls)
+    return {
+        call: Figure(
+            figure.value * share,
+            f"{figure.rests_on}{why}",
+            least_sure([figure.sureness, Sureness.ROUGH]),
+        )
+        for call, figure in calls.items()
+    }
+
+
+def _without_memory(run: InventoryRun, calls: Mapping[Call, Figure], count: Figure) -> str:
+    """What the run would ask if it remembered nothing; empty where it does not."""
+    if run.remembering.report is None or not calls:
+        return ""
+    sent = ", ".join(f"{call} {round(n.value * count.value):,}" for call, n in calls.items())
+    return f"without what {run.remembering.report} knows it would be {sent}"
 
 
 def _named(run: InventoryRun, sources: tuple[Source, ...]) -> str:

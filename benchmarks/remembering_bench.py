@@ -1,0 +1,124 @@
+"""The second inventory beside the first one, and beside a bare listing: what remembering saves, and what it costs.
+
+    make bench-remembering [ARGS="--objects 1000000 --save"]
+
+The last line is one JSON object with every figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.harness import ROOT, STOCKTAKE, Figures, replaying, run_stocktake, scratch
+from benchmarks.measure import Usage
+from benchmarks.results import FIGURE_COLUMNS, Table, conditions, figure_cells, keep, tell
+
+FIELDS = (
+    "default,EncryptionStatus,ReplicationStatus,ObjectLockMode,ObjectLockRetainUntilDate,ObjectLockLegalHoldStatus,"
+    "BucketKeyStatus,KmsKeyArn"
+)
+GOAL_US = 1.0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make bench-remembering", description="the second run beside the first"
+    )
+    parser.add_argument("--stocktake", type=Path, default=STOCKTAKE, help="the program")
+    parser.add_argument("--objects", type=int, default=300_000, help="of the runs")
+    parser.add_argument(
+        "--merge-rows", type=int, nargs="+", default=(1_000_000, 10_000_000), help="of the merge"
+    )
+    parser.add_argument("--shape", default="uuid", help="of the keys")
+    parser.add_argument("--folder", type=Path, help="for reports, which are removed afterwards")
+    parser.add_argument("--save", action="store_true", help="write the results into README.md")
+    return parser.parse_args()
+
+
+# -- the runs ----------------------------------------------------------------------------------------
+
+
+def _runs(options: argparse.Namespace, folder: Path) -> dict[str, tuple[Figures, int]]:
+    """The figures of each run, and the HEADs that it sent."""
+    heads = ["--fields", FIELDS]
+    found: dict[str, tuple[Figures, int]] = {}
+    with replaying(options.shape, options.objects, "--day", "1") as replay:
+        port = str(replay.port)
+        usage = run_stocktake(options.stocktake, replay, folder, heads)
+        sent = replay.counters()
+        found["first run"] = _figures(usage, replay.objects, sent)
+    # A report is of one store, so the second day is served at the same address.
+    second = {
+        "second run, --revisit 0%": [*heads, "--revisit", "0%"],
+        "second run, --revisit 10%": [*heads, "--id", "ten", "--remember", str(_report(folder))],
+        "second day, nothing but LIST": ["--id", "bare"],
+    }
+    for name, words in second.items():
+        with replaying(options.shape, options.objects, "--day", "2", "--port", port) as replay:
+            usage = run_stocktake(options.stocktake, replay, folder, words)
+            found[name] = _figures(usage, replay.objects, replay.counters())
+    return found
+
+
+def _figures(usage: Usage, objects: int, sent: dict[str, int]) -> tuple[Figures, int]:
+    figures = Figures.of(usage, objects, sent["list"] + sent["head"])
+    return figures, sent["head"]
+
+
+def _report(folder: Path) -> Path:
+    """The report of the first run."""
+    [path] = (folder / "report").glob("*/stocktake/*/manifest.json")
+    return path
+
+
+def _merged(options: argparse.Namespace, rows: int) -> dict[str, float]:
+    """The merge by itself, in a process of its own, so that its memory is its own."""
+    with scratch(options.folder) as folder:
+        module = "benchmarks.remembering_merge"
+        for words in (["make", str(rows)], ["merge"]):
+            done = subprocess.run(
+                [sys.executable, "-m", module, str(folder), *words],
+                cwd=ROOT,
+                check=True,
+                stdout=subprocess.PIPE,
+            )
+        found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def main() -> None:
+    """Measure, and tell the figures."""
+    options = _options()
+    with scratch(options.folder) as folder:
+        runs = _runs(options, folder)
+    merges = [_merged(options, rows) for rows in options.merge_rows]
+    tables = [
+        Table(
+            "Two days of a bucket",
+            ["", *FIGURE_COLUMNS, "HEADs"],
+            [[name, *figure_cells(each), f"{heads:,}"] for name, (each, heads) in runs.items()],
+        ),
+        Table(
+            f"The merge by itself, goal {GOAL_US} CPU us an object",
+            ["", "rows", "CPU us/object", "peak MB before", "peak MB after"],
+            [["merge", *(f"{value:,}" for value in each.values())] for each in merges],
+        ),
+    ]
+    document = {
+        "benchmark": "bench-remembering",
+        "conditions": conditions("bench-remembering"),
+        "runs": {name: {**asdict(each), "heads": heads} for name, (each, heads) in runs.items()},
+        "merge": merges,
+    }
+    if options.save:
+        keep("bench-remembering", document, tables, {})
+    tell(document, tables)
+
+
+if __name__ == "__main__":
+    main()
