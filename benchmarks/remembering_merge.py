@@ -1,5 +1,5 @@
-"""The merge of a listing with an earlier report, by itself: `FOLDER make ROWS` makes the report, `FOLDER merge` measures
-the merge. Rows are a report's own, so that all of them are known again; the last line is one JSON object.
+"""The merge of a listing with an earlier report, by itself: `FOLDER make ROWS` makes the report, `FOLDER merge`
+measures. Rows are a report's own, so that all of them are known again; the last line is one JSON object.
 """
 
 from __future__ import annotations

@@ -123,9 +123,7 @@ def _take(
         check_ranges(ranges, KeyRange(), counters["rows"])
         check_files(files, KeyRange(), counters["rows"])
         settle_silence(run, counters, engine.silent, transport, connection)
-        _count_unknowable(counters)
-        count_fates(counters)
-        _check_strict(run, counters)
+        _count_in_the_end(run, counters)
         on_progress(Progress(RunStage.PUBLISH, counters, 1.0))
         ages = gather_ages(run, files, spool / AGES, key=paths.ages)
         sidecar = describe_run(
@@ -177,14 +175,17 @@ def _chosen_paths(
     )
 
 
-def _count_unknowable(counters: Counters) -> None:
-    """`problems.unknowable`: the values that may be withheld, over all fields, and the objects SSE-C hides."""
+def _count_in_the_end(run: InventoryRun, counters: Counters) -> None:
+    """What became of answers, and `problems.unknowable`: the values that may be withheld, over all fields, and the
+    objects SSE-C hides.
+
+    Raises:
+        IncompleteRunError: there are problems, and the run is strict.
+    """
+    count_fates(counters)
     unknowable = sum(group(counters, "unknowable").values()) + counters[HIDDEN]
     if unknowable:
         counters["problems.unknowable"] = unknowable
-
-
-def _check_strict(run: InventoryRun, counters: Counters) -> None:
     problems = group(counters, "problems")
     if run.strict and problems:
         found = ", ".join(f"{count} {kind}" for kind, count in problems.items())
