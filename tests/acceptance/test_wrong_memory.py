@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from stocktake.model.manifest import parse_manifest, render_checksum
+from stocktake.model.manifest import render_checksum
 from tests.acceptance.days import Days, manifest_of, sidecar_of
 from tests.servers.fault import Bucket, FaultServer, FixtureObject
 
@@ -44,6 +45,16 @@ def rewrite(manifest: Path, sidecar: dict[str, Any], body: dict[str, Any]) -> No
     manifest.write_text(json.dumps(body))
     manifest.with_name("manifest.checksum").write_bytes(render_checksum(manifest.read_bytes()))
     manifest.with_name("stocktake.json").write_text(json.dumps(sidecar))
+
+
+def name_anew(manifest: Path, path: Path) -> None:
+    """Have a report's documents say what its one data file is now."""
+    body = json.loads(manifest.read_text())
+    sidecar = json.loads(manifest.with_name("stocktake.json").read_text())
+    md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    for document in (body, sidecar):
+        document["files"][0] |= {"size": path.stat().st_size, "MD5checksum": md5}
+    rewrite(manifest, sidecar, body)
 
 
 def of_another_bucket(days: Days, manifest: Path) -> str:
@@ -113,7 +124,6 @@ def test_a_report_that_lacks_fields_is_passed_over_for_one_that_has_them(days: D
     named.failed_clearly(2, "lacks the fields ObjectTags")
     days.fields = "EncryptionStatus"
     bare = days.run()
-    assert any("lacks the fields" in text for text in days.run().document["warnings"])
     days.fields = FIELDS
     days.run("--remember", str(manifest_of(bare))).failed_clearly(2, "ETag, Size, LastModifiedDate")
 
@@ -137,8 +147,8 @@ def test_rows_that_cannot_be_read_are_asked_about_again(
     first = days.run()
     path = data_file(manifest_of(first))
     whole = path.read_bytes()
-    at = whole.index(b"k030")
-    path.write_bytes(whole[:at] + b"k999" + whole[at + 4 :])  # the page's checksum tells
+    at = pq.ParquetFile(path).metadata.row_group(0).column(1).data_page_offset + 60
+    path.write_bytes(whole[:at] + b"\xff" + whole[at + 1 :])  # the page's checksum tells
     second = days.run("--revisit", "0%")
     assert second.document["requests"]["head"] == COUNT
     assert any("could not be read" in text for text in second.document["warnings"])
@@ -161,6 +171,7 @@ def test_rows_of_other_versions_of_their_keys_are_asked_about_again(
         at = rows.schema.get_field_index(name)
         rows = rows.set_column(at, rows.schema.field(at), column)
     pq.write_table(rows, path)
+    name_anew(manifest, path)
     second = days.run("--revisit", "0%")
     assert second.document["remembered"]["fresh"] == 2
     assert days.rows(second) == days.in_full()
@@ -211,7 +222,3 @@ def test_a_value_that_may_be_withheld_stays_unknown_until_it_is_asked_for_again(
     third = days.run("--revisit", "100%")
     assert third.document["unknowable"] == {}
     assert days.rows(third) == days.in_full()
-
-
-def test_a_manifest_that_was_parsed_is_that_of_the_report(days: Days) -> None:
-    assert parse_manifest(manifest_of(days.run()).read_bytes()).source_bucket == "b"

@@ -64,7 +64,11 @@ def _copy(report: Report, file: ManifestFile, folder: Path) -> None:
 
 
 def _copy_ages(report: Report, ages: SidecarAges, folder: Path) -> None:
-    with report.files.open(f"{report.folder}/{AGES}".removeprefix("/")) as source:
+    try:
+        source = report.files.open(f"{report.folder}/{AGES}".removeprefix("/"))
+    except NoSuchKeyError:
+        return  # who needs it finds that it is missing
+    with source:
         found = _copied(source, folder / AGES)
     if found != ages.md5:
         raise DataFileError(f"{AGES} of {report.address} has the MD5 {found}, expected {ages.md5}")

@@ -125,7 +125,7 @@ def _take(
         settle_silence(run, counters, engine.silent, transport, connection)
         _count_in_the_end(run, counters)
         on_progress(Progress(RunStage.PUBLISH, counters, 1.0))
-        ages = gather_ages(run, files, spool / AGES, key=paths.ages)
+        ages = gather_ages(run, files, spool / AGES, paths.ages)
         sidecar = describe_run(
             run,
             files,

@@ -213,18 +213,18 @@ def forget_memory(folder: Path) -> None:
 
 def _laid_ready(run: InventoryRun, report: Report, folder: Path) -> Memory:
     sidecar = report.sidecar
-    ages = None if sidecar is None else _ages(report, sidecar, folder)
     if report.manifest.format is Format.PARQUET and sidecar is not None:
-        files, columns = _as_they_are(report, sidecar, folder), {f.column for f in report.fields}
+        report = report if is_staged(report) else stage_report(report, folder)
+        files, columns = _as_they_are(report, sidecar), {f.column for f in report.fields}
     else:
         files, columns = _ordered(run, report, folder)
+    ages = None if sidecar is None else _ages(report, sidecar, folder)
     day = (sidecar.started if sidecar is not None else report.manifest.created).date()
-    return Memory(report.address, files, frozenset(columns), (day - EPOCH).days, ages)
+    return Memory(run.remembering.report or "", files, frozenset(columns), (day - EPOCH).days, ages)
 
 
-def _as_they_are(report: Report, sidecar: Sidecar, folder: Path) -> tuple[MemoryFile, ...]:
-    """Stocktake's own Parquet files, copied to this machine where they are not."""
-    copy = report if is_staged(report) else stage_report(report, folder)
+def _as_they_are(report: Report, sidecar: Sidecar) -> tuple[MemoryFile, ...]:
+    """stocktake's own Parquet files, on this machine."""
     claimed = {(file.key, file.md5): file for file in sidecar.files}
     files: list[MemoryFile] = []
     row = 0
@@ -233,15 +233,15 @@ def _as_they_are(report: Report, sidecar: Sidecar, folder: Path) -> tuple[Memory
         if said is None:
             raise DataFileError(f"stocktake.json says nothing of the data file {file.key}")
         if said.first_key is not None and said.last_key is not None:
-            files.append(_memory_file(copy, file, said, row))
+            files.append(_memory_file(report, file, said, row))
         row += said.rows
     return tuple(files)
 
 
-def _memory_file(copy: Report, file: ManifestFile, said: SidecarFile, row: int) -> MemoryFile:
+def _memory_file(report: Report, file: ManifestFile, said: SidecarFile, row: int) -> MemoryFile:
     assert said.first_key is not None
     assert said.last_key is not None
-    path = Path(copy.files.uri(copy.locate(file)))
+    path = Path(report.files.uri(report.locate(file)))
     return MemoryFile(path, said.first_key, said.last_key, said.rows, row)
 
 
