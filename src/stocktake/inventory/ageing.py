@@ -32,7 +32,7 @@ class GatheredAges:
 
 
 def gather_ages(
-    run: InventoryRun, files: Sequence[DataFile], path: Path, *, key: str
+    run: InventoryRun, files: Sequence[DataFile], path: Path, key: str
 ) -> GatheredAges | None:
     """Write the ages of all `files`, which are in the report's order, to `path`; it will be delivered to `key`. None
     where the run asks about no object. Ages that were lost are not known: the next run asks again.

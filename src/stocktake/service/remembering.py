@@ -224,7 +224,7 @@ def _laid_ready(run: InventoryRun, report: Report, folder: Path) -> Memory:
 
 
 def _as_they_are(report: Report, sidecar: Sidecar) -> tuple[MemoryFile, ...]:
-    """stocktake's own Parquet files, on this machine."""
+    """Parquet files of stocktake's own, on this machine."""
     claimed = {(file.key, file.md5): file for file in sidecar.files}
     files: list[MemoryFile] = []
     row = 0
