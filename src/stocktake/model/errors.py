@@ -25,6 +25,8 @@
     ├── SpoolError                      no room, or no right, to keep rows on this machine
     ├── LedgerError                     the ledger of runs cannot be read or written
     ├── RunStateError                   a run is not in the state for that: worked on, or over
+    ├── NoSuchConfigurationError        the bucket has no inventory configuration of that Id
+    ├── TooManyConfigurationsError      the bucket has as many as it may have
     ├── ReportError                     a report that cannot be trusted or read
     │   ├── NoReportError               there is none at that address
     │   ├── ManifestError               the manifest is not one, or its checksum disagrees
@@ -182,6 +184,14 @@ class LedgerError(InventoryError):
 
 class RunStateError(InventoryError):
     """A run is not in the state for what was asked: somebody works on it, or it is over."""
+
+
+class NoSuchConfigurationError(InventoryError):
+    """The bucket has no inventory configuration of that Id."""
+
+
+class TooManyConfigurationsError(InventoryError):
+    """The bucket has as many inventory configurations as it may have."""
 
 
 class ReportError(InventoryError):

@@ -34,6 +34,7 @@ from stocktake.model.ledger import (
 from stocktake.model.pieces import Delivery, Kept, Segment
 from stocktake.model.runs import InventoryRun
 from stocktake.state import holdings
+from stocktake.state.configurations import Configurations
 from stocktake.state.failures import telling
 from stocktake.state.opening import FILE, WRITES, open_database
 from stocktake.state.records import read_run, read_runs
@@ -57,6 +58,7 @@ class Ledger(AbstractContextManager["Ledger"]):
         self._writer = engine.execution_options(**{WRITES: True})
         self._path = path
         self._now = now
+        self.configurations = Configurations(engine, path, now)  # that users put
 
     @classmethod
     def open(cls, folder: Path, *, now: Callable[[], datetime]) -> Ledger:

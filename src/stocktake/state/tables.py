@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
+    Connection,
     DateTime,
     Dialect,
     ForeignKey,
@@ -20,10 +22,12 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    event,
+    insert,
 )
 
 SCHEMA_VERSION = (
-    "0002"  # the newest migration; they are numbered, so that a newer ledger can be told
+    "0003"  # the newest migration; they are numbered, so that a newer ledger can be told
 )
 
 
@@ -114,3 +118,45 @@ segments = Table(
     Column("rows", BigInteger, nullable=False),
     Column("segment", Text, nullable=False),
 )
+
+# Ids are listed in the order of their bytes, whatever the database's own order of texts.
+_IDENTITY = String(64).with_variant(String(64, collation="C"), "postgresql")
+
+# AWS's documents as they were put, by store, source bucket and Id.
+configurations = Table(
+    "configurations",
+    metadata,
+    Column("store", String(64), primary_key=True),
+    Column("bucket", String(255), primary_key=True),
+    Column("id", _IDENTITY, primary_key=True),
+    Column("document", Text, nullable=False),  # JSON as the AWS CLI takes it
+    Column("enabled", Boolean, nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("changed", Moment, nullable=False),
+    Column("version", BigInteger, nullable=False),  # of VERSIONS
+)
+
+# What AWS's document cannot say, under the same key. AWS's API neither shows it nor changes it.
+report_options = Table(
+    "report_options",
+    metadata,
+    Column("store", String(64), primary_key=True),
+    Column("bucket", String(255), primary_key=True),
+    Column("id", _IDENTITY, primary_key=True),
+    Column("document", Text, nullable=False),  # a JSON object
+    Column("changed", Moment, nullable=False),
+)
+
+# Numbers that only grow, in this ledger, whatever is deleted.
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+VERSIONS = "configurations"  # the counter that numbers every put of a configuration
+
+
+@event.listens_for(counters, "after_create")
+def _begin_counting(_table: Table, connection: Connection, **_: object) -> None:
+    connection.execute(insert(counters).values(name=VERSIONS, value=0))

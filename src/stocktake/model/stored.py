@@ -1,0 +1,38 @@
+"""What is kept of an InventoryConfiguration that was put: the document, under which key, since when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from stocktake.model.configuration import InventoryConfiguration
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketInventoryConfiguration.html
+CONFIGURATIONS_PER_BUCKET_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ConfigurationKey:
+    """What tells one configuration from all others: an ARN says no store, and users have several.
+
+    `store` is the name that settings give it, `bucket` the source bucket's name, `id` the configuration's Id.
+    """
+
+    store: str
+    bucket: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConfiguration:
+    """One configuration as it was put last.
+
+    `created` is when this key was put first, `changed` when last. `version` is greater than that of every earlier put
+    of any configuration in the same ledger, deleted ones too: two equal versions are one put.
+    """
+
+    key: ConfigurationKey
+    configuration: InventoryConfiguration
+    created: datetime
+    changed: datetime
+    version: int

@@ -1,0 +1,230 @@
+"""The configurations that users put, and beside them what AWS's document cannot say: the report options.
+
+Both lie under the same key. A put of the one leaves the other alone, and a deletion takes both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    Table,
+    and_,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from stocktake.model.configuration import InventoryConfiguration, parse_configuration_json
+from stocktake.model.errors import (
+    ConfigurationError,
+    LedgerError,
+    NoSuchConfigurationError,
+    TooManyConfigurationsError,
+)
+from stocktake.model.stored import (
+    CONFIGURATIONS_PER_BUCKET_MAX,
+    ConfigurationKey,
+    StoredConfiguration,
+)
+from stocktake.state.failures import telling
+from stocktake.state.opening import WRITES
+from stocktake.state.tables import VERSIONS, configurations, counters, report_options
+
+
+class Configurations:
+    """The configurations in one ledger. What a method was told is durable when it returns, and what it returns is of
+    one moment. All methods raise LedgerError where the ledger cannot be read or written. May be used from several
+    threads and, over one database, by several processes.
+    """
+
+    def __init__(self, engine: Engine, where: object, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(**{WRITES: True})
+        self._where = where
+        self._now = now
+
+    # -- AWS's document ----------------------------------------------------------------------------
+
+    def put(
+        self, store: str, bucket: str, configuration: InventoryConfiguration
+    ) -> StoredConfiguration:
+        """Keep `configuration` under its Id, in place of any that is there; its options are left alone.
+
+        Raises:
+            TooManyConfigurationsError: the bucket has as many as it may have, and this would be a new one.
+        """
+        key = ConfigurationKey(store, bucket, configuration.id)
+        now = self._now()
+        values = {
+            "document": configuration.model_dump_json(
+                by_alias=True, exclude_none=True, ensure_ascii=True
+            ),
+            "enabled": configuration.is_enabled,
+            "changed": now,
+        }
+        with self._writing() as connection:
+            values["version"] = _next_version(connection)
+            there = _at(configurations, key)
+            if connection.execute(update(configurations).where(there).values(values)).rowcount == 0:
+                _check_room(connection, key)
+                connection.execute(
+                    insert(configurations).values(**_columns(key), created=now, **values)
+                )
+            return _read(connection, key)
+
+    def get(self, key: ConfigurationKey) -> StoredConfiguration:
+        """The configuration under `key`.
+
+        Raises:
+            NoSuchConfigurationError: there is none.
+        """
+        with self._reading() as connection:
+            return _read(connection, key)
+
+    def page(
+        self, store: str, bucket: str, *, after: str = "", rows_max: int = 100
+    ) -> Sequence[StoredConfiguration]:
+        """The first configurations of a bucket whose Ids come behind `after`, ascending by Id, `rows_max` at most."""
+        found = (
+            _SELECTED.where(
+                configurations.c.store == store,
+                configurations.c.bucket == bucket,
+                configurations.c.id > after,
+            )
+            .order_by(configurations.c.id)
+            .limit(rows_max)
+        )
+        with self._reading() as connection:
+            return tuple(_stored(row) for row in connection.execute(found))
+
+    def all(self, *, enabled: bool | None = None) -> Sequence[StoredConfiguration]:
+        """Every configuration of every store, ascending by key; or only those that are `enabled`, or are not."""
+        found = _SELECTED
+        if enabled is not None:
+            found = found.where(configurations.c.enabled == enabled)
+        with self._reading() as connection:
+            return tuple(sorted(map(_stored, connection.execute(found)), key=lambda each: each.key))
+
+    def delete(self, key: ConfigurationKey) -> None:
+        """Forget the configuration under `key`, and its options.
+
+        Raises:
+            NoSuchConfigurationError: there is none.
+        """
+        with self._writing() as connection:
+            if connection.execute(delete(configurations).where(_at(configurations, key))).rowcount:
+                connection.execute(delete(report_options).where(_at(report_options, key)))
+                return
+        raise _missing(key)
+
+    # -- what it cannot say ------------------------------------------------------------------------
+
+    def put_options(self, key: ConfigurationKey, options: Mapping[str, Any]) -> None:
+        """Keep `options`, a JSON object, beside the configuration under `key`, in place of any that are there.
+
+        Raises:
+            NoSuchConfigurationError: there is no such configuration.
+        """
+        values = {"document": json.dumps(options), "changed": self._now()}
+        with self._writing() as connection:
+            _next_version(connection)  # takes turns with every put and deletion
+            _read(connection, key)
+            there = _at(report_options, key)
+            if connection.execute(update(report_options).where(there).values(values)).rowcount == 0:
+                connection.execute(insert(report_options).values(**_columns(key), **values))
+
+    def options(self, key: ConfigurationKey) -> Mapping[str, Any]:
+        """The options beside the configuration under `key`; empty where none were put."""
+        found = select(report_options.c.document).where(_at(report_options, key))
+        with self._reading() as connection:
+            document = connection.scalar(found)
+        options: dict[str, Any] = json.loads(document) if document is not None else {}
+        return options
+
+    # -- transactions ------------------------------------------------------------------------------
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with telling(self._where), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with telling(self._where), self._writer.begin() as connection:
+            yield connection
+
+
+_SELECTED: Select[Any] = select(*configurations.c)
+
+
+def _columns(key: ConfigurationKey) -> dict[str, str]:
+    return {"store": key.store, "bucket": key.bucket, "id": key.id}
+
+
+def _at(table: Table, key: ConfigurationKey) -> ColumnElement[bool]:
+    return and_(*(table.c[name] == value for name, value in _columns(key).items()))
+
+
+def _next_version(connection: Connection) -> int:
+    """A number greater than all before. Whoever has it is alone in writing configurations until the transaction ends,
+    whatever the database.
+    """
+    version: int = connection.execute(
+        update(counters)
+        .where(counters.c.name == VERSIONS)
+        .values(value=counters.c.value + 1)
+        .returning(counters.c.value)
+    ).scalar_one()
+    return version
+
+
+def _check_room(connection: Connection, key: ConfigurationKey) -> None:
+    there = connection.scalar(
+        select(func.count()).where(
+            configurations.c.store == key.store, configurations.c.bucket == key.bucket
+        )
+    )
+    if there is not None and there >= CONFIGURATIONS_PER_BUCKET_MAX:
+        raise TooManyConfigurationsError(
+            f"the bucket {key.bucket} already has {there} inventory configurations,"
+            f" and may have {CONFIGURATIONS_PER_BUCKET_MAX}",
+            hint="delete one that is no longer needed",
+        )
+
+
+def _read(connection: Connection, key: ConfigurationKey) -> StoredConfiguration:
+    row = connection.execute(_SELECTED.where(_at(configurations, key))).one_or_none()
+    if row is None:
+        raise _missing(key)
+    return _stored(row)
+
+
+def _missing(key: ConfigurationKey) -> NoSuchConfigurationError:
+    return NoSuchConfigurationError(
+        f"the bucket {key.bucket} has no inventory configuration `{key.id}`",
+        hint=f"`stocktake config list s3://{key.bucket}` shows which there are",
+    )
+
+
+def _stored(row: Row[Any]) -> StoredConfiguration:
+    key = ConfigurationKey(row.store, row.bucket, row.id)
+    try:
+        configuration = parse_configuration_json(row.document)
+    except ConfigurationError as error:
+        raise LedgerError(
+            f"the ledger's record of the configuration {key.id} of {key.bucket} cannot be read: {error}",
+            hint="was it written by another version of stocktake? go on with that one",
+        ) from error
+    return StoredConfiguration(key, configuration, row.created, row.changed, row.version)
