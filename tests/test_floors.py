@@ -24,6 +24,7 @@ FLOORS = (
     ("store", "formats", "state"),
     ("inventory", "analysis"),
     ("service",),
+    ("api",),
     ("cli",),
     ("demo.py",),
 )

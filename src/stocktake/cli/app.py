@@ -14,9 +14,11 @@ import typer
 
 from stocktake.cli import (
     audit,
+    config,
     demonstrate,
     diff,
     export,
+    keys,
     orphans,
     plan,
     probe,
@@ -24,6 +26,7 @@ from stocktake.cli import (
     read,
     run,
     runs,
+    serve,
     usage,
 )
 from stocktake.cli.outcome import failures_told, say
@@ -55,6 +58,9 @@ app.command(cls=PanelCommand, epilog=plan.EXAMPLES)(plan.plan)
 app.command(cls=PanelCommand, epilog=probe.EXAMPLES)(probe.probe)
 app.add_typer(runs.app, name="runs")
 app.add_typer(orphans.app, name="reports")
+app.add_typer(config.app, name="config")
+app.add_typer(keys.app, name="keys")
+app.command(cls=PanelCommand, epilog=serve.EXAMPLES)(serve.serve)
 app.command(cls=PanelCommand, epilog=demonstrate.EXAMPLES)(demonstrate.demo)
 
 

@@ -4,6 +4,10 @@
     ├── UsageError                      exit 2: what was asked for makes no sense
     │   ├── AddressError                an s3:// address, an ARN or a path that is none
     │   ├── ConfigurationError          an InventoryConfiguration AWS would refuse
+    │   │   ├── IdMismatchError         it is put under another Id than its own
+    │   │   ├── InvalidIdError          an Id, a prefix or a key that no configuration can have
+    │   │   └── BucketArnError          its destination is no bucket's ARN
+    │   ├── ContinuationTokenError      a token that no list of configurations gave
     │   ├── UnknownFieldError           a field that no report has
     │   └── QueryError                  SQL that cannot run, or asks for a field the report lacks
     ├── StoreError                      the store was asked and did not do it
@@ -25,6 +29,8 @@
     ├── SpoolError                      no room, or no right, to keep rows on this machine
     ├── LedgerError                     the ledger of runs cannot be read or written
     ├── RunStateError                   a run is not in the state for that: worked on, or over
+    ├── UnauthenticatedError            a request that nobody signed, or not so, or not now
+    ├── NotAllowedError                 who asks is known, and their key does not cover it
     ├── NoSuchConfigurationError        the bucket has no inventory configuration of that Id
     ├── TooManyConfigurationsError      the bucket has as many as it may have
     ├── ReportError                     a report that cannot be trusted or read
@@ -81,6 +87,22 @@ class AddressError(UsageError):
 
 class ConfigurationError(UsageError):
     """A document that AWS would not accept as an InventoryConfiguration."""
+
+
+class IdMismatchError(ConfigurationError):
+    """The document's Id is not the one that it is put under."""
+
+
+class InvalidIdError(ConfigurationError):
+    """A value that the schema allows and no configuration can have: an Id with a slash, a prefix of a megabyte."""
+
+
+class BucketArnError(ConfigurationError):
+    """The destination is not the ARN of a bucket."""
+
+
+class ContinuationTokenError(UsageError):
+    """A continuation token that no list of configurations gave."""
 
 
 class UnknownFieldError(UsageError):
@@ -184,6 +206,18 @@ class LedgerError(InventoryError):
 
 class RunStateError(InventoryError):
     """A run is not in the state for what was asked: somebody works on it, or it is over."""
+
+
+class UnauthenticatedError(InventoryError):
+    """A request that nobody signed, or not so, or not now. `code` is the S3 error code."""
+
+    def __init__(self, message: str, *, hint: str = "", code: str = "AccessDenied") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class NotAllowedError(InventoryError):
+    """Who asks is known, and their key does not cover it."""
 
 
 class NoSuchConfigurationError(InventoryError):

@@ -7,6 +7,7 @@ differ in the namespace they use, or use none.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 
 from lxml import etree
 from pydantic import ValidationError
@@ -69,6 +70,18 @@ def parse_configuration_xml(body: bytes) -> InventoryConfiguration:
         ConfigurationError: not XML, another document, or one that AWS would refuse.
     """
     try:
+        return InventoryConfiguration.model_validate(configuration_members(body), by_name=False)
+    except ValidationError as error:
+        raise configuration_error(error) from error
+
+
+def configuration_members(body: bytes) -> dict[str, object]:
+    """What an XML document says of a configuration, as its JSON form would say it; the values are not checked.
+
+    Raises:
+        ConfigurationError: not XML, another document, or elements or text where none may stand.
+    """
+    try:
         root = parse_xml(body)
     except XmlError as error:
         raise ConfigurationError(
@@ -79,10 +92,7 @@ def parse_configuration_xml(body: bytes) -> InventoryConfiguration:
         raise ConfigurationError(
             f"malformed inventory configuration: the root is <{local_name(root)}>, expected <InventoryConfiguration>"
         )
-    try:
-        return InventoryConfiguration.model_validate(_members(root), by_name=False)
-    except ValidationError as error:
-        raise configuration_error(error) from error
+    return _members(root)
 
 
 _RENAMED = {"SSE-S3": "SSES3", "SSE-KMS": "SSEKMS"}
@@ -150,11 +160,55 @@ def _check_bare(element: etree._Element) -> None:
         )
 
 
+_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>'
+
+
 def render_configuration_xml(configuration: InventoryConfiguration) -> bytes:
-    """The document as AWS answers it: one line, no newline behind the declaration, absent parts absent."""
+    """The document as AWS answers it: one line, no newline behind the declaration, absent parts absent.
+
+    Raises:
+        ConfigurationError: it holds a character that XML cannot.
+    """
     root = etree.Element("InventoryConfiguration", nsmap={None: NAMESPACE})
-    _append(root, configuration.model_dump(by_alias=True, exclude_none=True, mode="json"))
-    return b'<?xml version="1.0" encoding="UTF-8"?>' + etree.tostring(root)
+    _append_configuration(root, configuration)
+    return _DECLARATION + etree.tostring(root)
+
+
+def render_configurations_xml(
+    configurations: Iterable[InventoryConfiguration],
+    *,
+    continuation_token: str | None = None,
+    next_token: str | None = None,
+) -> bytes:
+    """A page of a bucket's configurations as AWS lists them; `continuation_token` is the one that was asked with, and
+    `next_token` asks for the page behind this one.
+
+    Raises:
+        ConfigurationError: one holds a character that XML cannot.
+    """
+    root = etree.Element("ListInventoryConfigurationsResult", nsmap={None: NAMESPACE})
+    for configuration in configurations:
+        _append_configuration(etree.SubElement(root, "InventoryConfiguration"), configuration)
+    tokens = {"ContinuationToken": continuation_token, "NextContinuationToken": next_token}
+    told = {name: token for name, token in tokens.items() if token is not None}
+    _append(root, {"IsTruncated": next_token is not None, **told})
+    return _DECLARATION + etree.tostring(root)
+
+
+def render_xml(root: str, members: Mapping[str, str]) -> bytes:
+    """A document of one element that holds texts, without a namespace."""
+    element = etree.Element(root)
+    _append(element, dict(members))
+    return _DECLARATION + b"\n" + etree.tostring(element)
+
+
+def _append_configuration(parent: etree._Element, configuration: InventoryConfiguration) -> None:
+    try:
+        _append(parent, configuration.model_dump(by_alias=True, exclude_none=True, mode="json"))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"malformed inventory configuration: {configuration.id} holds a character that XML cannot"
+        ) from error
 
 
 _XML_NAMES = {python: xml for xml, python in _RENAMED.items()}

@@ -10,6 +10,8 @@ from pathlib import Path
 # Every variable, with what it means; the documentation and the tests go by this table.
 VARIABLES: dict[str, str] = {
     "STOCKTAKE_DEBUG": "1: show tracebacks, as -vv does",
+    "STOCKTAKE_KEYS_FILE": "where the access keys lie that `stocktake serve` knows; without it `keys.json` in the"
+    " state folder",
     "STOCKTAKE_MEMORY": "what a question about a report may take, such as 4GiB; --memory comes before it; without"
     " either, 2GiB",
     "STOCKTAKE_SPILL_FOLDER": "where what does not fit that memory goes meanwhile; --spill-folder comes before it;"
@@ -23,6 +25,7 @@ VARIABLES: dict[str, str] = {
 }
 
 SPOOL = "spool"  # in the state folder
+KEYS = "keys.json"  # likewise
 _NO = ("", "0", "false", "no", "off")
 
 
@@ -33,6 +36,7 @@ class Settings:
     debug: bool  # tracebacks are for those who ask
     spool_folder: Path  # on a disk with room for a run's rows, as Arrow: a few hundred bytes a row
     state_folder: Path  # where the ledger lies
+    keys_file: Path  # the access keys of those who may ask the service
     working_folder: Path  # where relative paths start
     cores: int  # that this process may use
     memory: str | None  # of a question, as it is written
@@ -65,9 +69,15 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         debug=variables.get("STOCKTAKE_DEBUG", "").strip().lower() not in _NO,
         spool_folder=Path(variables.get("STOCKTAKE_SPOOL_FOLDER") or state_folder / SPOOL),
         state_folder=state_folder,
+        keys_file=Path(variables.get("STOCKTAKE_KEYS_FILE") or state_folder / KEYS).absolute(),
         working_folder=Path.cwd(),
         cores=_cores(),
         memory=variables.get("STOCKTAKE_MEMORY") or None,
         threads=variables.get("STOCKTAKE_THREADS") or None,
         spill_folder=Path(spill_folder) if spill_folder else None,
     )
+
+
+def secret_variable(name: str, environment: Mapping[str, str] | None = None) -> str | None:
+    """The secret in the variable that a file of access keys names; None where it is not set."""
+    return (os.environ if environment is None else environment).get(name)

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Unpack
 from stocktake.inventory.spool import make_spool
 from stocktake.inventory.stopping import unless_stopped
 from stocktake.inventory.take import take_inventory as take
-from stocktake.model.configuration import InventoryConfiguration, parse_configuration_json
 from stocktake.model.documents import decode_run
-from stocktake.model.errors import ConfigurationError, ReportError, StoreError
+from stocktake.model.errors import ReportError, StoreError
 from stocktake.model.remembering import Memory
 from stocktake.model.runs import InventoryResult, InventoryRun, Progress
-from stocktake.model.xml import parse_configuration_xml
 from stocktake.service import house
 from stocktake.service.clearing import chosen_paths
+from stocktake.service.configuration_files import read_configuration
 from stocktake.service.journal import LedgerJournal, Work
 from stocktake.service.options import RunKeywords, RunOptions, make_options
 from stocktake.service.planning import described, notes, plan_run
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("stocktake")
 
-CONFIGURATION_BYTES_MAX = 2**20  # AWS's own documents are a few hundred bytes
-
 
 def plan(options: RunOptions) -> InventoryRun:
     """The run that `options` ask for, starting now. Nothing is asked of any store yet.
@@ -61,26 +58,6 @@ def plan(options: RunOptions) -> InventoryRun:
         spool_folder=settings.spool_folder,
         cores=settings.cores,
     )
-
-
-def read_configuration(path: Path) -> InventoryConfiguration:
-    """The configuration in a file, JSON or XML, whichever it is.
-
-    Raises:
-        ConfigurationError: it cannot be read, or AWS would refuse what it says.
-    """
-    try:
-        with path.open("rb") as file:
-            body = file.read(CONFIGURATION_BYTES_MAX + 1)
-    except OSError as error:
-        raise ConfigurationError(
-            f"the configuration {path} cannot be read: {error.strerror}"
-        ) from error
-    if len(body) > CONFIGURATION_BYTES_MAX:
-        raise ConfigurationError(f"{path} is larger than a configuration can be")
-    body = body.removeprefix(b"\xef\xbb\xbf")
-    is_xml = body.lstrip().startswith(b"<")
-    return parse_configuration_xml(body) if is_xml else parse_configuration_json(body)
 
 
 def run_inventory(

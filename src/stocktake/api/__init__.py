@@ -1,0 +1,1 @@
+"""What stocktake answers over HTTP: AWS's S3 Inventory API, and whether it is well. Needs the extra `server`."""

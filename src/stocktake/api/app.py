@@ -1,0 +1,69 @@
+"""The application: what is about inventory configurations goes to AWS's API, the rest to our own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from anyio import to_thread
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.exceptions import HTTPException
+
+from stocktake import __version__
+from stocktake.api.inventory import Message, Receive, Send, answer_inventory
+from stocktake.api.requests import is_about_inventory
+from stocktake.model.errors import InventoryError
+from stocktake.service.serving import Service
+
+PROBLEM = "application/problem+json"  # RFC 9457
+
+
+def make_app(service: Service) -> Callable[[Message, Receive, Send], Awaitable[None]]:
+    """The ASGI application for `service`. A bucket may be called `healthz`, so the query decides first."""
+    own = _own(service)
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and is_about_inventory(scope):
+            await answer_inventory(service, scope, receive, send)
+        else:
+            await own(scope, receive, send)  # type: ignore[arg-type]  # scopes are dicts
+
+    return app
+
+
+def _own(service: Service) -> FastAPI:
+    api = FastAPI(
+        title="stocktake", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    api.add_exception_handler(HTTPException, _problem)
+
+    @api.get("/healthz")
+    async def healthz() -> Any:
+        """Whether the server answers."""
+        return PlainTextResponse("ok\n")
+
+    @api.get("/readyz")
+    async def readyz() -> Any:
+        """Whether it can do its work: the ledger is read, and the keys are."""
+        try:
+            await to_thread.run_sync(service.check)
+        except InventoryError as error:
+            return problem(503, error.message)
+        return PlainTextResponse("ready\n")
+
+    return api
+
+
+def problem(status: int, detail: str) -> JSONResponse:
+    """A refusal as RFC 9457 has it."""
+    told = {"type": "about:blank", "status": status, "detail": detail}
+    return JSONResponse(told, status_code=status, media_type=PROBLEM)
+
+
+async def _problem(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    detail = error.detail
+    if error.status_code == 404:  # noqa: PLR2004
+        detail = "there is nothing here; of S3, only requests with ?inventory are answered"
+    return problem(error.status_code, detail)

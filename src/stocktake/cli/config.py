@@ -1,0 +1,179 @@
+"""`stocktake config`: the configurations in the local ledger, by the same use cases as AWS's API."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stocktake.cli import options as opt
+from stocktake.cli.groups import ExamplesGroup
+from stocktake.cli.outcome import failures_told, print_json
+from stocktake.cli.panels import STORE, PanelCommand
+from stocktake.cli.sinks import print_text
+
+if TYPE_CHECKING:
+    from stocktake.model.stored import StoredConfiguration
+
+GROUP_EXAMPLES = """\
+stocktake config put s3://photos daily.json
+stocktake config get s3://photos daily
+stocktake config list s3://photos
+stocktake config delete s3://photos daily
+"""
+PUT_EXAMPLES = """\
+stocktake config put s3://photos daily.json --endpoint-url http://127.0.0.1:7480
+"""
+GET_EXAMPLES = """\
+stocktake config get s3://photos daily
+"""
+LIST_EXAMPLES = """\
+stocktake config list s3://photos
+stocktake config list s3://photos --json
+"""
+DELETE_EXAMPLES = """\
+stocktake config delete s3://photos daily
+"""
+
+Bucket = Annotated[
+    str, typer.Argument(metavar="BUCKET", help="The source bucket: s3://NAME.", show_default=False)
+]
+Identity = Annotated[
+    str, typer.Argument(metavar="ID", help="The configuration's Id.", show_default=False)
+]
+StoreName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What the ledger calls the store, as in `stocktake serve`. Default: default.",
+        rich_help_panel=STORE,
+    ),
+]
+
+app = typer.Typer(cls=ExamplesGroup, no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback(epilog=GROUP_EXAMPLES)
+def config() -> None:
+    """Keep inventory configurations in the ledger of this machine, which `stocktake serve` answers from."""
+
+
+@app.command(cls=PanelCommand, epilog=PUT_EXAMPLES)
+def put(
+    bucket: Bucket,
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="The configuration as the AWS CLI takes it, JSON, or as XML; - is stdin.",
+            show_default=False,
+        ),
+    ],
+    *,
+    store_name: StoreName = None,
+    endpoint_url: opt.EndpointUrl = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    addressing_style: opt.AddressingStyle = None,
+    no_sign_request: opt.NoSignRequest = False,
+    request_payer: opt.RequestPayer = False,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
+    json: opt.Json = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Put a configuration, in place of any with its Id. The store is asked whether it has the bucket."""
+    asked: dict[str, Any] = dict(locals())
+    with failures_told(as_json=json, verbose=verbose):
+        opt.speak_up(verbose)
+        from stocktake.service.local_configurations import put_local
+
+        given = sys.stdin.buffer if file == "-" else Path(file)
+        stored = put_local(bucket, given, store_name, opt.store_of(asked))
+        if json:
+            print_json(_document(stored))
+        else:
+            print_text(f"put {stored.key.id} of {stored.key.bucket}")
+
+
+@app.command(cls=PanelCommand, epilog=GET_EXAMPLES)
+def get(
+    bucket: Bucket,
+    id: Identity,  # noqa: A002 - AWS's word
+    *,
+    store_name: StoreName = None,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Print a configuration as `aws s3api get-bucket-inventory-configuration` does, as JSON."""
+    with failures_told(as_json=True, verbose=verbose):
+        from stocktake.service.local_configurations import get_local
+
+        print_json({"InventoryConfiguration": _aws(get_local(bucket, id, store_name))})
+
+
+@app.command("list", cls=PanelCommand, epilog=LIST_EXAMPLES)
+def list_(
+    bucket: Bucket,
+    *,
+    store_name: StoreName = None,
+    json: opt.Json = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """List a bucket's configurations, by Id."""
+    with failures_told(as_json=json, verbose=verbose):
+        from stocktake.service.local_configurations import list_local
+
+        found = list_local(bucket, store_name)
+        if json:
+            print_json({"configurations": [_document(stored) for stored in found]})
+        else:
+            print_text("\n".join(map(_line, found)) or f"{bucket} has no inventory configuration")
+
+
+@app.command(cls=PanelCommand, epilog=DELETE_EXAMPLES)
+def delete(
+    bucket: Bucket,
+    id: Identity,  # noqa: A002 - AWS's word
+    *,
+    store_name: StoreName = None,
+    json: opt.Json = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Delete a configuration, and the options beside it. Its reports stay."""
+    with failures_told(as_json=json, verbose=verbose):
+        from stocktake.service.local_configurations import delete_local
+
+        key = delete_local(bucket, id, store_name)
+        if json:
+            print_json({"deleted": {"store": key.store, "bucket": key.bucket, "id": key.id}})
+        else:
+            print_text(f"deleted {key.id} of {key.bucket}")
+
+
+def _aws(stored: StoredConfiguration) -> dict[str, Any]:
+    return stored.configuration.model_dump(by_alias=True, exclude_none=True, mode="json")
+
+
+def _document(stored: StoredConfiguration) -> dict[str, object]:
+    return {
+        "store": stored.key.store,
+        "bucket": stored.key.bucket,
+        "id": stored.key.id,
+        "created": stored.created.isoformat(),
+        "changed": stored.changed.isoformat(),
+        "version": stored.version,
+        "configuration": _aws(stored),
+    }
+
+
+def _line(stored: StoredConfiguration) -> str:
+    configuration = stored.configuration
+    delivery = configuration.delivery
+    paused = "" if configuration.is_enabled else ", disabled"
+    place = f"s3://{delivery.bucket_name}/{delivery.prefix or ''}".removesuffix("/")
+    return (
+        f"{stored.key.id}: {configuration.schedule.frequency}, {delivery.format} to {place},"
+        f" {configuration.included_object_versions} versions{paused}"
+    )

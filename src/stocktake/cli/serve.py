@@ -1,0 +1,114 @@
+"""`stocktake serve`: AWS's S3 Inventory API for the stores that are described."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stocktake.cli import options as opt
+from stocktake.cli.outcome import failures_told, say
+
+if TYPE_CHECKING:
+    from stocktake.service.server_settings import ServerSettings
+    from stocktake.service.serving import Service
+
+SERVER = "The server"
+EXAMPLES = """\
+stocktake serve --endpoint-url http://127.0.0.1:7480 --domain s3.example.com
+stocktake serve --settings stocktake.toml --listen 127.0.0.1:8170
+"""
+
+
+def serve(
+    *,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A TOML file with the stores to serve, instead of the options below.",
+            rich_help_panel=SERVER,
+        ),
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Where to listen. Default: 127.0.0.1:8170, for a proxy on this machine.",
+            rich_help_panel=SERVER,
+        ),
+    ] = None,
+    domain: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A host name of the store, so that bucket.NAME is a bucket of it; more than once for more.",
+            rich_help_panel=SERVER,
+        ),
+    ] = None,
+    store_name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What the ledger calls the store. Default: default.",
+            rich_help_panel=SERVER,
+        ),
+    ] = None,
+    endpoint_url: opt.EndpointUrl = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    addressing_style: opt.AddressingStyle = None,
+    no_sign_request: opt.NoSignRequest = False,
+    request_payer: opt.RequestPayer = False,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Answer AWS's S3 Inventory API for a store that lacks it: put, get, list and delete configurations.
+
+    Requests are signed as for the store, by keys that `stocktake keys` was told.
+    """
+    asked: dict[str, Any] = dict(locals())
+    with failures_told(as_json=False, verbose=verbose):
+        opt.speak_up(max(verbose, 1))
+        from stocktake.service.server_settings import server_settings
+        from stocktake.service.serving import opened_service
+
+        told = server_settings(
+            settings,
+            listen=listen,
+            store_name=store_name,
+            domains=domain or (),
+            store_words=opt.store_words(asked),
+        )
+        with opened_service(told.sites) as service:
+            _serve(told, service)
+
+
+def _serve(told: ServerSettings, service: Service) -> None:
+    from stocktake.cli.signals import stopping_on_signals
+    from stocktake.model.errors import UsageError
+
+    try:
+        from stocktake.api.server import listening_socket, serve
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"`stocktake serve` needs the module {error.name}",
+            hint="pip install 'stocktake[server]'",
+        ) from error
+    with stopping_on_signals() as stopping, listening_socket(told.host, told.port) as listener:
+        address, port = listener.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        say(f"listening on http://{shown}:{port} for {', '.join(site.name for site in told.sites)}")
+        if told.is_public:
+            say("note: others than this machine can connect, and what they send is not encrypted")
+        if not service.keys():
+            say(
+                "note: nobody has a key yet; `stocktake keys create --role admin --bucket '*'` makes one,"
+            )
+            say(
+                "note: and `stocktake keys import FILE` takes over those that users of the store have"
+            )
+        serve(service, listener, stopping.event.is_set)
+    say("stopped")

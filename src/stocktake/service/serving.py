@@ -1,0 +1,55 @@
+"""What a server needs to answer: the ledger, the stores, the keys and the clock, opened together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from stocktake.model.access import AccessKey
+from stocktake.service import house
+from stocktake.service.access_keys import WatchedKeys
+from stocktake.service.commands.configurations import Desk
+from stocktake.service.known_buckets import KnownBuckets
+from stocktake.service.runs import open_ledger
+from stocktake.service.server_settings import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """All that answers rest on. `keys` are those of the moment; `now` is UTC. May be used from several threads."""
+
+    sites: tuple[Site, ...]
+    desk: Desk
+    keys: Callable[[], Mapping[str, AccessKey]]
+    now: Callable[[], datetime]
+
+    def check(self) -> None:
+        """Check that it can do its work.
+
+        Raises:
+            UsageError: the file of access keys cannot be used.
+            LedgerError: the ledger cannot.
+        """
+        self.keys()
+        self.desk.kept.page(self.sites[0].name, "", rows_max=1)
+
+
+@contextmanager
+def opened_service(sites: tuple[Site, ...]) -> Iterator[Service]:
+    """A service for these stores, over the user's own ledger and keys; connections close with the block.
+
+    Raises:
+        UsageError: the file of access keys cannot be used.
+        LedgerError: the ledger cannot.
+    """
+    settings = house.settings()
+    keys = WatchedKeys(settings.keys_file)
+    keys()
+    stores = {site.name: site.store for site in sites}
+    with (
+        open_ledger(settings.state_folder) as ledger,
+        KnownBuckets(stores, house.monotonic) as buckets,
+    ):
+        yield Service(sites, Desk(ledger.configurations, buckets.check), keys, house.now)
