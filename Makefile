@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 BENCH  := .venv-bench
+CLIENTS := .venv-clients
 BENCHED := .venv-bench-stocktake
 # The first interpreter that is new enough; PYTHON=... on the command line decides otherwise.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -26,6 +27,14 @@ demo: $(STAMP)  ## start an embedded S3 store, take an inventory of it, ask it a
 .PHONY: test
 test: $(STAMP)  ## run the tests and show the coverage
 	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+
+.PHONY: clients
+clients: $(CLIENTS)/.installed  ## install the AWS CLI and Cloud Custodian, which tests of the API run
+
+$(CLIENTS)/.installed: tests/clients.txt | $(STAMP)
+	$(UV) venv --quiet --clear --python $(BIN)/python $(CLIENTS)
+	$(UV) pip install --quiet --compile-bytecode --python $(CLIENTS)/bin/python --requirement $<
+	@touch $@
 
 .PHONY: check
 check: $(STAMP)  ## formatting, lint, types and floors
@@ -87,7 +96,7 @@ lock: $(STAMP)  ## renew requirements.lock from pyproject.toml
 
 .PHONY: clean
 clean:  ## remove the environment and everything that was generated
-	rm -rf $(VENV) $(BENCH) $(BENCHED) dist build htmlcov stocktake-demo .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH) $(CLIENTS) $(BENCHED) dist build htmlcov stocktake-demo .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(BIN)/python:

@@ -23,13 +23,12 @@ from stocktake.service.settings import read_settings
 from tests.servers.browser import Browser, missing_browser_packages, running_browser
 from tests.servers.ceph import missing_packages, running_ceph
 from tests.servers.fault import FaultServer
+from tests.servers.missing import skip_or_fail
 from tests.servers.server import Server
 from tests.servers.shared import shared
 
 # A server that is already up, as `http://host:port,access,secret,other_access,other_secret`.
 RUNNING_CEPH = "STOCKTAKE_TEST_CEPH"
-# With this set to 1 a server that cannot be started is a failure and no skip.
-REQUIRE_SERVERS = "STOCKTAKE_TEST_REQUIRE_SERVERS"
 
 settings.register_profile(
     "stocktake", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
@@ -102,7 +101,7 @@ def ceph_server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFa
     if running := os.environ.get(RUNNING_CEPH):
         return Server(*running.split(","))
     if packages := missing_packages():
-        _skip_or_fail(f"no Ceph on this machine; Debian packages: {' '.join(packages)}")
+        skip_or_fail(f"no Ceph on this machine; Debian packages: {' '.join(packages)}")
     own = tmp_path_factory.getbasetemp()
     folder = own.parent if hasattr(pytestconfig, "workerinput") else own
     # Not until the session is over, for whoever started it may have to wait longer than a test may take.
@@ -113,7 +112,7 @@ def ceph_server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFa
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A headless Chromium."""
     if packages := missing_browser_packages():
-        _skip_or_fail(f"no Chromium on this machine; Debian packages: {' '.join(packages)}")
+        skip_or_fail(f"no Chromium on this machine; Debian packages: {' '.join(packages)}")
     with running_browser(tmp_path_factory.mktemp("browser") / "chromedriver.log") as session:
         yield session
 
@@ -123,9 +122,3 @@ def fault_server() -> Iterator[FaultServer]:
     """A scripted S3 server of this test's own: empty, and without faults until it is told."""
     with FaultServer() as server:
         yield server
-
-
-def _skip_or_fail(reason: str) -> None:
-    if os.environ.get(REQUIRE_SERVERS) == "1":
-        pytest.fail(f"{reason} ({REQUIRE_SERVERS}=1)", pytrace=False)
-    pytest.skip(reason)

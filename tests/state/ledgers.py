@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +17,9 @@ from stocktake.model.manifest import ManifestFile
 from stocktake.model.pieces import Delivery, Segment
 from stocktake.model.runs import DataFile
 from stocktake.state.ledger import Ledger
+from stocktake.state.opening import WRITES, open_database
 from stocktake.state.owners import this_process
+from stocktake.state.tables import configurations
 from tests.model.test_runs import RUN
 
 START = datetime(2026, 11, 22, 14, 43, 7, 250, tzinfo=UTC)
@@ -52,6 +56,25 @@ def delivery(key: str, after: str, upto: str | None, rows: int = 10) -> Delivery
     """A delivered data file."""
     file = DataFile(ManifestFile(key, 9, "0" * 32), KeyRange(after, upto), rows, upto, upto)
     return Delivery(file, Counter({"rows": rows}))
+
+
+def fill_ledger(folder: Path, store: str, bucket: str, names: Iterable[str]) -> None:
+    """Put a configuration under each of these Ids, all at once: each by itself would wait for the disk."""
+    document = {
+        "Destination": {"S3BucketDestination": {"Bucket": "arn:aws:s3:::dest", "Format": "CSV"}},
+        "IsEnabled": True,
+        "Schedule": {"Frequency": "Daily"},
+        "IncludedObjectVersions": "Current",
+    }
+    rows = [
+        {"store": store, "bucket": bucket, "id": name, "document": json.dumps(document | {"Id": name}),
+         "enabled": True, "created": START, "changed": START, "version": 0}
+        for name in names
+    ]  # fmt: skip
+    engine = open_database(folder)
+    with engine.execution_options(**{WRITES: True}).begin() as connection:
+        connection.execute(configurations.insert(), rows)
+    engine.dispose()
 
 
 def python(script: str, *arguments: str | Path) -> subprocess.Popen[str]:

@@ -22,7 +22,7 @@ from stocktake.state.ledger import Ledger
 from stocktake.state.migrations.upgrade import upgrade
 from stocktake.state.opening import FILE
 from stocktake.state.tables import counters
-from tests.state.ledgers import START, Clock
+from tests.state.ledgers import START, Clock, fill_ledger
 
 DESTINATION = {"Bucket": "arn:aws:s3:::dest", "Format": "Parquet"}
 KEY = ConfigurationKey("ceph", "b", "report1")
@@ -134,9 +134,11 @@ def test_a_put_leaves_the_options_alone_and_a_deletion_takes_them(kept: Configur
     assert kept.options(KEY) == {}
 
 
-def test_a_bucket_has_as_many_as_aws_allows_however_many_put_at_once(kept: Configurations) -> None:
-    for number in range(CONFIGURATIONS_PER_BUCKET_MAX - 2):
-        kept.put("ceph", "b", configuration(f"{number:04}"))
+def test_a_bucket_has_as_many_as_aws_allows_however_many_put_at_once(
+    kept: Configurations, tmp_path: Path
+) -> None:
+    names = [f"{number:04}" for number in range(CONFIGURATIONS_PER_BUCKET_MAX - 2)]
+    fill_ledger(tmp_path, "ceph", "b", names)
 
     def tries(name: str) -> bool:
         try:

@@ -7,16 +7,17 @@ from typing import Any
 
 from anyio import to_thread
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from stocktake import __version__
-from stocktake.api.inventory import Message, Receive, Send, answer_inventory
+from stocktake.api.bodies import Message, Receive, Send
+from stocktake.api.inventory import answer_inventory
+from stocktake.api.problems import problem
 from stocktake.api.requests import is_about_inventory
+from stocktake.api.v1 import make_v1
 from stocktake.model.errors import InventoryError
 from stocktake.service.serving import Service
-
-PROBLEM = "application/problem+json"  # RFC 9457
 
 
 def make_app(service: Service) -> Callable[[Message, Receive, Send], Awaitable[None]]:
@@ -49,21 +50,16 @@ def _own(service: Service) -> FastAPI:
         try:
             await to_thread.run_sync(service.check)
         except InventoryError as error:
-            return problem(503, error.message)
+            return problem(503, "ServiceUnavailable", error.message)
         return PlainTextResponse("ready\n")
 
+    api.mount("/api/v1", make_v1(service))
     return api
 
 
-def problem(status: int, detail: str) -> JSONResponse:
-    """A refusal as RFC 9457 has it."""
-    told = {"type": "about:blank", "status": status, "detail": detail}
-    return JSONResponse(told, status_code=status, media_type=PROBLEM)
-
-
-async def _problem(_request: Request, error: Exception) -> JSONResponse:
+async def _problem(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = error.detail
     if error.status_code == 404:  # noqa: PLR2004
         detail = "there is nothing here; of S3, only requests with ?inventory are answered"
-    return problem(error.status_code, detail)
+    return problem(error.status_code, "NoSuchResource", detail)

@@ -87,6 +87,7 @@ _BY_CLASS: tuple[tuple[type[InventoryError], str], ...] = (
     (errors.ThrottledError, "SlowDown"),
     (errors.StoreError, "ServiceUnavailable"),
     (errors.LedgerError, "ServiceUnavailable"),
+    (errors.AccessKeysError, "ServiceUnavailable"),
 )
 
 

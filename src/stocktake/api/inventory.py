@@ -7,15 +7,15 @@ is well. So nobody unknown makes us read a body, ask the store or the ledger.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from anyio import to_thread
 
+from stocktake.api.bodies import GoneError, Message, Receive, Send, read_body
 from stocktake.api.failures import RequestError, answer_for, error_document
 from stocktake.api.requests import Question, read_question, received
 from stocktake.model.access import Grant
@@ -25,13 +25,6 @@ from stocktake.model.xml import render_configuration_xml, render_configurations_
 from stocktake.service.access import Sender, authenticate, check_body
 from stocktake.service.commands import configurations as commands
 from stocktake.service.serving import Service
-
-Message: TypeAlias = Mapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Any]]
-Send: TypeAlias = Callable[[Any], Awaitable[None]]
-
-BODY_BYTES_MAX = 1_000_000
-BODY_S_MAX = 20.0
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +38,7 @@ async def answer_inventory(service: Service, scope: Message, receive: Receive, s
     sender: list[Sender] = []
     try:
         status, body = await _answer(service, scope, receive, sender)
-    except _GoneError:
+    except GoneError:
         return
     except Exception as error:  # noqa: BLE001 - a mistake of ours is answered as one, and logged
         code, status, message = answer_for(error)
@@ -70,10 +63,6 @@ async def answer_inventory(service: Service, scope: Message, receive: Receive, s
     await _send(send, scope, status, body, request_id)
 
 
-class _GoneError(Exception):
-    """Whoever asked is no longer there."""
-
-
 async def _answer(
     service: Service, scope: Message, receive: Receive, sender: list[Sender]
 ) -> Answer:
@@ -81,36 +70,9 @@ async def _answer(
     sender.append(authenticate(request, service.keys(), service.now()))
     question = read_question(request, service.sites)
     operation = _operation(question)
-    body = await _body(receive, request.headers)
+    body = await read_body(receive, request.headers)
     check_body(sender[0], body, request.headers.get("content-md5"))
     return await to_thread.run_sync(operation, service, sender[0].key.grant, question, body)
-
-
-async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
-    """The body, which is bounded in size and time.
-
-    Raises:
-        RequestError: it is too large, or comes too slowly.
-    """
-    length = headers.get("content-length", "")
-    if length.isdigit() and int(length) > BODY_BYTES_MAX:
-        raise RequestError("MaxMessageLengthExceeded")
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(BODY_S_MAX):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise _GoneError
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > BODY_BYTES_MAX:
-                    raise RequestError("MaxMessageLengthExceeded")
-                if not message.get("more_body", False):
-                    return b"".join(parts)
-    except TimeoutError as error:
-        raise RequestError("RequestTimeout") from error
 
 
 async def _send(send: Send, scope: Message, status: int, body: bytes, request_id: str) -> None:

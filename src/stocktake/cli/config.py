@@ -1,4 +1,4 @@
-"""`stocktake config`: the configurations in the local ledger, by the same use cases as AWS's API."""
+"""`stocktake config`: the configurations in the local ledger, or on a server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from stocktake.cli.panels import STORE, PanelCommand
 from stocktake.cli.sinks import print_text
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from stocktake.model.stored import StoredConfiguration
+    from stocktake.service.kept_configurations import KeptConfigurations
 
 GROUP_EXAMPLES = """\
 stocktake config put s3://photos daily.json
@@ -52,12 +55,24 @@ StoreName = Annotated[
     ),
 ]
 
+Server = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Ask this `stocktake serve`, with your own keys, instead of this machine's ledger.",
+        rich_help_panel=STORE,
+    ),
+]
+
 app = typer.Typer(cls=ExamplesGroup, no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback(epilog=GROUP_EXAMPLES)
 def config() -> None:
-    """Keep inventory configurations in the ledger of this machine, which `stocktake serve` answers from."""
+    """Keep inventory configurations, here or on a server.
+
+    Without --server it is the ledger of this machine, the one that its `stocktake serve` answers from.
+    """
 
 
 @app.command(cls=PanelCommand, epilog=PUT_EXAMPLES)
@@ -72,6 +87,7 @@ def put(
         ),
     ],
     *,
+    server: Server = None,
     store_name: StoreName = None,
     endpoint_url: opt.EndpointUrl = None,
     profile: opt.Profile = None,
@@ -88,10 +104,11 @@ def put(
     asked: dict[str, Any] = dict(locals())
     with failures_told(as_json=json, verbose=verbose):
         opt.speak_up(verbose)
-        from stocktake.service.local_configurations import put_local
+        from stocktake.service.configuration_files import read_configuration
 
-        given = sys.stdin.buffer if file == "-" else Path(file)
-        stored = put_local(bucket, given, store_name, opt.store_of(asked))
+        configuration = read_configuration(sys.stdin.buffer if file == "-" else Path(file))
+        with _kept(asked) as kept:
+            stored = kept.put(bucket, configuration)
         if json:
             print_json(_document(stored))
         else:
@@ -103,29 +120,37 @@ def get(
     bucket: Bucket,
     id: Identity,  # noqa: A002 - AWS's word
     *,
+    server: Server = None,
     store_name: StoreName = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
     verbose: opt.Verbose = 0,
 ) -> None:
     """Print a configuration as `aws s3api get-bucket-inventory-configuration` does, as JSON."""
-    with failures_told(as_json=True, verbose=verbose):
-        from stocktake.service.local_configurations import get_local
-
-        print_json({"InventoryConfiguration": _aws(get_local(bucket, id, store_name))})
+    asked: dict[str, Any] = dict(locals())
+    with failures_told(as_json=True, verbose=verbose), _kept(asked) as kept:
+        print_json({"InventoryConfiguration": _aws(kept.get(bucket, id))})
 
 
 @app.command("list", cls=PanelCommand, epilog=LIST_EXAMPLES)
 def list_(
     bucket: Bucket,
     *,
+    server: Server = None,
     store_name: StoreName = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
     json: opt.Json = False,
     verbose: opt.Verbose = 0,
 ) -> None:
     """List a bucket's configurations, by Id."""
-    with failures_told(as_json=json, verbose=verbose):
-        from stocktake.service.local_configurations import list_local
-
-        found = list_local(bucket, store_name)
+    asked: dict[str, Any] = dict(locals())
+    with failures_told(as_json=json, verbose=verbose), _kept(asked) as kept:
+        found = kept.list(bucket)
         if json:
             print_json({"configurations": [_document(stored) for stored in found]})
         else:
@@ -137,19 +162,31 @@ def delete(
     bucket: Bucket,
     id: Identity,  # noqa: A002 - AWS's word
     *,
+    server: Server = None,
     store_name: StoreName = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
     json: opt.Json = False,
     verbose: opt.Verbose = 0,
 ) -> None:
     """Delete a configuration, and the options beside it. Its reports stay."""
-    with failures_told(as_json=json, verbose=verbose):
-        from stocktake.service.local_configurations import delete_local
-
-        key = delete_local(bucket, id, store_name)
+    asked: dict[str, Any] = dict(locals())
+    with failures_told(as_json=json, verbose=verbose), _kept(asked) as kept:
+        key = kept.delete(bucket, id)
         if json:
             print_json({"deleted": {"store": key.store, "bucket": key.bucket, "id": key.id}})
         else:
             print_text(f"deleted {key.id} of {key.bucket}")
+
+
+def _kept(asked: dict[str, Any]) -> AbstractContextManager[KeptConfigurations]:
+    from stocktake.service.kept_configurations import kept_configurations
+    from stocktake.service.options import StoreKeywords, make_store
+
+    words = {name: asked[name] for name in StoreKeywords.__annotations__ if name in asked}
+    return kept_configurations(asked["server"], asked["store_name"], make_store(**words))
 
 
 def _aws(stored: StoredConfiguration) -> dict[str, Any]:

@@ -65,9 +65,10 @@ def serve(
     no_verify_ssl: opt.NoVerifySsl = False,
     verbose: opt.Verbose = 0,
 ) -> None:
-    """Answer AWS's S3 Inventory API for a store that lacks it: put, get, list and delete configurations.
+    """Answer AWS's S3 Inventory API for a store that lacks it.
 
-    Requests are signed as for the store, by keys that `stocktake keys` was told.
+    That is: put, get, list and delete inventory configurations. Requests are signed as for the
+    store, by keys that `stocktake keys` was told.
     """
     asked: dict[str, Any] = dict(locals())
     with failures_told(as_json=False, verbose=verbose):

@@ -7,6 +7,7 @@
     │   │   ├── IdMismatchError         it is put under another Id than its own
     │   │   ├── InvalidIdError          an Id, a prefix or a key that no configuration can have
     │   │   └── BucketArnError          its destination is no bucket's ARN
+    │   ├── AccessKeysError             a file of access keys that cannot be used
     │   ├── ContinuationTokenError      a token that no list of configurations gave
     │   ├── UnknownFieldError           a field that no report has
     │   └── QueryError                  SQL that cannot run, or asks for a field the report lacks
@@ -99,6 +100,10 @@ class InvalidIdError(ConfigurationError):
 
 class BucketArnError(ConfigurationError):
     """The destination is not the ARN of a bucket."""
+
+
+class AccessKeysError(UsageError):
+    """A file of access keys that cannot be used."""
 
 
 class ContinuationTokenError(UsageError):

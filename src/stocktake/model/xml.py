@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from lxml import etree
 from pydantic import ValidationError
@@ -161,6 +162,9 @@ def _check_bare(element: etree._Element) -> None:
 
 
 _DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>'
+_RENDERED_MAX = (
+    4096  # configurations whose form is kept: a list renders a hundred of them, again and again
+)
 
 
 def render_configuration_xml(configuration: InventoryConfiguration) -> bytes:
@@ -169,9 +173,7 @@ def render_configuration_xml(configuration: InventoryConfiguration) -> bytes:
     Raises:
         ConfigurationError: it holds a character that XML cannot.
     """
-    root = etree.Element("InventoryConfiguration", nsmap={None: NAMESPACE})
-    _append_configuration(root, configuration)
-    return _DECLARATION + etree.tostring(root)
+    return _document("InventoryConfiguration", _inside(configuration))
 
 
 def render_configurations_xml(
@@ -186,35 +188,49 @@ def render_configurations_xml(
     Raises:
         ConfigurationError: one holds a character that XML cannot.
     """
-    root = etree.Element("ListInventoryConfigurationsResult", nsmap={None: NAMESPACE})
-    for configuration in configurations:
-        _append_configuration(etree.SubElement(root, "InventoryConfiguration"), configuration)
+    listed = [
+        b"<InventoryConfiguration>%b</InventoryConfiguration>" % _inside(configuration)
+        for configuration in configurations
+    ]
     tokens = {"ContinuationToken": continuation_token, "NextContinuationToken": next_token}
     told = {name: token for name, token in tokens.items() if token is not None}
-    _append(root, {"IsTruncated": next_token is not None, **told})
-    return _DECLARATION + etree.tostring(root)
+    end = _members_xml({"IsTruncated": next_token is not None, **told})
+    return _document("ListInventoryConfigurationsResult", b"".join([*listed, end]))
 
 
-def render_xml(root: str, members: Mapping[str, str]) -> bytes:
-    """A document of one element that holds texts, without a namespace."""
-    element = etree.Element(root)
-    _append(element, dict(members))
-    return _DECLARATION + b"\n" + etree.tostring(element)
+def _document(root: str, inside: bytes) -> bytes:
+    name = root.encode()
+    return b'%b<%b xmlns="%b">%b</%b>' % (_DECLARATION, name, NAMESPACE.encode(), inside, name)
 
 
-def _append_configuration(parent: etree._Element, configuration: InventoryConfiguration) -> None:
+@lru_cache(_RENDERED_MAX)
+def _inside(configuration: InventoryConfiguration) -> bytes:
+    """What stands between the tags of a configuration."""
     try:
-        _append(parent, configuration.model_dump(by_alias=True, exclude_none=True, mode="json"))
+        return _members_xml(configuration.model_dump(by_alias=True, exclude_none=True, mode="json"))
     except ValueError as error:
         raise ConfigurationError(
             f"malformed inventory configuration: {configuration.id} holds a character that XML cannot"
         ) from error
 
 
+def _members_xml(members: Mapping[str, object]) -> bytes:
+    root = etree.Element("root")
+    _append(root, members)
+    return b"".join(etree.tostring(child) for child in root)
+
+
+def render_xml(root: str, members: Mapping[str, str]) -> bytes:
+    """A document of one element that holds texts, without a namespace."""
+    element = etree.Element(root)
+    _append(element, members)
+    return _DECLARATION + b"\n" + etree.tostring(element)
+
+
 _XML_NAMES = {python: xml for xml, python in _RENAMED.items()}
 
 
-def _append(parent: etree._Element, members: dict[str, object]) -> None:
+def _append(parent: etree._Element, members: Mapping[str, object]) -> None:
     for name, value in members.items():
         child = etree.SubElement(parent, _XML_NAMES.get(name, name))
         if isinstance(value, dict):

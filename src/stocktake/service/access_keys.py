@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import stat
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stocktake.model.access import AccessKey, Grant, Role
-from stocktake.model.errors import UsageError
+from stocktake.model.errors import AccessKeysError, UsageError
 from stocktake.model.fields import OPTIONAL_FIELDS
 from stocktake.service.settings import secret_variable
 
@@ -73,7 +74,7 @@ def read_keys(path: Path) -> Mapping[str, AccessKey]:
     """The keys in the file at `path` by their access keys, with their secrets; none where there is no file.
 
     Raises:
-        UsageError: others may read the file, it is not what it should be, or a secret is not where it says.
+        AccessKeysError: others may read the file, it is not what it should be, or a secret is not where it says.
     """
     return {
         entry.access_key: AccessKey(
@@ -87,7 +88,7 @@ def list_keys(path: Path) -> Sequence[ListedKey]:
     """The keys in the file, without their secrets, by access key.
 
     Raises:
-        UsageError: as `read_keys`, but that secrets are not looked for.
+        AccessKeysError: as `read_keys`, but that secrets are not looked for.
     """
     entries = sorted(_read(path).keys, key=lambda each: each.access_key)
     return [
@@ -171,7 +172,7 @@ class WatchedKeys:
         """The keys by their access keys.
 
         Raises:
-            UsageError: as `read_keys`. Keys of an earlier file are not used then: one of them may be revoked.
+            AccessKeysError: as `read_keys`. Keys of an earlier file are not used then: one of them may be revoked.
         """
         seen = self._seen()
         stamp, keys = self._known
@@ -243,13 +244,10 @@ def _read(path: Path) -> _Document:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the document"
         raise _unusable(path, f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
-    names = [entry.access_key for entry in document.keys]
-    if (
-        twice := next((name for name in names if names.count(name) > 1), "")
-        if len(names) != len(set(names))
-        else ""
-    ):
-        raise _unusable(path, f"the access key {twice} stands there twice")
+    times = Counter(entry.access_key for entry in document.keys)
+    for name in times:
+        if times[name] > 1:
+            raise _unusable(path, f"the access key {name} stands there {times[name]} times")
     return document
 
 
@@ -257,7 +255,7 @@ def _check_private(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise _unusable(path, "it is no regular file")
     if found.st_mode & 0o077:
-        raise UsageError(
+        raise AccessKeysError(
             f"the keys in {path} are readable by others: its mode is {stat.S_IMODE(found.st_mode):04o}, expected 0600",
             hint=f"`chmod 600 {path}`, and give out new keys if somebody may have read these",
         )
@@ -280,8 +278,8 @@ def _write(path: Path, document: _Document) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _unusable(path: Path, why: str) -> UsageError:
-    return UsageError(
+def _unusable(path: Path, why: str) -> AccessKeysError:
+    return AccessKeysError(
         f"the file of access keys {path} cannot be used: {why}",
         hint="`stocktake keys` makes such files; STOCKTAKE_KEYS_FILE names another one",
     )

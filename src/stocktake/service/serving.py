@@ -29,7 +29,7 @@ class Service:
         """Check that it can do its work.
 
         Raises:
-            UsageError: the file of access keys cannot be used.
+            AccessKeysError: the file of access keys cannot be used.
             LedgerError: the ledger cannot.
         """
         self.keys()
@@ -41,7 +41,7 @@ def opened_service(sites: tuple[Site, ...]) -> Iterator[Service]:
     """A service for these stores, over the user's own ledger and keys; connections close with the block.
 
     Raises:
-        UsageError: the file of access keys cannot be used.
+        AccessKeysError: the file of access keys cannot be used.
         LedgerError: the ledger cannot.
     """
     settings = house.settings()

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -218,10 +219,14 @@ def _missing(key: ConfigurationKey) -> NoSuchConfigurationError:
     )
 
 
+# A list is of a hundred documents that were parsed before, mostly; what comes of them is frozen.
+_parsed = lru_cache(4096)(parse_configuration_json)
+
+
 def _stored(row: Row[Any]) -> StoredConfiguration:
     key = ConfigurationKey(row.store, row.bucket, row.id)
     try:
-        configuration = parse_configuration_json(row.document)
+        configuration = _parsed(row.document)
     except ConfigurationError as error:
         raise LedgerError(
             f"the ledger's record of the configuration {key.id} of {key.bucket} cannot be read: {error}",

@@ -221,6 +221,16 @@ def from_botocore(exception: Exception, what: str) -> StoreError:
     return RequestRefusedError(f"{what}: {text}")
 
 
+def from_problem(what: str, status: int, said: object) -> StoreError:
+    """The error that a problem document (RFC 9457) of a stocktake server stands for; its title is S3's code."""
+    told = said if isinstance(said, dict) else {}
+    code, message = (printable(str(told.get(name, ""))) for name in ("title", "detail"))
+    error = _error(what, status, code, message, "")
+    if hint := printable(str(told.get("hint", ""))):
+        error.hint = hint
+    return error
+
+
 def _error(what: str, status: int, code: str, message: str, location: str) -> StoreError:
     by_status = _BY_STATUS.get(status) or _BY_HUNDRED.get(status // 100, _UNEXPECTED)
     kind, hint = _BY_CODE.get(code, by_status)

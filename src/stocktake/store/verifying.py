@@ -62,6 +62,8 @@ def read_signature(request: ReceivedRequest) -> Signature:
         raise UnauthenticatedError(
             "it is signed in its header and in its URL", code="InvalidArgument"
         )
+    if any(name == "AWSAccessKeyId" for name, _ in request.query):
+        raise UnauthenticatedError("it is signed by version 2", code="InvalidRequest")
     if presigned:
         found = _in_query(request, in_query)
     elif authorization is not None:

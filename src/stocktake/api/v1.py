@@ -1,0 +1,204 @@
+"""Our own API, JSON: the same configurations by the same use cases, with what AWS's document does not show."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from anyio import to_thread
+from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from stocktake import __version__
+from stocktake.api.failures import RequestError
+from stocktake.api.guard import OPEN, Guard
+from stocktake.api.problems import MEDIA_TYPE, problem, problem_of
+from stocktake.model.access import Grant
+from stocktake.model.configuration import (
+    InventoryConfiguration,
+    parse_configuration_json,
+    valid_bucket_name,
+)
+from stocktake.model.errors import IdMismatchError, InventoryError
+from stocktake.model.stored import ConfigurationKey, StoredConfiguration
+from stocktake.service.commands import configurations as commands
+from stocktake.service.serving import Service
+
+
+class Problem(BaseModel):
+    """RFC 9457; the title is the code that S3 has for it."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    hint: str | None = None
+
+
+class KeptConfiguration(BaseModel):
+    """A configuration as it was put last. A greater version was put later."""
+
+    store: str
+    bucket: str
+    id: str
+    created: datetime
+    changed: datetime
+    version: int
+    configuration: InventoryConfiguration
+
+
+class ConfigurationPage(BaseModel):
+    """Configurations of a bucket, ascending by Id. `next_token` asks for those behind; absent for the last."""
+
+    configurations: list[KeptConfiguration]
+    next_token: str | None = None
+
+
+class KnownStore(BaseModel):
+    """A store that is served, and the host names under which requests for it come."""
+
+    name: str
+    domains: list[str]
+
+
+class KnownStores(BaseModel):
+    """The stores that are served."""
+
+    stores: list[KnownStore]
+
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in (400, 403, 404, 405, 503)
+}
+# What FastAPI calls the schema of the document that answers hold.
+_SCHEMA = {"schema": {"$ref": "#/components/schemas/InventoryConfiguration"}}
+_DOCUMENT = {"requestBody": {"required": True, "content": {"application/json": _SCHEMA}}}
+_StoreName = Annotated[str, Path(description="what the settings call the store")]
+_Bucket = Annotated[str, Path(description="the source bucket")]
+_Identity = Annotated[str, Path(alias="id", description="the configuration's Id")]
+
+
+def make_v1(service: Service) -> Guard:
+    """The application behind /api/v1."""
+    api = FastAPI(
+        title="stocktake",
+        version=__version__,
+        summary="S3 Inventory for every S3-compatible store",
+        description="Requests are signed with Signature Version 4 for the service s3, as those to the store are.",
+        openapi_url=OPEN,
+        docs_url=None,
+        redoc_url=None,
+        responses=_REFUSALS,
+    )
+    api.add_exception_handler(InventoryError, _told)
+    api.add_exception_handler(Exception, _told)
+    api.add_exception_handler(RequestValidationError, _told)
+    api.add_exception_handler(HTTPException, _unknown)
+    _add_configurations(api, service)
+
+    @api.get("/stores")
+    def stores() -> KnownStores:
+        """List the stores that are served."""
+        known = [KnownStore(name=site.name, domains=list(site.domains)) for site in service.sites]
+        return KnownStores(stores=known)
+
+    return Guard(api, service)
+
+
+def _add_configurations(api: FastAPI, service: Service) -> None:
+    one = "/configurations/{store}/{bucket}/{id}"
+    stores = {site.name for site in service.sites}
+
+    def key(store: str, bucket: str, identity: str = "") -> ConfigurationKey:
+        if store not in stores:
+            raise RequestError(
+                "InvalidArgument", f"no store is called `{store}`; `/stores` lists them"
+            )
+        if not valid_bucket_name(bucket):
+            raise RequestError("InvalidBucketName", f"`{bucket}` is no bucket's name")
+        return ConfigurationKey(store, bucket, identity)
+
+    @api.get("/configurations/{store}/{bucket}", response_model_exclude_none=True)
+    def list_configurations(
+        request: Request,
+        store: _StoreName,
+        bucket: _Bucket,
+        token: Annotated[str | None, Query(description="the next_token of the page before")] = None,
+    ) -> ConfigurationPage:
+        """List a page of a bucket's configurations."""
+        place = key(store, bucket)
+        page = commands.list_configurations(
+            service.desk, _grant(request), place.store, place.bucket, token
+        )
+        kept = [_kept(stored) for stored in page.configurations]
+        return ConfigurationPage(configurations=kept, next_token=page.next_token)
+
+    @api.get(one, response_model_exclude_none=True)
+    def get_configuration(
+        request: Request, store: _StoreName, bucket: _Bucket, identity: _Identity
+    ) -> KeptConfiguration:
+        """Read a configuration."""
+        place = key(store, bucket, identity)
+        return _kept(commands.get_configuration(service.desk, _grant(request), place))
+
+    @api.put(one, response_model_exclude_none=True, openapi_extra=_DOCUMENT)
+    async def put_configuration(
+        request: Request, store: _StoreName, bucket: _Bucket, identity: _Identity
+    ) -> KeptConfiguration:
+        """Put a configuration, in place of any with its Id."""
+        place = key(store, bucket, identity)
+        configuration = parse_configuration_json(await request.body())
+        if configuration.id != identity:
+            raise IdMismatchError(
+                f"the document's Id is `{configuration.id}`, put under `{identity}`"
+            )
+        stored = await to_thread.run_sync(
+            commands.put_configuration,
+            service.desk,
+            _grant(request),
+            place.store,
+            place.bucket,
+            configuration,
+        )
+        return _kept(stored)
+
+    @api.delete(one, status_code=204)
+    def delete_configuration(
+        request: Request, store: _StoreName, bucket: _Bucket, identity: _Identity
+    ) -> Response:
+        """Delete a configuration, and the options beside it."""
+        commands.delete_configuration(service.desk, _grant(request), key(store, bucket, identity))
+        return Response(status_code=204)
+
+
+def _grant(request: Request) -> Grant:
+    grant: Grant = request.state.grant
+    return grant
+
+
+def _kept(stored: StoredConfiguration) -> KeptConfiguration:
+    return KeptConfiguration(
+        store=stored.key.store,
+        bucket=stored.key.bucket,
+        id=stored.key.id,
+        created=stored.created,
+        changed=stored.changed,
+        version=stored.version,
+        configuration=stored.configuration,
+    )
+
+
+async def _told(_request: Request, error: Exception) -> Response:
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        return problem(
+            400, "InvalidArgument", f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        )
+    return problem_of(error)
+
+
+async def _unknown(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, "NoSuchResource", str(error.detail))

@@ -1,0 +1,173 @@
+"""Configurations where a user keeps them: in the ledger of this machine, or on a server; the same words for both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from stocktake.model.access import EVERYTHING
+from stocktake.model.addresses import S3Address, parse_address
+from stocktake.model.configuration import InventoryConfiguration, parse_configuration_json
+from stocktake.model.errors import ServerError, UsageError
+from stocktake.model.store import Store
+from stocktake.model.stored import ConfigurationKey, StoredConfiguration
+from stocktake.service import house
+from stocktake.service.commands import configurations as commands
+from stocktake.service.commands.configurations import Desk
+from stocktake.service.known_buckets import KnownBuckets
+from stocktake.service.runs import open_ledger
+from stocktake.service.server_settings import STORE
+from stocktake.store.connection import Connection
+from stocktake.store.server_api import ServerApi
+
+
+class KeptConfigurations(Protocol):
+    """The configurations of one store. Buckets are named by their addresses, `s3://NAME`.
+
+    All methods raise UsageError where an address is no bucket's, and InventoryError where what is asked is refused.
+    """
+
+    def put(self, bucket: str, configuration: InventoryConfiguration) -> StoredConfiguration:
+        """Keep a configuration, in place of any with its Id, if the store has the bucket."""
+
+    def get(self, bucket: str, identity: str) -> StoredConfiguration:
+        """One configuration."""
+
+    def list(self, bucket: str) -> Sequence[StoredConfiguration]:
+        """All configurations of the bucket, ascending by Id."""
+
+    def delete(self, bucket: str, identity: str) -> ConfigurationKey:
+        """Forget a configuration, and the options beside it. The bucket may be gone from the store, where it is this
+        machine that keeps them.
+        """
+
+
+@contextmanager
+def kept_configurations(
+    server: str | None, store_name: str | None, store: Store
+) -> Iterator[KeptConfigurations]:
+    """Those that the server at the URL `server` has, asked as `store` says; without one, those of this machine's
+    ledger, for the buckets of `store`.
+
+    Raises:
+        UsageError: the server, or the store, cannot be as described.
+        CredentialsError: there are none to ask the server with.
+        LedgerError: the ledger cannot be used.
+    """
+    name = store_name or STORE
+    if server is None:
+        with (
+            open_ledger(house.settings().state_folder) as ledger,
+            KnownBuckets({name: store}, house.monotonic) as buckets,
+        ):
+            yield _InLedger(name, Desk(ledger.configurations, buckets.check))
+        return
+    if store.endpoint_url is not None:
+        raise UsageError(
+            "--server and --endpoint-url name two places to ask",
+            hint="the server knows the store; leave --endpoint-url away",
+        )
+    if not server.startswith(("http://", "https://")):
+        raise UsageError(
+            f"`{server}` is no server; expected http://HOST[:PORT] or https://HOST[:PORT]"
+        )
+    with closing(ServerApi(Connection.open(replace(store, endpoint_url=server)))) as api:
+        yield _OnServer(name, api)
+
+
+class _InLedger:
+    """On behalf of whoever may write the ledger, and so may do everything."""
+
+    def __init__(self, store: str, desk: Desk) -> None:
+        self._store = store
+        self._desk = desk
+        # What is in the ledger can be read and deleted when the bucket is gone, too.
+        self._believing = Desk(desk.kept, _believe)
+
+    def put(self, bucket: str, configuration: InventoryConfiguration) -> StoredConfiguration:
+        name = _bucket(bucket)
+        return commands.put_configuration(self._desk, EVERYTHING, self._store, name, configuration)
+
+    def get(self, bucket: str, identity: str) -> StoredConfiguration:
+        return commands.get_configuration(self._believing, EVERYTHING, self._key(bucket, identity))
+
+    def list(self, bucket: str) -> Sequence[StoredConfiguration]:
+        name, token = _bucket(bucket), None
+        found: list[StoredConfiguration] = []
+        while True:  # no bucket has more than CONFIGURATIONS_PER_BUCKET_MAX
+            page = commands.list_configurations(
+                self._believing, EVERYTHING, self._store, name, token
+            )
+            found += page.configurations
+            if (token := page.next_token) is None:
+                return found
+
+    def delete(self, bucket: str, identity: str) -> ConfigurationKey:
+        key = self._key(bucket, identity)
+        commands.delete_configuration(self._believing, EVERYTHING, key)
+        return key
+
+    def _key(self, bucket: str, identity: str) -> ConfigurationKey:
+        return ConfigurationKey(self._store, _bucket(bucket), identity)
+
+
+class _OnServer:
+    """On behalf of the user's key."""
+
+    def __init__(self, store: str, api: ServerApi) -> None:
+        self._store = store
+        self._api = api
+
+    def put(self, bucket: str, configuration: InventoryConfiguration) -> StoredConfiguration:
+        path = self._path(bucket, configuration.id)
+        return _stored(self._api.ask("PUT", *path, document=configuration.to_json()))
+
+    def get(self, bucket: str, identity: str) -> StoredConfiguration:
+        return _stored(self._api.ask("GET", *self._path(bucket, identity)))
+
+    def list(self, bucket: str) -> Sequence[StoredConfiguration]:
+        query: dict[str, str] = {}
+        found: list[StoredConfiguration] = []
+        while True:
+            page = self._api.ask("GET", *self._path(bucket), query=query)
+            found += map(_stored, page["configurations"])
+            if (token := page.get("next_token")) is None or token == query.get("token"):
+                return found
+            query = {"token": token}
+
+    def delete(self, bucket: str, identity: str) -> ConfigurationKey:
+        self._api.ask("DELETE", *self._path(bucket, identity))
+        return ConfigurationKey(self._store, _bucket(bucket), identity)
+
+    def _path(self, bucket: str, *identity: str) -> tuple[str, ...]:
+        return ("configurations", self._store, _bucket(bucket), *identity)
+
+
+def _believe(_store: str, _bucket: str) -> None:
+    """Take a bucket to be there."""
+
+
+def _bucket(address: str) -> str:
+    found = parse_address(address, folder=house.settings().working_folder)
+    if not isinstance(found, S3Address) or found.key:
+        raise UsageError(f"`{address}` is no bucket; expected s3://NAME")
+    return found.bucket
+
+
+def _stored(said: Any) -> StoredConfiguration:
+    try:
+        return StoredConfiguration(
+            ConfigurationKey(said["store"], said["bucket"], said["id"]),
+            parse_configuration_json(json.dumps(said["configuration"])),
+            datetime.fromisoformat(said["created"]),
+            datetime.fromisoformat(said["changed"]),
+            said["version"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ServerError(
+            f"the server's answer is not one of this version of stocktake: {error}"
+        ) from error

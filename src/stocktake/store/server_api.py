@@ -1,0 +1,78 @@
+"""The JSON API of a stocktake server, asked with the user's own keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError
+from botocore.httpsession import URLLib3Session, get_environ_proxies
+
+from stocktake.model.errors import CredentialsError, ServerError
+from stocktake.store.connection import USER_AGENT, Connection
+from stocktake.store.failures import from_botocore, from_problem
+
+TIMEOUT_S = 60
+_ROOT = "/api/v1"
+
+
+class ServerApi:
+    """The API of the server that the connection's endpoint is. Not for several threads at once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._url = (connection.store.endpoint_url or "").rstrip("/")
+        self._session = URLLib3Session(
+            verify=connection.verify, proxies=get_environ_proxies(self._url), timeout=TIMEOUT_S
+        )
+
+    def ask(
+        self,
+        method: str,
+        *path: str,
+        query: Mapping[str, str] | None = None,
+        document: str | None = None,
+    ) -> Any:
+        """What the server answers to a request: a JSON value, None where there is nothing to say.
+
+        Raises:
+            StoreError: it cannot be reached, or refuses; `code` is S3's.
+        """
+        where = "/".join(quote(part, safe="") for part in path)
+        said = "&".join(f"{name}={quote(value, safe='')}" for name, value in (query or {}).items())
+        url = f"{self._url}{_ROOT}/{where}{f'?{said}' if said else ''}"
+        what = f"{self._url} refuses" if self._url else "the server refuses"
+        request = AWSRequest(method, url, {"User-Agent": USER_AGENT}, (document or "").encode())
+        credentials = self._connection.credentials()
+        if credentials is None:
+            raise CredentialsError("the server answers signed requests alone")
+        signer = ReadOnlyCredentials(
+            credentials.access_key, credentials.secret_key, credentials.token or None
+        )
+        S3SigV4Auth(signer, "s3", self._connection.region).add_auth(request)
+        try:
+            answer = self._session.send(request.prepare())
+        except BotoCoreError as error:
+            raise from_botocore(error, f"cannot reach {self._url}") from error
+        return _read(answer.status_code, answer.content, what)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+
+def _read(status: int, body: bytes, what: str) -> Any:
+    if not body:
+        return None
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ServerError(f"{what}: it is no stocktake server, as its answer is no JSON") from error
+    if status >= 400:  # noqa: PLR2004 - of HTTP
+        raise from_problem(what, status, said)
+    return said

@@ -1,0 +1,161 @@
+"""Our own API: the same configurations, the same senders, and refusals as RFC 9457 has them."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from typing import Any
+
+import pytest
+
+from stocktake.api import bodies
+from tests.api.serving import ADMIN, READER, WRITER, Answer, Api
+from tests.api.test_inventory import WHOLE, plain, put
+from tests.state.ledgers import fill_ledger
+
+ROOT = "/api/v1"
+
+
+@pytest.fixture
+def place(bucket: str) -> str:
+    return f"{ROOT}/configurations/default/{bucket}"
+
+
+def document(answer: Answer, status: int = 200) -> Any:
+    assert answer.status == status, answer
+    assert answer.headers["content-type"] == "application/json"
+    return json.loads(answer.body)
+
+
+def refused(answer: Answer, status: int, title: str, *said: str) -> None:
+    problem = json.loads(answer.body)
+    assert (answer.status, problem["status"], problem["title"]) == (status, status, title), answer
+    assert answer.headers["content-type"] == "application/problem+json"
+    for text in said:
+        assert text in problem["detail"] + problem.get("hint", "")
+
+
+def test_what_is_put_here_is_there_for_aws_and_the_other_way_round(
+    api: Api, bucket: str, place: str
+) -> None:
+    made = document(api.ask("PUT", f"{place}/report1", json.dumps(WHOLE).encode()))
+    assert made["configuration"] == WHOLE
+    got = api.client().get_bucket_inventory_configuration(Bucket=bucket, Id="report1")
+    assert got["InventoryConfiguration"] == WHOLE
+    put(api, bucket, plain("report1", IsEnabled=False))
+    found = document(api.ask("GET", f"{place}/report1"))
+    assert found["configuration"] == plain("report1", IsEnabled=False)
+    assert found["version"] > made["version"]
+    assert found["created"] == made["created"]
+    assert document(api.ask("GET", place)) == {"configurations": [found]}
+    assert api.ask("DELETE", f"{place}/report1").status == 204
+    refused(api.ask("GET", f"{place}/report1"), 404, "NoSuchConfiguration", bucket)
+    refused(api.ask("DELETE", f"{place}/report1"), 404, "NoSuchConfiguration", bucket)
+
+
+def test_pages_follow_each_other(api: Api, bucket: str, place: str) -> None:
+    fill_ledger(api.state_folder, "default", bucket, [f"{number:03}" for number in range(150)])
+    first = document(api.ask("GET", place))
+    second = document(api.ask("GET", f"{place}?token={first['next_token']}"))
+    names = [each["id"] for each in first["configurations"] + second["configurations"]]
+    assert names == [f"{number:03}" for number in range(150)]
+    assert "next_token" not in second
+    refused(api.ask("GET", f"{place}?token=x"), 400, "InvalidArgument", "continuation token")
+
+
+def test_who_asks_must_be_known_and_allowed(api: Api, place: str) -> None:
+    body = json.dumps(plain("report1")).encode()
+    refused(api.ask("GET", place, key=None), 403, "AccessDenied")
+    refused(api.ask("PUT", f"{place}/report1", body, key=READER), 403, "AccessDenied", "reader")
+    refused(api.ask("PUT", f"{place}/report1", body, key=WRITER), 403, "AccessDenied", "dest")
+    other = f"{ROOT}/configurations/default/other-bucket"
+    refused(api.ask("GET", other, key=WRITER), 403, "AccessDenied", "other-bucket")
+    changed = api.ask("PUT", f"{place}/report1", body, sent=body.replace(b"Daily", b"daily"))
+    refused(changed, 400, "XAmzContentSHA256Mismatch")
+    large = api.ask("PUT", f"{place}/report1", b" " * (bodies.BODY_BYTES_MAX + 1))
+    refused(large, 400, "MaxMessageLengthExceeded")
+    assert document(api.ask("GET", place, key=READER)) == {"configurations": []}
+
+
+def test_what_makes_no_sense_is_told(api: Api, place: str) -> None:
+    refused(api.ask("PUT", f"{place}/report1", b"{}"), 400, "MalformedXML", "Id")
+    refused(api.ask("PUT", f"{place}/report1", b"no JSON"), 400, "MalformedXML", "JSON")
+    body = json.dumps(plain("report2")).encode()
+    refused(api.ask("PUT", f"{place}/report1", body), 400, "IdMismatch", "`report2`")
+    missing = f"{ROOT}/configurations/default/no-such-bucket"
+    refused(api.ask("GET", missing), 404, "NoSuchBucket", "no-such-bucket")
+    refused(api.ask("GET", f"{ROOT}/configurations/none/b"), 400, "InvalidArgument", "`none`")
+    refused(api.ask("GET", f"{ROOT}/configurations/default/a%20b"), 400, "InvalidBucketName")
+    refused(api.ask("GET", f"{ROOT}/nothing"), 404, "NoSuchResource")
+    refused(api.ask("POST", place), 405, "NoSuchResource")
+
+
+def test_the_stores_are_told(api: Api) -> None:
+    told = document(api.ask("GET", f"{ROOT}/stores", key=READER))
+    assert told == {"stores": [{"name": "default", "domains": ["s3.example.com"]}]}
+
+
+def test_the_api_describes_itself_to_everybody(api: Api) -> None:
+    told = document(api.ask("GET", f"{ROOT}/openapi.json", key=None))
+    assert told["openapi"].startswith("3.")
+    one = told["paths"]["/configurations/{store}/{bucket}/{id}"]
+    assert sorted(one) == ["delete", "get", "put"]
+    assert {server["url"] for server in told["servers"]} == {ROOT}
+    for reference in re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(told)):
+        assert reference in told["components"]["schemas"]
+    for path in told["paths"].values():
+        for operation in path.values():
+            assert operation["summary"]
+            assert operation["description"]
+            assert "403" in operation["responses"]
+
+
+def test_a_thousand_hostile_requests_and_no_failure(api: Api, bucket: str) -> None:
+    rng = random.Random(8)
+    whole = json.dumps(WHOLE).encode()
+    odd = [
+        "",
+        "..",
+        "%2e%2e",
+        "%00",
+        "%ff",
+        "a" * 5000,
+        "{id}",
+        "%7B",
+        "null",
+        "-1",
+        "default",
+        bucket,
+        "report1",
+    ]
+    bad = [
+        b"",
+        b"null",
+        b"[]",
+        b"[" * 5000,
+        b'{"Id":1}',
+        b"\xff",
+        b"1e999",
+        b'{"a":' * 900,
+        b'"\\ud800"',
+        b"NaN",
+    ]
+    statuses = set()
+    for _ in range(1000):
+        parts = [
+            rng.choice(odd) if rng.random() < 0.3 else known
+            for known in ("default", bucket, "report1")
+        ]
+        target = f"{ROOT}/configurations/{'/'.join(parts[: rng.randint(1, 3)])}"
+        if rng.random() < 0.3:
+            target += f"?token={rng.choice(odd)}&{rng.choice(odd)}={rng.choice(odd)}"
+        body = rng.choice([whole, *bad])
+        if body is whole and rng.random() < 0.7:
+            at = rng.randrange(len(whole))
+            body = whole[:at] + rng.choice(bad)[:40] + whole[at + rng.randint(0, 5) :]
+        method = rng.choice(["PUT", "PUT", "GET", "DELETE", "POST"])
+        answer = api.ask(method, target, body, key=rng.choice([ADMIN, ADMIN, WRITER, READER]))
+        assert answer.status < 500, (method, target, body, answer)
+        statuses.add(answer.status)
+    assert {200, 204, 400, 403, 404, 405} <= statuses
