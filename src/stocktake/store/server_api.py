@@ -11,7 +11,8 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError
-from botocore.httpsession import URLLib3Session, get_environ_proxies
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
 
 from stocktake.model.errors import CredentialsError, ServerError
 from stocktake.store.connection import USER_AGENT, Connection
@@ -28,7 +29,9 @@ class ServerApi:
         self._connection = connection
         self._url = (connection.store.endpoint_url or "").rstrip("/")
         self._session = URLLib3Session(
-            verify=connection.verify, proxies=get_environ_proxies(self._url), timeout=TIMEOUT_S
+            verify=connection.verify,  # type: ignore[arg-type]  # a path, too
+            proxies=get_environ_proxies(self._url),
+            timeout=TIMEOUT_S,
         )
 
     def ask(
