@@ -1,5 +1,5 @@
-"""kill -9 of the parent alone, at any moment: no published report is ever broken, no worker goes on, and what was
-killed goes on where it was, or is cleared away.
+"""kill -9 of the parent alone, mostly in the middle of delivery: no published report is ever broken, no worker goes on,
+and what was killed goes on where it was, or is cleared away.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ import os
 import random
 import subprocess
 import time
-from collections.abc import Callable
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.acceptance.command_line import command, stocktake
+from tests.acceptance.killing import STATE_FOLDER, wait_for, working
 from tests.acceptance.reports import folder_keys, published
 from tests.servers.fault import FaultServer, latency, synthetic
 
@@ -24,35 +24,6 @@ from tests.servers.fault import FaultServer, latency, synthetic
 KILLS = int(os.environ.get("STOCKTAKE_TEST_KILLS", "6"))
 OBJECTS = 3_000
 UPLOADS = ("PutObject", "UploadPart", "CreateMultipartUpload")
-
-
-def children_of(pid: int) -> set[int]:
-    """The processes whose parent is `pid`, by /proc."""
-    found = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            found.add(int(stat.parent.name))
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_for(condition: Callable[[], bool], within_s: float) -> bool:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def start(server: FaultServer, destination: str, spool: Path) -> subprocess.Popen[bytes]:
@@ -102,7 +73,8 @@ def settle(server: FaultServer, *, resume: bool) -> str:
 def test_no_kill_leaves_a_broken_report_or_a_working_process_and_every_run_can_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local: bool
 ) -> None:
-    monkeypatch.setenv("STOCKTAKE_STATE_FOLDER", str(tmp_path / "state"))
+    state = tmp_path / "state"
+    monkeypatch.setenv(STATE_FOLDER, str(state))
     chance = random.Random(7)
     spool, folder = tmp_path / "spool", tmp_path / "reports"
     spool.mkdir()
@@ -121,11 +93,10 @@ def test_no_kill_leaves_a_broken_report_or_a_working_process_and_every_run_can_g
             else:
                 assert wait_for(partial(upload_begun, server, folder, number), 60)
                 time.sleep(chance.random() * (0.015 if local else 0.5))
-            workers = children_of(process.pid)
             in_delivery += process.poll() is None and upload_begun(server, folder, number)
             process.kill()
             process.wait()
-            assert wait_for(lambda pids=workers: not any(map(alive, pids)), 5), "a worker goes on"
+            assert wait_for(lambda: not working(state), 5), "a worker goes on"
 
             def keys(number: int = number) -> list[str]:
                 if local:
