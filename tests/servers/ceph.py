@@ -44,6 +44,7 @@ OSD_TRIES_MAX = 6
 COMMAND_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 10
 
+CONFIGURATION_NAME = "ceph.conf"
 CONFIGURATION = """\
 [global]
 fsid = {fsid}
@@ -163,7 +164,8 @@ class _Cluster:
     @property
     def server(self) -> Server:
         (user, secret), (other, other_secret) = USERS
-        return Server(f"http://127.0.0.1:{self.rgw_port}", user, secret, other, other_secret)
+        url = f"http://127.0.0.1:{self.rgw_port}"
+        return Server(url, user, secret, other, other_secret, str(self.folder / CONFIGURATION_NAME))
 
     def start(self) -> None:
         self._write_configuration()
@@ -204,7 +206,7 @@ class _Cluster:
             rgw_port=self.rgw_port,
             kms_keys=" ".join(f"{name}={key}" for name, key in keys.items()),
         )
-        (self.folder / "ceph.conf").write_text(text)
+        (self.folder / CONFIGURATION_NAME).write_text(text)
 
     def _start_monitor(self) -> None:
         address = f"[v1:127.0.0.1:{self.mon_port}]"
@@ -298,7 +300,7 @@ class _Cluster:
         return daemon
 
     def _command(self, program: str, *words: str) -> list[str]:
-        return [program, "--conf", str(self.folder / "ceph.conf"), *words]
+        return [program, "--conf", str(self.folder / CONFIGURATION_NAME), *words]
 
 
 class _DiedError(CephError):

@@ -13,13 +13,16 @@ REGION = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running S3 server. `other` is a second user, who owns nothing that the first one made."""
+    """A running S3 server. `other` is a second user, who owns nothing that the first one made. `configuration` is the
+    file by which a store's own tools find it, where it has such and the tests have started it.
+    """
 
     endpoint_url: str
     access_key: str
     secret_key: str = field(repr=False)
     other_access_key: str
     other_secret_key: str = field(repr=False)
+    configuration: str = ""
 
     def client(self, *, other: bool = False, **config: Any) -> Any:
         """A boto3 S3 client, path style, that sends no checksum unless an operation demands one."""
