@@ -60,6 +60,10 @@ bench-scale: $(BENCHED)/.installed $(BENCH)/.installed  ## measure 1, 10 and 100
 bench-shapes: $(BENCHED)/.installed $(BENCH)/.installed  ## measure every shape of keys at 200 ms latency
 	$(BENCH)/bin/python -m benchmarks.shapes_bench $(ARGS)
 
+.PHONY: bench-ceph
+bench-ceph: $(BENCHED)/.installed $(BENCH)/.installed  ## list a million entries of a Ceph bucket, serially and in parallel
+	$(BENCH)/bin/python -m benchmarks.ceph_bench $(ARGS)
+
 .PHONY: bench-audit
 bench-audit: $(STAMP)  ## measure audits of reports, beside plain DuckDB and polars
 	$(BIN)/python -m benchmarks.audit_bench $(ARGS)

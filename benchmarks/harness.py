@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +40,18 @@ ENVIRONMENT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
-    """A replay server that runs."""
+class Listed:
+    """A bucket on a server that runs."""
 
     endpoint_url: str
     bucket: str
     objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replay(Listed):
+    """A replay server's bucket."""
+
     counters_url: str
 
     @property
@@ -124,7 +130,11 @@ class Figures:
 
 
 def run_stocktake(
-    stocktake: Path, replay: Replay, folder: Path, options: Sequence[str] = ()
+    stocktake: Path,
+    listed: Listed,
+    folder: Path,
+    options: Sequence[str] = (),
+    environment: Mapping[str, str] = ENVIRONMENT,
 ) -> Usage:
     """Measure an inventory of the bucket, in Parquet. Its report lies in `folder`, and so does all that it may spool or
     remember for the next run.
@@ -135,14 +145,14 @@ def run_stocktake(
     home, output = folder / "home", folder / "stocktake.json"
     home.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = [
-        stocktake, "run", f"s3://{replay.bucket}", folder / "report", "--format", "Parquet",
-        "--endpoint-url", replay.endpoint_url, "--json", "--quiet", *options,
+        stocktake, "run", f"s3://{listed.bucket}", folder / "report", "--format", "Parquet",
+        "--endpoint-url", listed.endpoint_url, "--json", "--quiet", *options,
     ]  # fmt: skip
     own = {"HOME": str(home), "TMPDIR": str(home)}
-    usage = measure(command, environment={**ENVIRONMENT, **own}, stdout=output)
+    usage = measure(command, environment={**environment, **own}, stdout=output)
     rows = json.loads(output.read_text())["rows"]
-    if rows != replay.objects:
-        raise CommandError(f"stocktake reported {rows} rows; the bucket has {replay.objects}")
+    if rows != listed.objects:
+        raise CommandError(f"stocktake reported {rows} rows; the bucket has {listed.objects}")
     return usage
 
 

