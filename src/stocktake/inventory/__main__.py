@@ -23,7 +23,8 @@ def main() -> None:
     gc.freeze()
     numbers = [int(number) for number in sys.argv[1:]]
     pipes = list(zip(numbers[::2], numbers[1::2], strict=True))
-    own, others = pipes[0], []
+    own = pipes[0]
+    others: list[int] = []
     for pair in pipes[1:]:
         if (process := os.fork()) == 0:
             own, others = pair, []

@@ -71,7 +71,7 @@ class WorkerProcesses:
 
 class WorkerProcess:
     """A worker. `begun` once it was told which run it works for, `ready` once it takes ranges; `lanes` are those it
-    lists, `files` those it has yet to deliver, `asking` the segments whose rows it asks about. `process` is known of the
+    lists, `files` those it has yet to deliver, `asking` the segments whose rows it asks about. `process` is that of the
     one that the parent started itself.
     """
 
