@@ -8,9 +8,10 @@ often the run was interrupted.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
@@ -36,8 +37,8 @@ from stocktake.model.remembering import (
 from stocktake.model.runs import Counters, Remembering
 from stocktake.store.pages import LISTED_SCHEMA
 
-# Rows that are asked about together, as many as a page of a listing has.
-ROWS_TOGETHER = 1_000
+# Rows that are asked about together: enough to keep connections busy, few enough to end soon when time is up.
+ROWS_TOGETHER = 250
 # After so many, a segment is kept as far as it is, so that little is lost with a killed run.
 ROWS_AT_A_TIME = 20_000
 # Where time may run out, the oldest answers are asked for again in so many rounds.
@@ -149,8 +150,7 @@ async def ask_about(
     try:
         with pa.ipc.new_stream(str(path), enricher.schema) as writer:
             for batch in read_segment(segment):
-                for start in range(0, batch.num_rows, ROWS_TOGETHER):
-                    rows = batch.slice(start, ROWS_TOGETHER)
+                for rows in _parts(batch):
                     if room > 0 and left and not over():
                         waiting = _take(rows, left)
                         room -= waiting.subjects.num_rows
@@ -160,6 +160,14 @@ async def ask_about(
         raise spool_error(error, folder) from error
     asked = replace(segment, path=path, counters=+found, silent=segment.silent or enricher.silent)
     return asked, +left
+
+
+def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The rows of a batch in parts, of whose rows ROWS_TOGETHER wait at most."""
+    waiting = pc.indices_nonzero(batch.column(POSTPONED))
+    starts = [0, *waiting[ROWS_TOGETHER::ROWS_TOGETHER].to_pylist(), batch.num_rows]
+    for start, end in pairwise(starts):
+        yield batch.slice(start, end - start)
 
 
 def _take(rows: pa.RecordBatch, left: Counters) -> Waiting:
