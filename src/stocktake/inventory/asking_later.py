@@ -150,11 +150,12 @@ async def ask_about(
     try:
         with pa.ipc.new_stream(str(path), enricher.schema) as writer:
             for batch in read_segment(segment):
-                for rows in _parts(batch):
+                for part in _parts(batch):
+                    rows = part
                     if room > 0 and left and not over():
-                        waiting = _take(rows, left)
+                        waiting = _take(part, left)
                         room -= waiting.subjects.num_rows
-                        rows = await enricher.fill(rows, waiting.wanted, waiting.subjects, found)
+                        rows = await enricher.fill(part, waiting.wanted, waiting.subjects, found)
                     writer.write_batch(rows)
     except OSError as error:
         raise spool_error(error, folder) from error
