@@ -28,7 +28,9 @@ from stocktake.model.remembering import AGES_SCHEMA, Memory, MemoryFile
 from stocktake.store.pages import LISTED_SCHEMA
 
 ROWS_TOGETHER = 8_000  # as a worker lists them
-_NAMES = ("key", "size", "last_modified_date", "e_tag", "storage_class", "encryption_status")
+_NAMES = (
+    "key", "size", "last_modified_date", "e_tag", "storage_class", "encryption_status", "checksum_algorithm",
+)  # fmt: skip
 _SCHEMA = report_schema(BY_COLUMN[name] for name in _NAMES)
 _REPORT, _AGES = "rows.parquet", "ages.parquet"
 
@@ -59,6 +61,7 @@ def _rows(bucket: Bucket, start: int, stop: int) -> pa.RecordBatch:
         pa.array([row.tobytes().decode() for row in ETAG.cells(batch)]),
         pa.repeat("STANDARD", count),
         pa.array(["SSE-KMS" if n % 3 else "SSE-S3" for n in range(count)]),
+        pa.repeat("CRC64NVME", count),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=_SCHEMA)
 
