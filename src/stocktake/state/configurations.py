@@ -167,7 +167,12 @@ class Configurations:
             yield connection
 
 
-_SELECTED: Select[Any] = select(*configurations.c)
+_SELECTED: Select[Any] = select(
+    *(
+        configurations.c[name]
+        for name in ("store", "bucket", "id", "document", "created", "changed", "version")
+    )
+)
 
 
 def _columns(key: ConfigurationKey) -> dict[str, str]:
@@ -224,12 +229,13 @@ _parsed = lru_cache(4096)(parse_configuration_json)
 
 
 def _stored(row: Row[Any]) -> StoredConfiguration:
-    key = ConfigurationKey(row.store, row.bucket, row.id)
+    store, bucket, identity, document, created, changed, version = row
+    key = ConfigurationKey(store, bucket, identity)
     try:
-        configuration = _parsed(row.document)
+        configuration = _parsed(document)
     except ConfigurationError as error:
         raise LedgerError(
             f"the ledger's record of the configuration {key.id} of {key.bucket} cannot be read: {error}",
             hint="was it written by another version of stocktake? go on with that one",
         ) from error
-    return StoredConfiguration(key, configuration, row.created, row.changed, row.version)
+    return StoredConfiguration(key, configuration, created, changed, version)
