@@ -29,7 +29,7 @@ test: $(STAMP)  ## run the tests and show the coverage
 	$(BIN)/pytest --cov --cov-report=term $(ARGS)
 
 .PHONY: clients
-clients: $(CLIENTS)/.installed  ## install the AWS CLI and Cloud Custodian, which tests of the API run
+clients: $(CLIENTS)/.installed  ## install the programs of others that tests of the API run
 
 $(CLIENTS)/.installed: tests/clients.txt | $(STAMP)
 	$(UV) venv --quiet --clear --python $(BIN)/python $(CLIENTS)

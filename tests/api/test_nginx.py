@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 
 from stocktake.model.access import AccessKey, Grant, Role
 from stocktake.service.access_keys import add_keys
+from tests.api.clients import client_program
 from tests.api.conftest import site
 from tests.api.serving import Answer, Api, document, running_api, signed
 from tests.api.test_inventory import WHOLE, plain
@@ -27,7 +28,6 @@ from tests.servers.missing import skip_or_fail
 from tests.servers.nginx import nginx_program, running_nginx
 from tests.servers.server import Server
 
-CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin"
 RUN_S_MAX = 120
 
 
@@ -85,10 +85,8 @@ def run(
     front: Front, program: str, *words: str | Path, folder: Path
 ) -> subprocess.CompletedProcess[str]:
     """A client as its users run it: with the address and the keys of the store, and nothing else."""
-    if not (CLIENTS / program).exists():
-        skip_or_fail("the clients are not installed; `make clients` does so")
     return subprocess.run(
-        [str(CLIENTS / program), *map(str, words)],
+        [client_program(program), *map(str, words)],
         env={**os.environ, **front.server.environment()},
         cwd=folder,
         capture_output=True,

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stocktake.api import bodies
+from tests.api.clients import client_program
 from tests.api.serving import ADMIN, READER, WRITER, Answer, Api
 from tests.api.test_inventory import WHOLE, plain, put
 from tests.state.ledgers import fill_ledger
 
 ROOT = "/api/v1"
+ROOT_FOLDER = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -159,3 +164,26 @@ def test_a_thousand_hostile_requests_and_no_failure(api: Api, bucket: str) -> No
         assert answer.status < 500, (method, target, body, answer)
         statuses.add(answer.status)
     assert {200, 204, 400, 403, 404, 405} <= statuses
+
+
+CHECKS = "not_a_server_error,content_type_conformance,status_code_conformance,response_schema_conformance"
+
+
+@pytest.mark.slow
+def test_schemathesis_finds_no_failure_and_no_answer_that_is_not_described(
+    api: Api, tmp_path: Path
+) -> None:
+    signing = {"AWS_ACCESS_KEY_ID": ADMIN.access_key, "AWS_SECRET_ACCESS_KEY": ADMIN.secret_key}
+    hooks = {"SCHEMATHESIS_HOOKS": "tests.api.schemathesis_hooks", "PYTHONPATH": str(ROOT_FOLDER)}
+    asked = ["--phases", "coverage,fuzzing", "--checks", CHECKS, "--seed", "1", "-n", "100"]
+    done = subprocess.run(
+        [client_program("schemathesis"), "run", f"{api.endpoint_url}{ROOT}/openapi.json", *asked],
+        env={**os.environ, **signing, **hooks},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=150,
+    )
+    assert done.returncode == 0, done.stdout
+    assert api.ask("GET", "/readyz", key=None).status == 200

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-from stocktake.model.errors import UsageError
+from stocktake.model.errors import ThrottledError, UsageError
 from stocktake.model.store import Store
 from stocktake.store.client import Client
 from stocktake.store.connection import Connection
@@ -16,6 +16,10 @@ BELIEVED_S = (
     30.0  # that a bucket is there; that it is not is never kept, as it may be made the next moment
 )
 BUCKETS_MAX = 10_000
+# Of one store at a time, and how long one more question waits for its turn: a store that hangs takes its time, but not
+# all threads of the server with it.
+QUESTIONS_MAX = 8
+TURN_S_MAX = 5.0
 
 
 class KnownBuckets(AbstractContextManager["KnownBuckets"]):
@@ -28,6 +32,7 @@ class KnownBuckets(AbstractContextManager["KnownBuckets"]):
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._clients: dict[str, Client] = {}
+        self._turns = {name: threading.BoundedSemaphore(QUESTIONS_MAX) for name in stores}
         self._seen: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._open = ExitStack()
 
@@ -40,18 +45,33 @@ class KnownBuckets(AbstractContextManager["KnownBuckets"]):
         Raises:
             UsageError: no such store is known.
             NoSuchBucketError: it has not.
+            ThrottledError: the store has many questions to answer already.
             StoreError: it cannot be told.
         """
         with self._lock:
             seen = self._seen.get((store, bucket))
         if seen is not None and self._monotonic() - seen < BELIEVED_S:
             return
-        self._client(store).bucket_region(bucket, list_prefix=None)
+        client = self._client(store)
+        with self._turn(store):
+            client.bucket_region(bucket, list_prefix=None)
         with self._lock:
             self._seen[store, bucket] = self._monotonic()
             self._seen.move_to_end((store, bucket))
             while len(self._seen) > BUCKETS_MAX:
                 self._seen.popitem(last=False)
+
+    @contextmanager
+    def _turn(self, store: str) -> Iterator[None]:
+        turns = self._turns[store]
+        if not turns.acquire(timeout=TURN_S_MAX):
+            raise ThrottledError(
+                f"{QUESTIONS_MAX} questions to the store `{store}` are not answered yet"
+            )
+        try:
+            yield
+        finally:
+            turns.release()
 
     def _client(self, store: str) -> Client:
         with self._lock:

@@ -229,7 +229,7 @@ _parsed = lru_cache(4096)(parse_configuration_json)
 
 
 def _stored(row: Row[Any]) -> StoredConfiguration:
-    store, bucket, identity, document, created, changed, version = row
+    store, bucket, identity, document, created, changed, version = tuple(row)
     key = ConfigurationKey(store, bucket, identity)
     try:
         configuration = _parsed(document)
