@@ -8,11 +8,17 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
+from stocktake import take_inventory
 from stocktake.model.configuration import Format
+from stocktake.model.paths import parse_manifest_key
+from stocktake.service.commands.run import plan
+from stocktake.service.options import make_options
+from stocktake.service.usage import keep_usage_of_run
 from tests.acceptance.command_line import Outcome, stocktake
 from tests.analysis.reports import OUR_MOMENT, aws_report, objects, our_report
 from tests.servers.server import Server
@@ -93,6 +99,25 @@ def test_a_cube_that_cannot_be_made_does_not_fail_the_report(
     assert f"`stocktake usage {manifest} --save` tries again" in ran.err.replace("file://", "")
     assert not list(tmp_path.rglob("usage.parquet"))
     assert stocktake("verify", manifest).code == 0
+
+
+def test_a_cube_that_is_stopped_does_not_fail_the_report(
+    moto_server: Server, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in moto_server.environment().items():
+        monkeypatch.setenv(name, value)
+    result = take_inventory(source, tmp_path)
+    stop = Event()
+    stop.set()
+    monkeypatch.setattr("stocktake.analysis.interrupting._TICK_S", 0)  # it stops however fast it is
+    run = plan(make_options(source, tmp_path))
+    paths = parse_manifest_key(result.address.removeprefix(f"file://{tmp_path}/"))
+    assert paths is not None
+    said = keep_usage_of_run(run, paths, result.address, stop)
+    assert "was not made: stopped before the answer was there" in said
+    assert not list(tmp_path.rglob("usage.parquet"))
+    assert keep_usage_of_run(run, paths, result.address, Event()) == ""
+    assert list(tmp_path.rglob("usage.parquet")) == [tmp_path / paths.usage]
 
 
 def test_a_cube_is_made_in_a_folder_and_stays(
@@ -201,6 +226,8 @@ def test_a_page_is_written_beside_what_is_printed(folder: Path, tmp_path: Path) 
         (["--by", "colour"], "unknown dimension `colour`"),
         (["--depth", "9"], "--depth 9 is out of range"),
         (["--csv", "--json"], "exclude each other"),
+        (["-i", "--json"], "exclude each other"),
+        (["-i", "--html", "usage.html"], "--interactive writes nothing"),
         (["--save", "--dt", "2026"], "--save is for one report"),
         (["--dt", "soon"], "expected FROM..TO"),
         (["--prices", "nowhere.toml"], "nowhere.toml"),

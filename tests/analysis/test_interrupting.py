@@ -13,6 +13,7 @@ import pytest
 from stocktake.analysis.interrupting import Interruptible
 from stocktake.analysis.query import run_query
 from stocktake.model.configuration import Format
+from stocktake.model.errors import StoppedError
 from tests.analysis.questions import opened
 from tests.analysis.reports import objects, our_report
 
@@ -52,6 +53,16 @@ def test_ctrl_c_ends_a_question_half_way(tmp_path: Path) -> None:
         timer = pressed_after(0.2)
         with pytest.raises(KeyboardInterrupt):
             [batch.num_rows for batch in batches]
+    timer.join()
+
+
+def test_a_thread_that_hears_no_signal_is_stopped_by_an_event(tmp_path: Path) -> None:
+    report = opened(our_report(tmp_path, Format.PARQUET, [objects(["k"])]).manifest_path)
+    stop = threading.Event()
+    timer = threading.Timer(0.3, stop.set)
+    timer.start()
+    with pytest.raises(StoppedError), run_query(report, ENDLESS, stop=stop) as found:
+        list(found.batches())
     timer.join()
 
 

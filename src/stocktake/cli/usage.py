@@ -141,6 +141,8 @@ def _check(asked: dict[str, Any]) -> None:
         raise UsageError(f"{named} exclude each other: stdout holds one of them")
     if asked["save"] and asked["dt"] is not None:
         raise UsageError("--save is for one report, and --dt names several")
+    if asked["interactive"] and asked["html"] is not None:
+        raise UsageError("--interactive writes nothing; ask for --html by itself")
     if asked["interactive"] and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "--interactive wants a terminal, and stdin or stdout is none",

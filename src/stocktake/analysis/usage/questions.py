@@ -62,8 +62,7 @@ def usage_sql(
         "folders": "SELECT prefix, sum(objects) AS objects, sum(bytes) AS bytes FROM cells"
         " WHERE NOT broad GROUP BY prefix",
         "levels": _levels(bounds.prefix_depth),
-        "ranked": _ranked(),
-        "kept": f"SELECT prefix, depth, place FROM ranked WHERE place <= {bounds.prefixes_max}",  # noqa: S608
+        "kept": _kept(bounds.prefixes_max),
         "places": _places(bounds),
     }
     if told:
@@ -81,8 +80,8 @@ def usage_sql(
 
 
 def _how(part: str) -> str:
-    """Rows are looked at once; all else is asked for several times, and small."""
-    return "NOT MATERIALIZED" if part == "facts" else "MATERIALIZED"
+    """What is asked for several times is kept, and spills; the rest is many rows, each looked at once."""
+    return "NOT MATERIALIZED" if part in {"facts", "levels"} else "MATERIALIZED"
 
 
 def _names(told: Iterable[Dimension]) -> list[str]:
@@ -179,16 +178,19 @@ def _levels(depth_max: int) -> str:
     )
 
 
-def _ranked() -> str:
-    """Every folder by its share of objects or of bytes, whichever is greater: none is before one above it."""
+def _kept(prefixes_max: int) -> str:
+    """The folders that are kept apart, by their share of objects or of bytes, whichever is greater: none is before one
+    above it.
+    """
     share = (
         "greatest(sum(objects) / (SELECT sum(objects) FROM folders),"
         " coalesce(sum(bytes) / (SELECT nullif(sum(bytes), 0) FROM folders), 0))"
     )
+    order = "share DESC, depth, prefix"
     return (
-        f"SELECT above AS prefix, any_value(depth) AS depth,"  # noqa: S608 - our own
-        f" row_number() OVER (ORDER BY {share} DESC, any_value(depth), above) AS place"
-        " FROM levels GROUP BY above"
+        f"SELECT prefix, depth, row_number() OVER (ORDER BY {order}) AS place FROM"  # noqa: S608 - our own
+        f" (SELECT above AS prefix, any_value(depth) AS depth, {share} AS share FROM levels GROUP BY above"
+        f" ORDER BY {order} LIMIT {prefixes_max})"
     )
 
 

@@ -21,7 +21,7 @@ from stocktake.analysis.usage.growth import Growth, Point, growth_of
 from stocktake.analysis.usage.measures import Figures, Measure, figures_of
 from stocktake.analysis.usage.questions import Bounds
 from stocktake.analysis.usage.tree import OTHERS, Folder, folder_tree
-from stocktake.model.errors import ReportError, UndecidedError
+from stocktake.model.errors import InventoryError, UndecidedError
 from stocktake.model.paths import USAGE
 from stocktake.model.prices import Prices
 from stocktake.model.usage import NEEDS, VALUE_DEPTH, Dimension
@@ -198,7 +198,7 @@ class UsageSource:
     def _found(self, report: Report) -> Cube | None:
         try:
             return find_cube(report)
-        except ReportError as error:
+        except InventoryError as error:  # such as a store that denies what is not there
             self._warn(
                 f"the {USAGE} beside {report.address} is not used, and the report is read: {error.message}"
             )
