@@ -74,6 +74,7 @@ RUNS = st.builds(
     region=MAYBE,
     owner_full_control=st.booleans(),
     strict=st.booleans(),
+    usage=st.booleans(),
     limits=LIMITS,
     spool_folder=st.one_of(st.none(), PATHS),
 )

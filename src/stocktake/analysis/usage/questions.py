@@ -59,8 +59,7 @@ def usage_sql(
     parts = {
         "facts": _facts(known, told, bounds),
         "cells": _cells(names),
-        "folders": "SELECT prefix, sum(objects) AS objects, sum(bytes) AS bytes FROM cells"
-        " WHERE NOT broad GROUP BY prefix",
+        "folders": _folders(),
         "levels": _levels(bounds.prefix_depth),
         "kept": _kept(bounds.prefixes_max),
         "places": _places(bounds),
@@ -167,13 +166,29 @@ def _cells(names: Sequence[str]) -> str:
     )
 
 
+def _folders() -> str:
+    """What lies in each folder itself, and how deep it is."""
+    depth = "length(prefix) - length(replace(prefix, '/', ''))"
+    return (
+        f"SELECT prefix, {depth} AS depth, sum(objects) AS objects, sum(bytes) AS bytes"  # noqa: S608 - our own
+        " FROM cells WHERE NOT broad GROUP BY prefix"
+    )
+
+
+def _above(level: int, folder: str) -> str:
+    """The folder at that level at or above `folder`, a row of a table with its depth; NULL where that is less deep."""
+    prefix = f"{folder}.prefix"
+    return (
+        f"CASE WHEN {folder}.depth > {level} THEN {_folder(level, prefix)}"
+        f" WHEN {folder}.depth = {level} THEN {prefix} END"
+    )
+
+
 def _levels(depth_max: int) -> str:
     """Each folder with itself and every folder above it."""
-    depth = "length(prefix) - length(replace(prefix, '/', ''))"
-    deep = f"(SELECT *, {depth} AS depth FROM folders)"  # noqa: S608 - our own
     return " UNION ALL ".join(
-        f"SELECT prefix, objects, bytes, {level} AS depth, {_folder(level, 'prefix')} AS above"  # noqa: S608 - our own
-        f" FROM {deep} WHERE depth >= {level}"
+        f"SELECT objects, bytes, {level} AS depth, {_above(level, 'folders')} AS above"  # noqa: S608 - our own
+        f" FROM folders WHERE folders.depth >= {level}"
         for level in range(depth_max + 1)
     )
 
@@ -194,21 +209,21 @@ def _kept(prefixes_max: int) -> str:
     )
 
 
-def _nearest(folder: str, depth: int, kept: str) -> tuple[str, str]:
-    """The expression for the nearest of the folders in `kept` at or above `folder`, the root at last, and the joins
-    that it wants.
+def _nearest(above: Mapping[int, str], kept: str) -> tuple[str, str]:
+    """The expression for the deepest folder in `kept` of those `above`, by their levels, the root at last; and the
+    joins that it wants.
     """
-    levels = range(depth, 0, -1)
+    levels = sorted(above, reverse=True)
     joins = " ".join(
-        f"LEFT JOIN {kept} AS at_{level} ON at_{level}.prefix = {_folder(level, folder)}"
-        for level in levels
+        f"LEFT JOIN {kept} AS at_{level} ON at_{level}.prefix = {above[level]}" for level in levels
     )
     return f"coalesce({''.join(f'at_{level}.prefix, ' for level in levels)}'')", joins
 
 
 def _places(bounds: Bounds) -> str:
     """For each folder, the nearest one that is kept."""
-    place, joins = _nearest("folders.prefix", bounds.prefix_depth, "kept")
+    levels = range(1, bounds.prefix_depth + 1)
+    place, joins = _nearest({each: _above(each, "folders") for each in levels}, "kept")
     return f"SELECT folders.prefix, {place} AS place FROM folders {joins}"  # noqa: S608 - our own
 
 
@@ -224,7 +239,8 @@ def _prefix_rows() -> str:
 
 def _near_cells(names: Sequence[str], bounds: Bounds) -> str:
     """The cells of values, each with the nearest folder whose values are kept apart."""
-    place, joins = _nearest("near", bounds.value_depth, "kept_near")
+    levels = range(1, bounds.value_depth + 1)
+    place, joins = _nearest({each: _folder(each, "near") for each in levels}, "kept_near")
     measures = "objects, unsized, bytes, oldest, newest"
     return f"SELECT {place} AS place, {_KEYS}, {', '.join(names)}, {measures} FROM cells {joins} WHERE broad"  # noqa: S608
 
