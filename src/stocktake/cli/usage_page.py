@@ -11,7 +11,6 @@ from stocktake.cli.outcome import on_one_line
 from stocktake.cli.pages.charts import Value
 from stocktake.cli.pages.document import render_document
 from stocktake.cli.usage_text import (
-    NO_EXTENSION,
     NOT_TOLD,
     amount_text,
     day,
@@ -21,9 +20,10 @@ from stocktake.cli.usage_text import (
     money_text,
     share_of,
     size_text,
+    value_name,
 )
 from stocktake.cli.words import bytes_text, count, counted, money_amount, share_text
-from stocktake.service.commands.usage import OTHERS, Dimension, size_order
+from stocktake.service.commands.usage import Dimension, Kind, size_order
 
 if TYPE_CHECKING:
     from stocktake.service.commands.usage import Folder, Growth, Line, Measure, Usage, UsageSource
@@ -145,7 +145,7 @@ def _chart(source: UsageSource, dimension: Dimension, unit: str) -> Chart:
         found.sort(key=lambda each: size_order(each[1]))
     values = [
         Value(
-            _label(value), measured.bytes if sized else measured.objects, _extent(measured, sized=sized),
+            value_name(value), measured.bytes if sized else measured.objects, _extent(measured, sized=sized),
         )
         for value, measured in found[: None if whole else BARS_MAX]
     ]  # fmt: skip
@@ -161,12 +161,6 @@ def _chart(source: UsageSource, dimension: Dimension, unit: str) -> Chart:
             )
         )
     return Chart(f"{_TITLES[dimension]}, by {unit}", tuple(values))
-
-
-def _label(value: str | None) -> str:
-    if value is None:
-        return "(not known)"
-    return "(others)" if value == OTHERS else on_one_line(value) or NO_EXTENSION
 
 
 def _extent(measured: Measure, *, sized: bool) -> str:
@@ -222,7 +216,7 @@ def _row(usage: Usage, line: Line) -> Row:
         NOT_TOLD if told.delete_markers is None else count(told.delete_markers),
         money_text(told),
     ]
-    folder = line.kind == "folder"
+    folder = line.kind is Kind.FOLDER
     name = line.prefix if folder and line.prefix else line_name(usage, line)
     notes = [f"below {on_one_line(line.prefix)}"] if not folder and line.prefix else []
     if line.folded:

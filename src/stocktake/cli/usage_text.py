@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from stocktake.cli.outcome import on_one_line, visible
 from stocktake.cli.words import bytes_text, count, counted, money_amount, share_text
+from stocktake.service.commands.usage import Kind, kind_of
 
 if TYPE_CHECKING:
     from stocktake.service.commands.usage import Expected, Figures, Forecast, Growth, Line, Usage
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 _LABEL_WIDTH = 12
 NOT_TOLD = "-"
 _BAR_WIDTH = 10
-_NAMES = {"others": "(others)", "not known": "(not known)"}
-NO_EXTENSION = "(none)"
+_NAMES = {Kind.OTHERS: "(others)", Kind.UNKNOWN: "(not known)"}
+_EMPTY = "(none)"  # such as the extension of a name without a dot
 
 
 def usage_lines(usage: Usage, limit: int) -> list[str]:
@@ -46,7 +47,7 @@ def _rows(usage: Usage, limit: int) -> Iterator[str]:
     values: dict[str, list[Line]] = {}
     folders: dict[str, list[Line]] = {}
     for line in usage.lines[1:]:
-        if line.kind == "folder":
+        if line.kind is Kind.FOLDER:
             folders.setdefault(above(line.prefix), []).append(line)
         else:
             values.setdefault(line.prefix, []).append(line)
@@ -100,10 +101,15 @@ def _row(usage: Usage, line: Line, level: int) -> str:
 
 def line_name(usage: Usage, line: Line) -> str:
     """What a line is called below its folder."""
-    if line.kind == "folder":
+    if line.kind is Kind.FOLDER:
         name: str = line.prefix[len(above(line.prefix)) :]
         return name or f"s3://{usage.source_bucket}"
-    return _NAMES.get(line.kind, line.value) or NO_EXTENSION
+    return _NAMES.get(line.kind, line.value) or _EMPTY
+
+
+def value_name(value: str | None) -> str:
+    """What a value of a folder is called; None is not known."""
+    return on_one_line(_NAMES.get(kind_of(value), value or "") or _EMPTY)
 
 
 def share_of(told: Figures, total: Figures) -> float:

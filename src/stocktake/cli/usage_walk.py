@@ -17,16 +17,16 @@ from prompt_toolkit.layout import FormattedTextControl, Layout, Window
 
 from stocktake.cli.outcome import on_one_line, visible
 from stocktake.cli.usage_text import (
-    NO_EXTENSION,
     NOT_TOLD,
     bar,
     day,
     money_text,
     share_of,
     size_text,
+    value_name,
 )
 from stocktake.cli.words import count, counted, share_text
-from stocktake.service.commands.usage import OTHERS, Dimension, Folder, Measure, size_order
+from stocktake.service.commands.usage import Dimension, Folder, Measure, size_order
 
 if TYPE_CHECKING:
     from stocktake.service.commands.usage import Figures, UsageSource
@@ -84,7 +84,7 @@ class Walk:
 
     def _all(self) -> Sequence[Entry]:
         if self.by is not Dimension.PREFIX:
-            return [Entry(_value_name(each), m) for each, m in self._values().items()]
+            return [Entry(value_name(each), m) for each, m in self._values().items()]
         entries = [Entry(on_one_line(each.name), each.total, each) for each in self.here.folders]
         own = self.here.here
         if own.objects or own.delete_markers:
@@ -177,12 +177,6 @@ class Walk:
             f"{NOT_TOLD if noncurrent is None else share_text(noncurrent):>12}  {day(told.newest):<10}"
             f"{money_text(told):>14}  {entry.name}"
         )
-
-
-def _value_name(value: str | None) -> str:
-    if value is None:
-        return "(not known)"
-    return "(others)" if value == OTHERS else on_one_line(value) or NO_EXTENSION
 
 
 def _next(words: list[Any], word: Any) -> Any:

@@ -233,7 +233,7 @@ class UsageSource:
             Line(folder.prefix, Kind.FOLDER, "", folder.depth, told, folder.here.folded, grown)
         ]
         for value, measured in folder.values.items():
-            kind = _kind(value)
+            kind = kind_of(value)
             earlier = then.values.get(value) if then else None
             sure = certain and kind is Kind.VALUE and (then is None or OTHERS not in then.values)
             grown = self._growth(measured, earlier, certain=earlier is not None or sure)
@@ -264,7 +264,8 @@ def _found_in(root: Folder | None, prefix: str) -> tuple[Folder | None, bool]:
     return folder, True
 
 
-def _kind(value: str | None) -> Kind:
+def kind_of(value: str | None) -> Kind:
+    """The kind of a line about this value of a folder."""
     if value is None:
         return Kind.UNKNOWN
     return Kind.OTHERS if value == OTHERS else Kind.VALUE

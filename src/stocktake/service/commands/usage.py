@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from stocktake.analysis.relation import VIEW
 from stocktake.analysis.usage.growth import Expected, Forecast, Growth, Point
 from stocktake.analysis.usage.measures import Figures, Measure
-from stocktake.analysis.usage.tree import OTHERS, Folder, size_order
-from stocktake.analysis.usage.usage import Kind, Line, Usage, UsageSource
+from stocktake.analysis.usage.tree import Folder, size_order
+from stocktake.analysis.usage.usage import Kind, Line, Usage, UsageSource, kind_of
 from stocktake.model.errors import UsageError
 from stocktake.model.store import Store
 from stocktake.model.usage import DEPTH_MAX, Dimension
@@ -19,8 +19,8 @@ from stocktake.service.tables import load_prices
 from stocktake.service.usage import counted, keep_usage
 
 __all__ = [
-    "OTHERS", "Dimension", "Expected", "Figures", "Folder", "Forecast", "Growth", "Kind", "Line", "Measure", "Point",
-    "Usage", "UsageSource", "checked_depth", "keep_usage", "opened_usage", "parse_dimension", "size_order",
+    "Dimension", "Expected", "Figures", "Folder", "Forecast", "Growth", "Kind", "Line", "Measure", "Point",
+    "Usage", "UsageSource", "checked_depth", "keep_usage", "kind_of", "opened_usage", "parse_dimension", "size_order",
 ]  # fmt: skip
 
 
