@@ -25,6 +25,7 @@ from benchmarks.harness import (
     run_stocktake,
     scratch,
 )
+from benchmarks.loop import NAME, README, loop_table
 from benchmarks.measure import CommandError, Usage, measure
 from benchmarks.peers import HEADERS, LISTERS, Peer
 from benchmarks.plots import draw_bench
@@ -37,6 +38,7 @@ from benchmarks.results import (
     figure_cells,
     keep,
     tell,
+    write_part,
 )
 
 OURS = "stocktake"
@@ -68,7 +70,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--stocktake", type=Path, default=STOCKTAKE, help="the program")
     parser.add_argument("--objects", type=int, default=5_000_000, help="to list")
-    parser.add_argument("--head-objects", type=int, default=300_000, help="to ask HEAD of")
+    parser.add_argument("--head-objects", type=int, default=1_000_000, help="to ask HEAD of")
     parser.add_argument("--shape", choices=SHAPES, default="uuid", help="of the keys")
     parser.add_argument("--rounds", type=int, default=2, help="of stocktake and of fast peers")
     parser.add_argument("--folder", type=Path, help="for reports, which are removed afterwards")
@@ -170,6 +172,7 @@ def main() -> None:
     if options.save:
         plots = draw_bench(document)
         keep("bench", document, tables, plots)
+        write_part(README, NAME, loop_table(document))
     tell(document, tables)
 
 

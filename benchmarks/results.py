@@ -126,9 +126,18 @@ def keep(
         *map(str, tables),
         *(f"![{text}](results/{name})" for name, text in plots.items()),
     ]
-    begin, end = f"<!-- {target}: begin -->\n", f"<!-- {target}: end -->"
-    head, found_begin, rest = PAGE.read_text().partition(begin)
+    write_part(PAGE, target, "\n\n".join(parts))
+
+
+def write_part(page: Path, name: str, text: str) -> None:
+    """Write the part of a page between the marks of this name.
+
+    Raises:
+        ValueError: the page has no such marks.
+    """
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+    head, found_begin, rest = page.read_text().partition(begin)
     _, found_end, tail = rest.partition(end)
     if not (found_begin and found_end):
-        raise ValueError(f"{PAGE} has no place for the results of {target}")
-    PAGE.write_text("".join((head, begin, "\n\n".join(parts), "\n", end, tail)))
+        raise ValueError(f"{page} has no place for {name}")
+    page.write_text("".join((head, begin, text, "\n", end, tail)))

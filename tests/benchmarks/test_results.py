@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.harness import Figures
+from benchmarks.loop import NAME, README, loop_table
 from benchmarks.measure import Memory, Usage
 from benchmarks.results import Table, comparison, keep, tell
 
@@ -77,3 +78,8 @@ def test_a_page_without_marks_is_left_as_it_is(
     with pytest.raises(ValueError, match="no place for the results of it"):
         keep("it", DOCUMENT, [TABLE], {})
     assert page.read_text() == "text"
+
+
+def test_the_readme_tells_what_the_kept_results_come_to() -> None:
+    document = json.loads((results.RESULTS / "bench.json").read_text())
+    assert f"<!-- {NAME}: begin -->\n{loop_table(document)}\n<!-- " in README.read_text()
