@@ -1,4 +1,4 @@
-"""README.md's table, inventory or a loop of ListObjects: what the kept results of `make bench` come to for many objects."""
+"""README.md's table, inventory or a loop of ListObjects: what the kept results of `make bench` come to for many."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_a_page_without_marks_is_left_as_it_is(
     monkeypatch.setattr(results, "PAGE", page)
     monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
     page.write_text("text")
-    with pytest.raises(ValueError, match="no place for the results of it"):
+    with pytest.raises(ValueError, match="no place for it"):
         keep("it", DOCUMENT, [TABLE], {})
     assert page.read_text() == "text"
 

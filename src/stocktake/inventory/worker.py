@@ -166,8 +166,10 @@ class Worker:
             listing.tell()
 
     def _next_task(self, *, wait: bool) -> Task | None:
+        if not wait and self._tasks.empty():
+            return None  # as nearly always; an exception costs more
         try:
-            return self._tasks.get(timeout=TASKS_NOTICED_S) if wait else self._tasks.get_nowait()
+            return self._tasks.get(timeout=TASKS_NOTICED_S)
         except queue.Empty:
             return None
 
