@@ -24,6 +24,7 @@ from tests.servers.browser import Browser, missing_browser_packages, running_bro
 from tests.servers.ceph import missing_packages, running_ceph
 from tests.servers.fault import FaultServer
 from tests.servers.missing import skip_or_fail
+from tests.servers.postgres import PostgresServer, binaries, running_postgres
 from tests.servers.server import Server
 from tests.servers.shared import shared
 
@@ -106,6 +107,15 @@ def ceph_server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFa
     folder = own.parent if hasattr(pytestconfig, "workerinput") else own
     # Not until the session is over, for whoever started it may have to wait longer than a test may take.
     return pytestconfig.stash[_open].enter_context(shared(folder, running_ceph))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server; each test makes a database of its own."""
+    if binaries() is None:
+        _skip_or_fail("no PostgreSQL on this machine; Debian package: postgresql")
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

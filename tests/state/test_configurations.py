@@ -179,7 +179,10 @@ def test_counting_begins_in_a_ledger_that_was_migrated_too(tmp_path: Path) -> No
     engine = create_engine(f"sqlite+pysqlite:///{tmp_path / FILE}")
     with engine.begin() as connection:
         upgrade(connection)
-        assert connection.execute(select(counters)).all() == [("configurations", 0)]
+        assert connection.execute(select(counters)).all() == [
+            ("configurations", 0),
+            ("epochs", 0),
+        ]
     engine.dispose()
     with Ledger.open(tmp_path, now=Clock()) as ledger:
         assert ledger.configurations.put("ceph", "b", configuration()).version == 1

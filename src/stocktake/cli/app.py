@@ -26,8 +26,10 @@ from stocktake.cli import (
     read,
     run,
     runs,
+    scheduled,
     serve,
     usage,
+    worker,
 )
 from stocktake.cli.outcome import failures_told, say
 from stocktake.cli.panels import PanelCommand
@@ -56,6 +58,8 @@ app.command(cls=PanelCommand, epilog=read.VERIFY_EXAMPLES)(read.verify)
 app.command(cls=PanelCommand, epilog=read.DDL_EXAMPLES)(read.ddl)
 app.command(cls=PanelCommand, epilog=plan.EXAMPLES)(plan.plan)
 app.command(cls=PanelCommand, epilog=probe.EXAMPLES)(probe.probe)
+app.command(cls=PanelCommand, epilog=worker.EXAMPLES)(worker.worker)
+scheduled.add_to(runs.app)
 app.add_typer(runs.app, name="runs")
 app.add_typer(orphans.app, name="reports")
 app.add_typer(config.app, name="config")

@@ -19,6 +19,8 @@ stocktake runs
 stocktake runs --all --json
 stocktake runs show 7k3m9q2x
 stocktake runs abandon 7k3m9q2x
+stocktake runs scheduled
+stocktake runs now s3://photos daily
 """
 SHOW_EXAMPLES = """\
 stocktake runs show 7k3m9q2x

@@ -15,7 +15,7 @@ from stocktake.model.paths import configuration_root
 from stocktake.model.store import Store
 from stocktake.service import house
 from stocktake.service.clearing import basename, basenames, named_by_manifests, opened_place
-from stocktake.state.ledger import Ledger
+from stocktake.service.runs import open_ledger
 from stocktake.store.files import ReportFiles
 from stocktake.store.folders import TEMPORARY_PREFIX
 
@@ -71,7 +71,7 @@ def find_orphans(
         # In this order: what was listed is named by then, and what leaves the ledger stands in a manifest.
         listed = list(_objects(place.files, start))
         begun = place.unfinished.find(start)
-        with Ledger.open(state_folder, now=house.now) as ledger:
+        with open_ledger(state_folder) as ledger:
             unfinished = basenames(ledger.names_unfinished())
         named = named_by_manifests(place.files, root)
         if not listed and not named:

@@ -28,12 +28,15 @@ class RunDetails:
     compared: Sequence[Comparison]
 
 
-def open_ledger(state_folder: Path) -> Ledger:
-    """The ledger in the user's state folder. To be used as a context manager.
+def open_ledger(state_folder: Path, url: str | None = None) -> Ledger:
+    """The ledger at `url`, else where STOCKTAKE_LEDGER says, else in the user's state folder. To be used as a context
+    manager.
 
     Raises:
         InventoryError: it cannot be used.
     """
+    if where := url or house.settings().ledger:
+        return Ledger.at(where, now=house.now)
     return Ledger.open(state_folder, now=house.now)
 
 

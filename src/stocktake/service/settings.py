@@ -12,6 +12,7 @@ VARIABLES: dict[str, str] = {
     "STOCKTAKE_DEBUG": "1: show tracebacks, as -vv does",
     "STOCKTAKE_KEYS_FILE": "where the access keys lie that `stocktake serve` knows; without it `keys.json` in the"
     " state folder",
+    "STOCKTAKE_LEDGER": "where the ledger is instead of in the state folder: postgresql://USER[:PASSWORD]@HOST/DATABASE",
     "STOCKTAKE_MEMORY": "what a question about a report may take, such as 4GiB; --memory comes before it; without"
     " either, 2GiB",
     "STOCKTAKE_SPILL_FOLDER": "where what does not fit that memory goes meanwhile; --spill-folder comes before it;"
@@ -35,7 +36,8 @@ class Settings:
 
     debug: bool  # tracebacks are for those who ask
     spool_folder: Path  # on a disk with room for a run's rows, as Arrow: a few hundred bytes a row
-    state_folder: Path  # where the ledger lies
+    state_folder: Path  # where the ledger lies, unless it is at `ledger`
+    ledger: str | None  # the URL of a PostgreSQL database; it may hold a password
     keys_file: Path  # the access keys of those who may ask the service
     working_folder: Path  # where relative paths start
     cores: int  # that this process may use
@@ -70,6 +72,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         spool_folder=Path(variables.get("STOCKTAKE_SPOOL_FOLDER") or state_folder / SPOOL),
         state_folder=state_folder,
         keys_file=Path(variables.get("STOCKTAKE_KEYS_FILE") or state_folder / KEYS).absolute(),
+        ledger=variables.get("STOCKTAKE_LEDGER") or None,
         working_folder=Path.cwd(),
         cores=_cores(),
         memory=variables.get("STOCKTAKE_MEMORY") or None,

@@ -67,6 +67,11 @@ def delete_all_segments(connection: Connection, run: str) -> None:
     connection.execute(delete(segments).where(segments.c.run == run))
 
 
+def forget_deliveries(connection: Connection, run: str) -> None:
+    """Take the files that were delivered for mere names: nothing of them is wanted any more."""
+    connection.execute(update(files).where(files.c.run == run).values(rows=None, delivery=None))
+
+
 def delete_keys(connection: Connection, run: str, keys: Iterable[str]) -> None:
     """Take these keys out, with their uploads."""
     for key in keys:

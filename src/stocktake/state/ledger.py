@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, delete, exists, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from stocktake.model.documents import encode, encode_run
 from stocktake.model.errors import InventoryError, RunStateError
@@ -33,11 +34,13 @@ from stocktake.model.ledger import (
 )
 from stocktake.model.pieces import Delivery, Kept, Segment
 from stocktake.model.runs import InventoryRun
-from stocktake.state import holdings
+from stocktake.state import holdings, scheduled_writes
+from stocktake.state.claims import Claims
 from stocktake.state.configurations import Configurations
 from stocktake.state.failures import telling
-from stocktake.state.opening import FILE, WRITES, open_database
+from stocktake.state.opening import FILE, WRITES, moment_of, open_database, open_server
 from stocktake.state.records import read_run, read_runs
+from stocktake.state.schedule import Schedule
 from stocktake.state.tables import files, runs
 
 # Runs that are over are forgotten beyond these, but none that may have left something in its destination.
@@ -53,12 +56,14 @@ class Ledger(AbstractContextManager["Ledger"]):
     take a Claim also where that has ended. May be used from several threads.
     """
 
-    def __init__(self, engine: Engine, path: Path, now: Callable[[], datetime]) -> None:
+    def __init__(self, engine: Engine, where: object, now: Callable[[], datetime]) -> None:
         self._engine = engine
         self._writer = engine.execution_options(**{WRITES: True})
-        self._path = path
+        self._where = where
         self._now = now
-        self.configurations = Configurations(engine, path, now)  # that users put
+        self.configurations = Configurations(engine, where, now)  # that users put
+        self.schedule = Schedule(engine, where, now)  # of runs of these
+        self.claims = Claims(engine, where, now)  # of scheduled runs
 
     @classmethod
     def open(cls, folder: Path, *, now: Callable[[], datetime]) -> Ledger:
@@ -68,6 +73,16 @@ class Ledger(AbstractContextManager["Ledger"]):
             InventoryError: it cannot be made, is damaged, or is of a newer stocktake.
         """
         return cls(open_database(folder), folder / FILE, now)
+
+    @classmethod
+    def at(cls, url: str, *, now: Callable[[], datetime]) -> Ledger:
+        """The ledger in the PostgreSQL database at `url`.
+
+        Raises:
+            InventoryError: it cannot be reached, or is of a newer stocktake.
+        """
+        engine = open_server(url)
+        return cls(engine, engine.url.render_as_string(hide_password=True), now)
 
     def close(self) -> None:
         """Close what is open."""
@@ -101,8 +116,46 @@ class Ledger(AbstractContextManager["Ledger"]):
             UsageError: the run holds a secret, which is not to be written down.
         """
         claim = Claim("".join(secrets.choice(_LETTERS) for _ in range(_ID_LETTERS)), uuid4().hex)
+        with self._writing() as connection:
+            self._prune(connection)
+            connection.execute(insert(runs).values(self._begun(claim, run, owner, spool_above)))
+        return claim
+
+    def enter(self, claim: Claim, run: InventoryRun, owner: Owner, spool_above: Path) -> None:
+        """Enter the first attempt at a scheduled run, or another where an attempt has failed: what that named is still
+        known, and nothing else of it.
+
+        Raises:
+            UsageError: as `begin`.
+        """
+        values = self._begun(claim, run, owner, spool_above)
+        with self._writing() as connection:
+            scheduled_writes.check_held(connection, claim)
+            anew = {
+                "place": None,
+                "root": None,
+                "moment": None,
+                "error": None,
+                "hint": None,
+                "finished": None,
+            }
+            again = update(runs).where(runs.c.id == claim.run).values(**values, **anew)
+            if connection.execute(again).rowcount == 0:
+                self._prune(connection)
+                connection.execute(insert(runs).values(values))
+            holdings.delete_all_segments(connection, claim.run)
+            holdings.forget_deliveries(connection, claim.run)
+
+    def move_spool(self, claim: Claim, spool_above: Path) -> None:
+        """Have the rows of a run that another machine may have worked on wait in `spool_above` from now on."""
+        with self._claimed(claim, spool=_spool(claim.run, spool_above)):
+            pass
+
+    def _begun(
+        self, claim: Claim, run: InventoryRun, owner: Owner, spool_above: Path
+    ) -> dict[str, Any]:
         now = self._now()
-        values = {
+        return {
             "id": claim.run,
             "token": claim.token,
             "owner": encode(owner),
@@ -111,14 +164,10 @@ class Ledger(AbstractContextManager["Ledger"]):
             "destination": str(run.address),
             "configuration_id": run.configuration.id,
             "document": encode_run(run),
-            "spool": json.dumps(str(spool_above.absolute() / f"{SPOOL_PREFIX}{claim.run}")),
+            "spool": _spool(claim.run, spool_above),
             "started": now,
             "updated": now,
         }
-        with self._writing() as connection:
-            self._prune(connection)
-            connection.execute(insert(runs).values(values))
-        return claim
 
     def resume(self, run: str, owner: Owner) -> Claim:
         """Have `owner` go on with a run. Of any number that try at once, one succeeds.
@@ -147,6 +196,7 @@ class Ledger(AbstractContextManager["Ledger"]):
         with self._writing() as connection:
             record = read_run(connection, run, self._now())
             check_transition(record, state)
+            scheduled_writes.check_free(connection, run)
             # SQLite lets nobody write between these two; other databases would.
             token = connection.scalar(select(runs.c.token).where(runs.c.id == run))
             taken = connection.execute(
@@ -184,13 +234,14 @@ class Ledger(AbstractContextManager["Ledger"]):
             holdings.delete_keys(connection, claim.run, delivered)
             holdings.delete_all_segments(connection, claim.run)
             holdings.insert_comparisons(connection, claim.run, compared)
+            scheduled_writes.set_published(connection, claim, self._now())
 
     # -- what a run has ----------------------------------------------------------------------------
 
     def beat(self, claim: Claim) -> None:
-        """Say that whoever has the claim is still there."""
-        with self._claimed(claim):
-            pass
+        """Say that whoever has the claim is still there; of a scheduled run, the lease begins anew."""
+        with self._claimed(claim) as connection:
+            scheduled_writes.renew(connection, claim, moment_of(connection, self._now))
 
     def choose_folder(self, claim: Claim, place: str, root: str, moment: datetime) -> bool:
         """Choose the report folder of `moment` under `root`; `place` names it among those of all stores. False where
@@ -200,11 +251,14 @@ class Ledger(AbstractContextManager["Ledger"]):
         with self._claimed(claim) as connection:
             if connection.scalar(others) is not None:
                 return False
-            connection.execute(
-                update(runs)
-                .where(runs.c.id == claim.run)
-                .values(place=place, root=root, moment=moment)
-            )
+            chosen = update(runs).where(runs.c.id == claim.run)
+            try:
+                with connection.begin_nested():
+                    connection.execute(chosen.values(place=place, root=root, moment=moment))
+            except (
+                IntegrityError
+            ):  # another run has just chosen it, on a database that lets both write
+                return False
             return True
 
     def name(self, claim: Claim, key: str) -> None:
@@ -280,12 +334,12 @@ class Ledger(AbstractContextManager["Ledger"]):
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with telling(self._path), self._engine.connect() as connection:
+        with telling(self._where), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with telling(self._path), self._writer.begin() as connection:
+        with telling(self._where), self._writer.begin() as connection:
             yield connection
 
     @contextmanager
@@ -313,6 +367,11 @@ class Ledger(AbstractContextManager["Ledger"]):
         connection.execute(
             delete(runs).where(runs.c.id.in_(over), or_(old, runs.c.id.not_in(newest)))
         )
+
+
+def _spool(run: str, above: Path) -> str:
+    """A JSON text: a path may be no UTF-8."""
+    return json.dumps(str(above.absolute() / f"{SPOOL_PREFIX}{run}"))
 
 
 def check_transition(record: RunRecord, state: RunState) -> None:

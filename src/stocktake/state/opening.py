@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,15 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
+    func,
     inspect,
+    make_url,
     select,
 )
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from stocktake.model.errors import UsageError
 from stocktake.state.failures import BUSY_TIMEOUT_S, ledger_error, telling
 from stocktake.state.tables import SCHEMA_VERSION, metadata
 
@@ -31,6 +37,18 @@ _PRAGMAS = (
     "PRAGMA synchronous = FULL",  # what is committed survives a power cut
     "PRAGMA foreign_keys = ON",
 )
+
+SERVER = "postgresql"
+# A server that is gone without a word is given up in seconds: whoever works under a lease must hear of it in time.
+_PATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds
+}
+_SESSION = "-c lock_timeout=30s -c statement_timeout=60s -c timezone=UTC"
+_SCHEMA_LOCK = 0x73746F636B  # of advisory locks, ours: only one process at a time makes the schema
 
 # Where Alembic looks for the newest migration that a database has seen.
 _REVISIONS = Table(
@@ -68,6 +86,49 @@ def open_database(folder: Path) -> Engine:
     return engine
 
 
+def open_server(url: str) -> Engine:
+    """The database of a PostgreSQL server at `url`, postgresql://USER[:PASSWORD]@HOST[:PORT]/DATABASE.
+
+    Raises:
+        UsageError: it is no such URL, or psycopg is not installed.
+        LedgerError: it cannot be reached, read or written, or is of a newer stocktake.
+    """
+    try:
+        address = make_url(url)
+    except ArgumentError:
+        address = None
+    if address is None or address.get_backend_name() != SERVER:
+        raise UsageError(
+            "the ledger's URL is none of PostgreSQL; expected postgresql://USER@HOST/DATABASE",
+            hint="without a URL, the ledger is a file in the state folder",
+        )
+    try:
+        engine = create_engine(
+            address.set(drivername=f"{SERVER}+psycopg"),
+            pool_pre_ping=True,  # a server that was started anew knows none of the old connections
+            connect_args={**_PATIENCE, "options": _SESSION},
+        )
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"a ledger on PostgreSQL needs the module {error.name}",
+            hint="pip install 'stocktake[postgres]'",
+        ) from error
+    where = address.render_as_string(hide_password=True)
+    with telling(where):
+        _bring_up_to_date(engine, where)
+    return engine
+
+
+def moment_of(connection: Connection, now: Callable[[], datetime]) -> datetime:
+    """What the database's own clock says, UTC: leases go by it, so that no two machines need agree on the time. SQLite
+    is on this machine, and has `now` for its clock.
+    """
+    if connection.dialect.name != SERVER:
+        return now()
+    found: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return found.astimezone(UTC)
+
+
 def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
     for pragma in _PRAGMAS:
         connection.execute(pragma).close()
@@ -80,18 +141,20 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _bring_up_to_date(engine: Engine, path: Path) -> None:
+def _bring_up_to_date(engine: Engine, where: object) -> None:
     with engine.connect() as connection:
         found = _version(connection)
     if found == SCHEMA_VERSION:
         return
     if found is not None and found > SCHEMA_VERSION:
         raise ledger_error(
-            path,
+            where,
             f"a newer stocktake made it (found schema {found}, this one knows up to {SCHEMA_VERSION})",
             "use that one, or name another folder with STOCKTAKE_STATE_FOLDER",
         )
     with engine.execution_options(**{WRITES: True}).begin() as connection:
+        if connection.dialect.name == SERVER:
+            connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
         found = _version(connection)  # another process may have been faster
         if found is None:
             metadata.create_all(connection)

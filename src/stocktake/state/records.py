@@ -63,7 +63,8 @@ def _record(row: Any, now: datetime) -> RunRecord:
         updated=row["updated"],
         finished=row["finished"],
         owner=owner,
-        rows=row["delivered"] + row["spooled"] if row["rows"] is None else row["rows"],
+        # PostgreSQL adds up large integers as decimals.
+        rows=int(row["delivered"] + row["spooled"]) if row["rows"] is None else row["rows"],
         names=row["names"],
         root=row["root"],
         moment=row["moment"],

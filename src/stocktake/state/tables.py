@@ -14,6 +14,7 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -22,12 +23,13 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
     event,
     insert,
 )
 
 SCHEMA_VERSION = (
-    "0003"  # the newest migration; they are numbered, so that a newer ledger can be told
+    "0004"  # the newest migration; they are numbered, so that a newer ledger can be told
 )
 
 
@@ -157,8 +159,38 @@ counters = Table(
     Column("value", BigInteger, nullable=False),
 )
 VERSIONS = "configurations"  # the counter that numbers every put of a configuration
+EPOCHS = "epochs"  # the counter that numbers every claim of a scheduled run
+
+# Runs that the service does on its own. What such a run has done is in `runs`, under the same id, once it was begun.
+scheduled_runs = Table(
+    "scheduled_runs",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("store", String(64), nullable=False),
+    Column("bucket", String(255), nullable=False),
+    Column("configuration_id", _IDENTITY, nullable=False),
+    Column("put", Moment, nullable=False),  # the configuration's `created`: one put anew is another
+    Column("period", Moment),  # its start; null where a user asked for the run
+    Column("state", String(16), nullable=False),
+    Column("due", Moment, nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("finished", Moment),
+    Column("epoch", BigInteger, nullable=False),  # of EPOCHS; 0 before the first claim
+    Column("claims", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),  # that failed
+    Column("lease_s", Float, nullable=False),
+    Column("lease_until", Moment),  # while somebody works on it, or may
+    Column("owner", Text),
+    Column("progress", Text),  # a JSON object
+    Column("error", Text),
+    Column("hint", Text),
+    # Once per configuration and period. Nulls are all different, on both databases.
+    UniqueConstraint("store", "bucket", "configuration_id", "put", "period"),
+    Index(None, "state", "due"),
+)
 
 
 @event.listens_for(counters, "after_create")
 def _begin_counting(_table: Table, connection: Connection, **_: object) -> None:
-    connection.execute(insert(counters).values(name=VERSIONS, value=0))
+    for name in (VERSIONS, EPOCHS):
+        connection.execute(insert(counters).values(name=name, value=0))

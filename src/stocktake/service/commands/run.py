@@ -73,7 +73,7 @@ def run_inventory(
     run, note = unless_stopped(stop, lambda: choose_memory(run))
     with open_ledger(house.settings().state_folder) as ledger:
         work = begin_run(ledger, run, house.made_spool_folder(run.spool_folder))
-        return _carried_out(ledger, work, on_progress, stop, note)
+        return carried_out(ledger, work, on_progress, stop, note)
 
 
 def find_run(name: str | None) -> tuple[str, InventoryRun]:
@@ -99,16 +99,17 @@ def resume_inventory(
             on it.
     """
     with open_ledger(house.settings().state_folder) as ledger:
-        return _carried_out(ledger, resume_run(ledger, name), on_progress, stop)
+        return carried_out(ledger, resume_run(ledger, name), on_progress, stop)
 
 
-def _carried_out(
+def carried_out(
     ledger: Ledger,
     work: Work,
     on_progress: Callable[[Progress], None],
     stop: threading.Event,
     note: str = "",
 ) -> InventoryResult:
+    """Carry out `work`, which is entered in the ledger, and deliver its report; as `resume_inventory`."""
     _log.info("taking %s, run %s", described(work.run), work.claim.run)
 
     def taken(work: Work, journal: LedgerJournal) -> InventoryResult:

@@ -1,0 +1,72 @@
+"""`stocktake worker`: schedule and carry out the runs of the configurations in the ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stocktake.cli import options as opt
+from stocktake.cli.outcome import failures_told, say
+from stocktake.cli.panels import STORE
+from stocktake.cli.scheduled import LedgerUrl
+
+EXAMPLES = """\
+stocktake worker --endpoint-url http://127.0.0.1:7480
+stocktake worker --settings stocktake.toml --ledger postgresql://stocktake@db/stocktake
+"""
+
+
+def worker(
+    *,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A TOML file with the stores and what each bears, instead of the options below.",
+        ),
+    ] = None,
+    ledger: LedgerUrl = None,
+    lease: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            help="How long a run stays this worker's without a word from it. 1 to 3600.",
+        ),
+    ] = 60.0,
+    store_name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What the ledger calls the store. Default: default.",
+            rich_help_panel=STORE,
+        ),
+    ] = None,
+    endpoint_url: opt.EndpointUrl = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    addressing_style: opt.AddressingStyle = None,
+    no_sign_request: opt.NoSignRequest = False,
+    request_payer: opt.RequestPayer = False,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Work on the configurations in the ledger: schedule their runs, and carry them out.
+
+    Any number of workers may run, over PostgreSQL on any machine. SIGTERM gives back the run that is under
+    way, with all that it has done.
+    """
+    asked: dict[str, Any] = dict(locals())
+    with failures_told(as_json=False, verbose=verbose):
+        opt.speak_up(max(verbose, 1))
+        from stocktake.cli.signals import stopping_on_signals
+        from stocktake.service.store_settings import served_stores
+        from stocktake.service.worker import run_worker
+
+        stores = served_stores(settings, name=store_name, words=opt.store_words(asked))
+        with stopping_on_signals() as stopping:
+            say(f"working for {', '.join(stores)}")
+            run_worker(stores, stop=stopping.event, ledger_url=ledger, lease_s=lease)
+        say("stopped")

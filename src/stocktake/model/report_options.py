@@ -1,0 +1,49 @@
+"""What AWS's document cannot say of a configuration: stocktake's own options beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from stocktake.model.errors import UsageError
+from stocktake.model.fields import EXTENSION_FIELDS
+from stocktake.model.periods import HOUR
+
+
+class ReportOptions(BaseModel):
+    """The options beside one configuration. What is not said is as AWS has it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    hour: Annotated[int, Field(ge=0, le=23)] = HOUR  # UTC, at which its periods begin
+    extension_fields: tuple[str, ...] = Field((), strict=False)  # columns behind AWS's
+    destination_store: str | None = None  # the store's name in settings; None: the source's
+    owner_full_control: bool = False
+    strict: bool = False  # a row that is not whole fails the run
+
+    @field_validator("extension_fields")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in EXTENSION_FIELDS:
+                raise ValueError(f"`{name}` is none of {', '.join(EXTENSION_FIELDS)}")
+        return names
+
+
+def parse_report_options(document: Mapping[str, Any], where: str) -> ReportOptions:
+    """The options in a JSON object, that of the configuration `where`.
+
+    Raises:
+        UsageError: it says what nobody knows, or what makes no sense.
+    """
+    try:
+        return ReportOptions.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(map(str, first["loc"])) or "options"
+        raise UsageError(
+            f"the option `{name}` of {where} makes no sense: {first['msg']}",
+            hint=f"expected {', '.join(ReportOptions.model_fields)}",
+        ) from error

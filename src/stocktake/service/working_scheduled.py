@@ -1,0 +1,163 @@
+"""Carrying out one scheduled run under its lease, and telling the ledger how that ended."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from stocktake.model.documents import decode_run
+from stocktake.model.errors import (
+    InventoryError,
+    LedgerError,
+    RunStateError,
+    StoppedError,
+    UsageError,
+)
+from stocktake.model.ledger import SPOOL_PREFIX
+from stocktake.model.pieces import Kept
+from stocktake.model.report_options import parse_report_options
+from stocktake.model.runs import InventoryRun
+from stocktake.model.scheduled import ScheduledClaim
+from stocktake.model.stored import StoredConfiguration
+from stocktake.service import house
+from stocktake.service.commands.run import carried_out
+from stocktake.service.journal import Work
+from stocktake.service.leases import LeaseKeeper
+from stocktake.service.options import RunOptions
+from stocktake.service.planning import plan_run
+from stocktake.service.store_settings import ServedStore
+from stocktake.state.ledger import Ledger
+from stocktake.state.owners import this_process
+
+_log = logging.getLogger("stocktake")
+
+TELL_AGAIN_S_MAX = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What a worker works with: the ledger, the stores by name, and where rows wait. `stop`: it is to end."""
+
+    ledger: Ledger
+    stores: Mapping[str, ServedStore]
+    spool: Path
+    stop: threading.Event
+
+
+def work_on(place: Workplace, claim: ScheduledClaim) -> None:
+    """Carry out the run of `claim`. Whatever becomes of it, the ledger knows when this returns, unless the worker is
+    to end while the ledger cannot be reached; then the lease ends by itself.
+    """
+    limits = place.stores[claim.key.store].limits
+    keeper = LeaseKeeper(
+        place.ledger.claims,
+        claim,
+        asked=place.stop,
+        quiet=lambda: limits.quiet(house.now()),
+        monotonic=house.monotonic,
+    )
+    _log.info("run %s: %s of %s", claim.run, claim.key.id, claim.key.bucket)
+    try:
+        with keeper:
+            carried_out(place.ledger, _prepared(place, claim), keeper.take, keeper.stop)
+    except (StoppedError, RunStateError, LedgerError) as error:
+        _log.warning("the run %s is given back: %s", claim.run, keeper.ending or error)
+        _tell(place, lambda: _leave(place, claim))
+    except InventoryError as error:
+        _fail(place, claim, error)
+    except Exception as error:  # noqa: BLE001 - a defect in one run must not end the worker
+        _log.exception("the run %s ended by a defect", claim.run)
+        _fail(place, claim, InventoryError(f"internal error: {type(error).__name__}: {error}"))
+
+
+def _fail(place: Workplace, claim: ScheduledClaim, error: InventoryError) -> None:
+    _log.error("the run %s failed: %s", claim.run, error)
+    _tell(place, lambda: place.ledger.claims.fail(claim, error))
+
+
+def _leave(place: Workplace, claim: ScheduledClaim) -> None:
+    """Give the run back; one that was cancelled is free to be cleared away."""
+    try:
+        place.ledger.claims.give_back(claim)
+    except RunStateError:
+        place.ledger.claims.release(claim)
+
+
+def _tell(place: Workplace, tell: Callable[[], object]) -> None:
+    """Tell the ledger, as soon as it can be told; nothing where the claim has ended."""
+    wait_s = 0.5
+    while True:
+        try:
+            tell()
+        except RunStateError:
+            return
+        except LedgerError as error:
+            _log.warning("the ledger cannot be told: %s", error)
+        else:
+            return
+        if place.stop.wait(wait_s):
+            return
+        wait_s = min(2 * wait_s, TELL_AGAIN_S_MAX)
+
+
+# -- what is to be done ------------------------------------------------------------------------------
+
+
+def _prepared(place: Workplace, claim: ScheduledClaim) -> Work:
+    """The work that is still to be done: the rest of a run that was begun, else all of it.
+
+    Raises:
+        InventoryError: the configuration cannot be run.
+    """
+    ledger = place.ledger
+    spool = place.spool.absolute() / f"{SPOOL_PREFIX}{claim.run}"
+    stored = ledger.configurations.get(claim.key)
+    run = planned(place, stored, ledger.schedule.moment())
+    if claim.begun:
+        begun = decode_run(ledger.run(claim.run).document)
+        if begun.configuration == run.configuration and begun.address == run.address:
+            ledger.move_spool(claim.claim, place.spool)
+            # Limits are this worker's, and may have changed.
+            run = replace(begun, limits=run.limits, spool_folder=place.spool)
+            return Work(claim.claim, run, ledger.kept(claim.run), spool, resumed=True)
+    ledger.enter(claim.claim, run, this_process(), place.spool)
+    return Work(claim.claim, run, Kept(), spool)
+
+
+def planned(place: Workplace, stored: StoredConfiguration, moment: datetime) -> InventoryRun:
+    """The run that a configuration asks for at `moment`, with the options beside it.
+
+    Raises:
+        UsageError: the options make no sense, or name a store that the settings do not have.
+    """
+    key, configuration = stored.key, stored.configuration
+    options = parse_report_options(place.ledger.configurations.options(key), key.id)
+    served = place.stores[key.store]
+    elsewhere = options.destination_store
+    if elsewhere is not None and elsewhere not in place.stores:
+        raise UsageError(
+            f"the configuration {key.id} delivers to the store `{elsewhere}`, which no settings describe",
+            hint=f"expected {', '.join(place.stores)}",
+        )
+    settings = house.settings()
+    return plan_run(
+        RunOptions(
+            source=f"s3://{key.bucket}/{configuration.prefix}",
+            configuration=configuration,
+            store=served.store,
+            destination_store=None if elsewhere is None else place.stores[elsewhere].store,
+            fields=options.extension_fields or None,
+            owner_full_control=options.owner_full_control,
+            strict=options.strict,
+            rate=served.limits.rate,
+        ),
+        configuration,
+        moment=moment,
+        working_folder=settings.working_folder,
+        spool_folder=place.spool,
+        cores=settings.cores,
+    )

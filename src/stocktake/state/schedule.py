@@ -1,0 +1,236 @@
+"""The schedule: which runs are due, and what users want of them. One database, any number of schedulers.
+
+"Once per configuration and period" is a unique constraint of the table, so no two schedulers need know of each other.
+"""
+
+from __future__ import annotations
+
+import builtins
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, not_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from stocktake.model.errors import RunStateError, UsageError
+from stocktake.model.ledger import RunState
+from stocktake.model.scheduled import (
+    CLAIMS_MAX,
+    UNFINISHED_STATES,
+    ScheduledRun,
+    ScheduledState,
+)
+from stocktake.model.stored import ConfigurationKey
+from stocktake.state.schedule_rows import STANDS, find_row, of_configuration, record_of
+from stocktake.state.tables import configurations, report_options, runs, scheduled_runs
+from stocktake.state.transactions import Transactions
+
+# Runs that are over are forgotten after so long.
+FINISHED_FOR_MAX = timedelta(days=90)
+
+_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # none that are taken for one another
+_ID_LETTERS = 8
+_TABLE = scheduled_runs.c
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A configuration that is enabled, as a scheduler needs it: unparsed, for most are as they were last time."""
+
+    key: ConfigurationKey
+    created: datetime
+    version: int
+    document: str
+    options: str | None
+
+
+class Schedule(Transactions):
+    """The scheduled runs in one ledger. All methods raise LedgerError where it cannot be read or written."""
+
+    # -- what is due -------------------------------------------------------------------------------
+
+    def standing(self) -> list[Standing]:
+        """Every configuration that is enabled."""
+        same = [
+            report_options.c[name] == configurations.c[name] for name in ("store", "bucket", "id")
+        ]
+        beside = select(report_options.c.document).where(*same).scalar_subquery()
+        found = select(configurations, beside.label("options")).where(configurations.c.enabled)
+        with self.reading() as connection:
+            return [
+                Standing(
+                    ConfigurationKey(row.store, row.bucket, row.id),
+                    row.created,
+                    row.version,
+                    row.document,
+                    row.options,
+                )
+                for row in connection.execute(found)
+            ]
+
+    def periods(self, standing: Standing) -> set[datetime]:
+        """The starts of the periods for which the configuration, as it was put then, has a run."""
+        found = select(_TABLE.period).where(
+            of_configuration(standing.key, standing.created), _TABLE.period.is_not(None)
+        )
+        with self.reading() as connection:
+            return set(connection.scalars(found))
+
+    def enter(self, standing: Standing, period: datetime) -> bool:
+        """Have the configuration run for the period that starts at `period`; whether that is settled. It is not while
+        another run of the configuration is under way. One that nobody has begun is made the period's: what could not be
+        done in time is done once.
+        """
+        of_it = of_configuration(standing.key, standing.created)
+        this = and_(of_it, _TABLE.period == period)
+        with self.writing() as connection:
+            if connection.scalar(select(_TABLE.id).where(this)) is not None:
+                return True
+            asked = and_(of_it, _TABLE.state.in_(UNFINISHED_STATES))
+            waiting = connection.execute(select(_TABLE.id, _TABLE.epoch).where(asked)).first()
+            if waiting is None:
+                return self._insert(connection, standing.key, standing.created, period) is not None
+            if waiting.epoch:
+                return False
+            mine = and_(_TABLE.id == waiting.id, _TABLE.epoch == 0, asked)
+            return (
+                self._tried(connection, update(scheduled_runs).where(mine).values(period=period))
+                == 1
+            )
+
+    def run_now(self, key: ConfigurationKey) -> str:
+        """Have a configuration run as soon as a worker is free; what the run is called.
+
+        Raises:
+            UsageError: there is no such configuration, it is disabled, or a run of it is under way.
+        """
+        at = and_(
+            *(configurations.c[name] == getattr(key, name) for name in ("store", "bucket", "id"))
+        )
+        with self.writing() as connection:
+            found = connection.execute(select(configurations).where(at)).first()
+            if found is None or not found.enabled:
+                what = "is disabled" if found else "is not there"
+                raise UsageError(f"the configuration `{key.id}` of {key.bucket} {what}")
+            busy = and_(of_configuration(key, found.created), _TABLE.state.in_(UNFINISHED_STATES))
+            if under_way := connection.scalar(select(_TABLE.id).where(busy)):
+                raise UsageError(
+                    f"the run {under_way} of the configuration `{key.id}` is under way already",
+                    hint=f"`stocktake runs cancel {under_way}` ends it",
+                )
+            run = self._insert(connection, key, found.created, None)
+            assert run is not None
+            return run
+
+    def _insert(
+        self, connection: Connection, key: ConfigurationKey, put: datetime, period: datetime | None
+    ) -> str | None:
+        now = self.moment_in(connection)
+        run = "".join(secrets.choice(_LETTERS) for _ in range(_ID_LETTERS))
+        values = {
+            "id": run, "store": key.store, "bucket": key.bucket, "configuration_id": key.id, "put": put,
+            "period": period, "state": ScheduledState.WAITING, "due": now, "created": now, "epoch": 0, "claims": 0,
+            "attempts": 0, "lease_s": 0.0,
+        }  # fmt: skip
+        return run if self._tried(connection, insert(scheduled_runs).values(values)) else None
+
+    @staticmethod
+    def _tried(connection: Connection, statement: Any) -> int:
+        """Rows changed; none where another process has entered the same period in the meantime."""
+        try:
+            with connection.begin_nested():
+                return int(connection.execute(statement).rowcount)
+        except IntegrityError:
+            return 0
+
+    # -- what users want of it ---------------------------------------------------------------------
+
+    def cancel(self, run: str) -> None:
+        """Cancel a run that is not over. Whoever works on it is refused from now on.
+
+        Raises:
+            UsageError: there is no such run.
+            RunStateError: it is over.
+        """
+        with self.writing() as connection:
+            found = find_row(connection, run)
+            if not self._cancel(connection, and_(_TABLE.id == found.id)):
+                raise RunStateError(f"the run {found.id} is {found.state} and cannot be cancelled")
+
+    def tidy(self) -> int:
+        """Cancel the runs of configurations that were deleted, put anew since, or disabled; how many those were. End
+        those that were claimed too often, and forget those that have long been over.
+        """
+        with self.writing() as connection:
+            now = self.moment_in(connection)
+            old = _TABLE.finished < now - FINISHED_FOR_MAX
+            connection.execute(delete(scheduled_runs).where(old))
+            worn = and_(_TABLE.claims >= CLAIMS_MAX, _TABLE.lease_until < now)
+            connection.execute(
+                update(scheduled_runs)
+                .where(worn, _TABLE.state.in_(UNFINISHED_STATES))
+                .values(
+                    state=ScheduledState.FAILED,
+                    finished=now,
+                    lease_until=None,
+                    error=f"it was begun {CLAIMS_MAX} times and ended every worker that did so",
+                    hint="see the logs of the workers",
+                )
+            )
+            return self._cancel(connection, not_(STANDS))
+
+    def _cancel(self, connection: Connection, which: ColumnElement[bool]) -> int:
+        now = self.moment_in(connection)
+        cancelled = connection.scalars(
+            update(scheduled_runs)
+            .where(which, _TABLE.state.in_(UNFINISHED_STATES))
+            .values(state=ScheduledState.CANCELLED, finished=now)
+            .returning(_TABLE.id)
+        ).all()
+        over = {"state": RunState.ABANDONED, "token": None, "owner": None, "finished": now}
+        connection.execute(update(runs).where(runs.c.id.in_(cancelled)).values(over))
+        return len(cancelled)
+
+    def retry(self, run: str) -> None:
+        """Have a run that has failed, or waits to be tried again, be tried at once.
+
+        Raises:
+            UsageError: there is no such run.
+            RunStateError: it is in neither of these states, or its configuration is no more.
+        """
+        with self.writing() as connection:
+            found = find_row(connection, run)
+            retried = connection.execute(
+                update(scheduled_runs)
+                .where(_TABLE.id == found.id, STANDS)
+                .where(_TABLE.state.in_((ScheduledState.FAILED, ScheduledState.WAITING)))
+                .values(
+                    state=ScheduledState.WAITING,
+                    due=self.moment_in(connection),
+                    finished=None,
+                    attempts=0,
+                    claims=0,
+                )
+            )
+            if retried.rowcount != 1:
+                raise RunStateError(
+                    f"the run {found.id} is {found.state} and cannot be tried again",
+                    hint="runs that failed can, as long as their configuration is there and enabled",
+                )
+
+    def list(self) -> builtins.list[ScheduledRun]:
+        """All scheduled runs, the newest first."""
+        newest = select(scheduled_runs).order_by(_TABLE.created.desc(), _TABLE.id)
+        with self.reading() as connection:
+            return [record_of(row) for row in connection.execute(newest)]
+
+    def get(self, run: str) -> ScheduledRun:
+        """The scheduled run that is called `run`.
+
+        Raises:
+            UsageError: there is no such run.
+        """
+        with self.reading() as connection:
+            return record_of(find_row(connection, run))

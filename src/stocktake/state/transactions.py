@@ -1,0 +1,51 @@
+"""Transactions of one ledger, and its database's clock: what all that speaks to the database in parts is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine
+
+from stocktake.state.failures import telling
+from stocktake.state.opening import WRITES, moment_of
+
+
+class Transactions:
+    """Reading and writing in the ledger `where`. May be used from several threads."""
+
+    def __init__(self, engine: Engine, where: object, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(**{WRITES: True})
+        self._where = where
+        self._now = now
+
+    def moment(self) -> datetime:
+        """What the database's clock says, UTC."""
+        with self.reading() as connection:
+            return self.moment_in(connection)
+
+    def moment_in(self, connection: Connection) -> datetime:
+        """What the database's clock says, asked within a transaction."""
+        return moment_of(connection, self._now)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        with telling(self._where), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes; durable when the block ends.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+        """
+        with telling(self._where), self._writer.begin() as connection:
+            yield connection
