@@ -113,7 +113,7 @@ def ceph_server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFa
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server; each test makes a database of its own."""
     if binaries() is None:
-        _skip_or_fail("no PostgreSQL on this machine; Debian package: postgresql")
+        skip_or_fail("no PostgreSQL on this machine; Debian package: postgresql")
     with running_postgres() as server:
         yield server
 

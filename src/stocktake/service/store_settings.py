@@ -45,9 +45,9 @@ def served_stores(
         UsageError: the file cannot be read, holds an unknown key or a value that makes no sense; or stores are
             described both ways.
     """
-    said = {word: value for word, value in (words or {}).items() if value}
+    said: Any = {word: value for word, value in (words or {}).items() if value}
     if file is None:
-        return {name or STORE: ServedStore(make_store(**said))}  # type: ignore[typeddict-item]
+        return {name or STORE: ServedStore(make_store(**said))}
     if said or name:
         raise UsageError(
             f"the stores are described in {file}, and by options, too",
