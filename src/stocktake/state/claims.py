@@ -30,6 +30,9 @@ from stocktake.state.scheduled_writes import epoch_token
 from stocktake.state.tables import EPOCHS, counters, runs, scheduled_runs
 from stocktake.state.transactions import Transactions
 
+# No lease and no delay reaches so far ahead: what does was written before the clock was put back, and holds no more.
+FUTURE_MAX = timedelta(hours=2)
+
 _TABLE = scheduled_runs.c
 
 
@@ -87,11 +90,13 @@ class Claims(Transactions):
 
     def _claimable(self, connection: Connection, limits: Mapping[str, StoreLimits]) -> Any:
         now = self.moment_in(connection)
-        over = or_(_TABLE.lease_until.is_(None), _TABLE.lease_until < now)
+        far = now + FUTURE_MAX
+        over = or_(_TABLE.lease_until.is_(None), _TABLE.lease_until < now, _TABLE.lease_until > far)
+        begins = or_(_TABLE.due <= now, _TABLE.due > far)
         held = scheduled_runs.alias()
         running = (
             select(func.count())
-            .where(held.c.store == _TABLE.store, held.c.lease_until >= now)
+            .where(held.c.store == _TABLE.store, held.c.lease_until.between(now, far))
             .scalar_subquery()
         )
         free = [
@@ -103,7 +108,7 @@ class Claims(Transactions):
         ]
         return (
             select(_TABLE.id)
-            .where(_TABLE.state.in_(UNFINISHED_STATES), over, _TABLE.due <= now)
+            .where(_TABLE.state.in_(UNFINISHED_STATES), over, begins)
             .where(_TABLE.claims < CLAIMS_MAX, STANDS, or_(*free) if free else not_(STANDS))
             .order_by(_TABLE.due, _TABLE.id)
             .limit(1)

@@ -1,0 +1,279 @@
+"""Workers as programs: from a configuration to its report with nobody touching anything, whatever befalls them."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from stocktake.model.scheduled import ScheduledState
+from stocktake.state.ledger import Ledger
+from tests.acceptance.command_line import stocktake
+from tests.acceptance.reports import published
+from tests.acceptance.test_kills import children_of
+from tests.servers.fault import FaultServer, latency, synthetic
+from tests.servers.postgres import PostgresServer
+from tests.servers.server import Server
+from tests.service.worker_runs import (
+    REPORTS,
+    SOURCE,
+    STORE,
+    Workers,
+    configuration,
+    opened,
+    put,
+    reported_keys,
+    run_in,
+    until,
+)
+
+# How often the worker is killed in the middle of a run, and how many objects that has. Before a release:
+# STOCKTAKE_TEST_WORKER_KILLS=50 STOCKTAKE_TEST_WORKER_OBJECTS=1000000.
+KILLS = int(os.environ.get("STOCKTAKE_TEST_WORKER_KILLS", "3"))
+OBJECTS = int(os.environ.get("STOCKTAKE_TEST_WORKER_OBJECTS", "4000"))
+LEASE_S = 2.0
+WITHIN_S = 60.0 + 20 * KILLS + OBJECTS / 1000
+PUBLISHED, RUNNING = ScheduledState.PUBLISHED, ScheduledState.RUNNING
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest) -> str | None:
+    if request.param == "sqlite":
+        return None
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.make_database()
+
+
+@pytest.fixture
+def store() -> Iterator[FaultServer]:
+    """A slow store with a bucket to list."""
+    with FaultServer() as server:
+        server.bucket(SOURCE, generated=synthetic(OBJECTS, lambda n: f"{n // 600}/{n:07d}"))
+        server.bucket(REPORTS)
+        server.rule(latency(0.02), operation="List")
+        server.rule(latency(0.2), bucket=REPORTS, method="PUT")
+        yield server
+
+
+def workers(store: FaultServer, folder: Path, url: str | None, *options: str) -> Workers:
+    environment = {**store.environment(), "STOCKTAKE_STATE_FOLDER": str(folder / "state")}
+    if url:
+        environment["STOCKTAKE_LEDGER"] = url
+    return Workers(environment, folder, "--lease", str(LEASE_S), *options)
+
+
+def all_keys() -> list[str]:
+    return sorted(f"{n // 600}/{n:07d}" for n in range(OBJECTS))
+
+
+def is_owned_by(ledger: Ledger, process_id: int) -> bool:
+    run = run_in(ledger, RUNNING)
+    return run is not None and str(run.owner).startswith(f"process {process_id} on ")
+
+
+def owner_in(ledger: Ledger, pool: Workers) -> Callable[[], int | None]:
+    """The number of the worker that works on the run and has begun to list."""
+
+    def look() -> int | None:
+        run = run_in(ledger, RUNNING)
+        found = re.match(r"process (\d+) on ", str(run.owner)) if run else None
+        if run is None or found is None or not run.progress.get("rows"):
+            return None
+        pid = int(found[1])
+        return next((n for n, each in enumerate(pool.running) if each.pid == pid), None)
+
+    return look
+
+
+@pytest.mark.server
+def test_what_is_put_is_delivered_within_a_minute_with_nobody_touching_anything(
+    ceph_server: Server, buckets: Callable[..., str], tmp_path: Path
+) -> None:
+    s3 = ceph_server.client()
+    source, reports = buckets("source"), buckets("reports")
+    for bucket in (source, reports):
+        s3.create_bucket(Bucket=bucket)
+    for number in range(20):
+        s3.put_object(Bucket=source, Key=f"{number:03d}", Body=b"x")
+    environment = {**ceph_server.environment(), "STOCKTAKE_STATE_FOLDER": str(tmp_path / "state")}
+    with Workers(environment, tmp_path) as pool, opened(None, tmp_path / "state") as ledger:
+        pool.start()
+        put_at = time.monotonic()
+        ledger.configurations.put(STORE, source, configuration(bucket=reports))
+
+        def keys() -> list[str]:
+            return [each["Key"] for each in s3.list_objects_v2(Bucket=reports).get("Contents", [])]
+
+        until(lambda: any(key.endswith("manifest.checksum") for key in keys()), 60, pool)
+        assert time.monotonic() - put_at < 60
+        found = keys()
+        [manifest] = published(
+            found, lambda key: s3.get_object(Bucket=reports, Key=key)["Body"].read()
+        )
+        assert manifest["sourceBucket"] == source
+        run = until(lambda: run_in(ledger, PUBLISHED), 10, pool)
+        assert run.progress["rows"] == 20
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_workers_are_killed_in_the_middle_of_a_run_and_it_is_published_once_and_whole(
+    store: FaultServer, tmp_path: Path, ledger_url: str | None
+) -> None:
+    chance = random.Random(5)
+    with (
+        workers(store, tmp_path, ledger_url) as pool,
+        opened(ledger_url, tmp_path / "state") as ledger,
+    ):
+        put(ledger)
+        pool.start()
+        pool.start()
+        killed = 0
+        while killed < KILLS:
+            look = owner_in(ledger, pool)
+            owner = until(
+                lambda look=look: look() is not None or run_in(ledger, PUBLISHED), WITHIN_S, pool
+            )
+            assert owner
+            if (number := look()) is None:
+                break
+            time.sleep(chance.random() * 0.4)
+            pool.kill(pool.running[number])
+            pool.start()
+            killed += 1
+        run = until(lambda: run_in(ledger, PUBLISHED), WITHIN_S, pool)
+        assert killed >= 2
+        assert (run.claims > killed // 2, run.attempts) == (True, 0)
+        time.sleep(1)
+        [keys] = reported_keys(store)
+        assert keys == all_keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["listing", "publishing"])
+def test_a_worker_that_slept_through_its_lease_publishes_nothing(
+    store: FaultServer, tmp_path: Path, ledger_url: str | None, moment: str
+) -> None:
+    with (
+        workers(store, tmp_path, ledger_url) as pool,
+        opened(ledger_url, tmp_path / "state") as ledger,
+    ):
+        put(ledger)
+        sleeper = pool.start()
+
+        def begun() -> bool:
+            asleep_from = "symlink.txt" if moment == "publishing" else "/source?"
+            return any(
+                asleep_from in entry.path or ("list-type" in entry.path and moment == "listing")
+                for entry in list(store.log)
+            ) and is_owned_by(ledger, sleeper.pid)
+
+        until(begun, 60, pool)
+        asleep = {sleeper.pid, *children_of(sleeper.pid)}
+        for pid in asleep:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            taker = pool.start()
+            until(lambda: run_in(ledger, PUBLISHED), 90, pool)
+            assert not is_owned_by(ledger, taker.pid), "it is over"
+        finally:
+            for pid in asleep:
+                os.kill(pid, signal.SIGCONT)
+        until(lambda: "is given back" in pool.log(), 30, pool)
+        time.sleep(2)
+        assert sleeper.poll() is None, "it works on"
+        [keys] = reported_keys(store)
+        assert keys == all_keys()
+        assert run_in(ledger, PUBLISHED)
+
+
+@pytest.mark.slow
+def test_a_database_that_goes_away_in_mid_run_and_comes_back_loses_nothing(
+    store: FaultServer, tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    url = postgres_server.make_database()
+    away_s = float(os.environ.get("STOCKTAKE_TEST_DATABASE_AWAY_S", "4"))
+    with workers(store, tmp_path, url) as pool, opened(url, tmp_path / "state") as ledger:
+        put(ledger)
+        pool.start()
+        pool.start()
+        until(lambda: run_in(ledger, RUNNING) and owner_in(ledger, pool)() is not None, 60, pool)
+        postgres_server.stop()
+        try:
+            time.sleep(away_s)
+        finally:
+            postgres_server.start()
+        run = until(lambda: run_in(ledger, PUBLISHED), 120, pool)
+        assert run.attempts == 0
+        assert all(process.poll() is None for process in pool.running), "they wait for it"
+        time.sleep(1)
+        [keys] = reported_keys(store)
+        assert keys == all_keys()
+
+
+def test_sigterm_gives_the_run_back_and_another_worker_ends_it(
+    store: FaultServer, tmp_path: Path
+) -> None:
+    with workers(store, tmp_path, None) as pool, opened(None, tmp_path / "state") as ledger:
+        put(ledger)
+        first = pool.start()
+        until(lambda: owner_in(ledger, pool)() is not None, 60, pool)
+        first.terminate()
+        assert first.wait(30) == 0
+        run = run_in(ledger, ScheduledState.WAITING)
+        assert run is not None, pool.log()
+        assert (run.attempts, run.lease_until) == (0, None)
+        pool.start()
+        until(lambda: run_in(ledger, PUBLISHED), 60, pool)
+        [keys] = reported_keys(store)
+        assert keys == all_keys()
+
+
+def test_a_run_that_is_cancelled_stops_and_a_run_that_is_asked_for_begins(
+    store: FaultServer, tmp_path: Path
+) -> None:
+    environment = {"STOCKTAKE_STATE_FOLDER": str(tmp_path / "state")}
+    with workers(store, tmp_path, None) as pool, opened(None, tmp_path / "state") as ledger:
+        put(ledger)
+        pool.start()
+        until(lambda: owner_in(ledger, pool)() is not None, 60, pool)
+        listed = stocktake("runs", "scheduled", "--json", environment=environment).document
+        [run] = listed["runs"]
+        assert (run["state"], run["bucket"], run["id"]) == ("running", SOURCE, "daily")
+        assert run["progress"]["rows"] > 0
+        done = stocktake("runs", "cancel", run["run"], environment=environment)
+        assert done.out == f"the run {run['run']} is cancelled\n"
+        until(lambda: "is given back" in pool.log(), 30, pool)
+        assert reported_keys(store) == []
+        asked = stocktake(
+            "runs", "now", f"s3://{SOURCE}", "daily", "--json", environment=environment
+        )
+        until(lambda: ledger.schedule.get(asked.document["run"]).state is PUBLISHED, 60, pool)
+        [keys] = reported_keys(store)
+        assert keys == all_keys()
+
+
+def test_a_run_that_fails_says_why_and_waits_to_be_tried_again(
+    store: FaultServer, tmp_path: Path
+) -> None:
+    environment = {"STOCKTAKE_STATE_FOLDER": str(tmp_path / "state")}
+    with workers(store, tmp_path, None) as pool, opened(None, tmp_path / "state") as ledger:
+        put(ledger, bucket="nowhere")
+        pool.start()
+        run = until(
+            lambda: next((each for each in ledger.schedule.list() if each.attempts), None), 60, pool
+        )
+        assert (run.state, run.attempts) == (ScheduledState.WAITING, 1)
+        shown = stocktake("runs", "scheduled", environment=environment).out
+        assert "waiting" in shown
+        assert "NoSuchBucket" in shown
+        store.bucket("nowhere", generated=synthetic(3, lambda n: f"{n}"))
+        assert stocktake("runs", "retry", run.id, environment=environment).code == 0
+        until(lambda: run_in(ledger, PUBLISHED), 60, pool)
+        assert [len(keys) for keys in reported_keys(store)] == [3]
