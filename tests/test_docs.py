@@ -24,12 +24,17 @@ from stocktake.cli.app import app
 from stocktake.model.configuration import Format
 from stocktake.model.fields import OPTIONAL_FIELDS
 from stocktake.model.prices import parse_prices
+from stocktake.model.scheduled import UNFINISHED_STATES
+from stocktake.service import house
 from stocktake.service.settings import VARIABLES
+from stocktake.service.store_settings import served_stores
+from stocktake.state.ledger import Ledger
 from tests.acceptance.command_line import stocktake as in_process
 from tests.analysis.audits.planted import planted_report
 from tests.analysis.reports import objects, our_report
 from tests.servers.fault import FaultServer, synthetic
 from tests.servers.server import Server
+from tests.service.worker_runs import configuration as worker_configuration
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "stocktake"
@@ -143,7 +148,8 @@ def test_the_readme_names_every_variable_and_none_that_is_not_read() -> None:
 
 
 def test_contributing_names_the_variables_that_the_tests_read() -> None:
-    kills = ("acceptance/test_kills.py", "acceptance/test_kills_at_random.py")
+    killed = ("test_kills.py", "test_kills_at_random.py", "test_worker.py")
+    kills = [f"acceptance/{name}" for name in killed]
     names = ("servers/missing.py", "conftest.py", *kills, "inventory/test_take.py")
     readers = [ROOT / "tests" / name for name in names]
     read = [VARIABLE.findall(reader.read_text(encoding="utf-8")) for reader in readers]
@@ -307,3 +313,44 @@ def test_an_unknown_public_name_is_an_attribute_error() -> None:
 def test_the_version_is_the_same_everywhere() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["version"] == stocktake.__version__
+
+
+@pytest.mark.slow
+def test_every_command_shown_in_the_document_of_schedules_runs(
+    fault_server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    environment = {
+        **fault_server.environment(),
+        "STOCKTAKE_STATE_FOLDER": str(tmp_path / "state"),
+    }
+    fault_server.bucket("photos", generated=synthetic(50, "2026/{:04d}.jpg".format))
+    fault_server.bucket("destination")
+    with Ledger.open(tmp_path / "state", now=house.now) as ledger:
+        ledger.configurations.put("default", "photos", worker_configuration())
+    [settings] = re.findall(r"^```toml\n(.*?)^```", TEXTS["docs/schedule.md"], re.DOTALL | re.M)
+    (tmp_path / "stocktake.toml").write_text(settings)
+    assert set(served_stores(tmp_path / "stocktake.toml")) == {"ceph", "garage"}
+    run = ""
+    for _, line in _shown("docs/schedule.md"):
+        words = shlex.split(line.replace("7k3m9q2x", run))[1:]
+        if words[0] == "worker":
+            endless = subprocess.Popen(
+                [sys.executable, "-m", "stocktake", *words, "--while-stdin-is-open"],
+                env={**os.environ, **environment},
+                stdin=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            assert endless.communicate(timeout=60)[1].splitlines()[-1] == "stopped"
+            assert endless.returncode == 0
+            with Ledger.open(tmp_path / "state", now=house.now) as ledger:
+                for each in ledger.schedule.list():  # of the worker's few moments
+                    if each.state in UNFINISHED_STATES:
+                        ledger.schedule.cancel(each.id)
+            continue
+        done = in_process(*words, environment=environment)
+        assert (done.code, done.err) == (0, ""), line
+        found = re.match(r"the run (\w+) waits", done.out)
+        run = found[1] if found else run
+    assert run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,6 +53,12 @@ def worker(
     request_payer: opt.RequestPayer = False,
     ca_bundle: opt.CaBundle = None,
     no_verify_ssl: opt.NoVerifySsl = False,
+    while_stdin_is_open: Annotated[
+        bool,
+        typer.Option(
+            "--while-stdin-is-open", hidden=True, help="For whoever starts it as a part of itself."
+        ),
+    ] = False,
     verbose: opt.Verbose = 0,
 ) -> None:
     """Work on the configurations in the ledger: schedule their runs, and carry them out.
@@ -67,6 +75,17 @@ def worker(
 
         stores = served_stores(settings, name=store_name, words=opt.store_words(asked))
         with stopping_on_signals() as stopping:
+            if while_stdin_is_open:
+                threading.Thread(target=_stop_at_end, args=(stopping.event,), daemon=True).start()
             say(f"working for {', '.join(stores)}")
             run_worker(stores, stop=stopping.event, ledger_url=ledger, lease_s=lease)
         say("stopped")
+
+
+def _stop_at_end(stop: threading.Event) -> None:
+    """Stop when nobody holds the other end of stdin any more. From the descriptor: at exit, an interpreter waits for
+    whoever reads the stream.
+    """
+    while os.read(0, 4096):
+        pass
+    stop.set()
