@@ -185,7 +185,7 @@ def test_a_worker_that_slept_through_its_lease_publishes_nothing(
         finally:
             for pid in asleep:
                 os.kill(pid, signal.SIGCONT)
-        until(lambda: "is given back" in pool.log(), 30, pool)
+        until(lambda: re.search(r"the run \w+ (is given back|failed)", pool.log()), 30, pool)
         time.sleep(2)
         assert sleeper.poll() is None, "it works on"
         [keys] = reported_keys(store)

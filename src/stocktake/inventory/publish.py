@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 
 from stocktake.inventory.ageing import GatheredAges
@@ -37,9 +37,11 @@ def publish(
     *,
     ages: GatheredAges | None,
     destination: Destination,
+    confirm: Callable[[], None],
 ) -> Manifest:
     """Write what makes the data files a report. Each object is confirmed before the next is begun, so a reader that
-    sees manifest.checksum sees everything. `ages` is the file of ages, where there is one.
+    sees manifest.checksum sees everything. `ages` is the file of ages, where there is one. `confirm` is asked before
+    each of them, and raises where the run is no longer this process's to publish.
 
     Raises:
         ReportExistsError: another run published there in the meantime.
@@ -57,12 +59,17 @@ def publish(
     )
     body = render_manifest(manifest)
     symlink = render_symlink([destination.uri(file.file.key) for file in files])
-    destination.put(paths.symlink, symlink)
-    destination.put(paths.sidecar, render_sidecar(sidecar))
+    parts: list[tuple[str, Callable[[str], None]]] = [
+        (paths.symlink, lambda key: destination.put(key, symlink)),
+        (paths.sidecar, lambda key: destination.put(key, render_sidecar(sidecar))),
+        (paths.manifest, lambda key: destination.put(key, body)),
+        (paths.checksum, lambda key: destination.put(key, render_checksum(body))),
+    ]
     if ages is not None:
-        destination.upload(paths.ages, ages.path)
-    destination.put(paths.manifest, body)
-    destination.put(paths.checksum, render_checksum(body))
+        parts.insert(2, (paths.ages, lambda key: destination.upload(key, ages.path)))
+    for key, write in parts:
+        confirm()
+        write(key)
     return manifest
 
 

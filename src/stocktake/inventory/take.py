@@ -126,21 +126,13 @@ def _take(
         on_progress(Progress(RunStage.PUBLISH, counters, 1.0))
         ages = gather_ages(run, files, spool / AGES, paths.ages)
         sidecar = describe_run(
-            run,
-            files,
-            ranges,
-            counters,
-            histogram=engine.histogram(),
-            generator=f"stocktake {version('stocktake')}",
-            endpoint=connection.endpoint_url(run.bucket),
-            warnings=_warnings(counters, walk),
-            walk=walk,
-            started=started,
-            finished=now(),
-            ages=ages,
+            run, files, ranges, counters, histogram=engine.histogram(), generator=f"stocktake {version('stocktake')}",
+            endpoint=connection.endpoint_url(run.bucket), warnings=_warnings(counters, walk), walk=walk,
+            started=started, finished=now(), ages=ages,
+        )  # fmt: skip
+        manifest = publish(
+            run, paths, files, sidecar, ages=ages, destination=destination, confirm=journal.beat
         )
-        journal.beat()  # whose run it is no more must not publish it
-        manifest = publish(run, paths, files, sidecar, ages=ages, destination=destination)
         return InventoryResult(
             address=destination.uri(paths.manifest),
             manifest=manifest,

@@ -33,7 +33,8 @@ class Ending(StrEnum):
 class LeaseKeeper(AbstractContextManager["LeaseKeeper"]):
     """Renews the lease of `claim` while the block runs. `stop` is set when the work must end, `ending` says why: where
     `asked` is set, where `quiet` says so, where the claim has ended, and where no beat was confirmed for two thirds of
-    the lease. A beat counts from the moment it was sent. Two threads, for a beat may wait for a silent database.
+    the lease, the first being the claim, at `confirmed_s`. A beat counts from the moment it was sent. Two threads, for
+    a beat may wait for a silent database.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class LeaseKeeper(AbstractContextManager["LeaseKeeper"]):
         asked: threading.Event,
         quiet: Callable[[], bool],
         monotonic: Callable[[], float],
+        confirmed_s: float,
     ) -> None:
         self.stop = threading.Event()
         self.ending: Ending | None = None
@@ -53,7 +55,7 @@ class LeaseKeeper(AbstractContextManager["LeaseKeeper"]):
         self._quiet = quiet
         self._monotonic = monotonic
         self._lease_s = claim.lease.total_seconds()
-        self._confirmed = monotonic()
+        self._confirmed = confirmed_s
         self._progress: Progress | None = None
         self._over = threading.Event()
         self._threads = [

@@ -62,10 +62,11 @@ def _work(place: Workplace, lease: timedelta) -> None:
     failures, cleared_at = 0, house.monotonic()
     while not place.stop.is_set():
         try:
+            claimed_s = house.monotonic()
             claim = place.ledger.claims.claim(owner, lease, limits)
             failures = 0
             if claim is not None:
-                work_on(place, claim)
+                work_on(place, claim, claimed_s)
                 continue
             if house.monotonic() - cleared_at >= CLEAR_EVERY_S:
                 cleared_at = house.monotonic()

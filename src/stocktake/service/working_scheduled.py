@@ -48,9 +48,10 @@ class Workplace:
     stop: threading.Event
 
 
-def work_on(place: Workplace, claim: ScheduledClaim) -> None:
-    """Carry out the run of `claim`. Whatever becomes of it, the ledger knows when this returns, unless the worker is
-    to end while the ledger cannot be reached; then the lease ends by itself.
+def work_on(place: Workplace, claim: ScheduledClaim, claimed_s: float) -> None:
+    """Carry out the run of `claim`, which was asked for at `claimed_s` by the monotonic clock. Whatever becomes of
+    it, the ledger knows when this returns, unless the worker is to end while the ledger cannot be reached; then the
+    lease ends by itself.
     """
     limits = place.stores[claim.key.store].limits
     keeper = LeaseKeeper(
@@ -59,6 +60,7 @@ def work_on(place: Workplace, claim: ScheduledClaim) -> None:
         asked=place.stop,
         quiet=lambda: limits.quiet(house.now()),
         monotonic=house.monotonic,
+        confirmed_s=claimed_s,
     )
     _log.info("run %s: %s of %s", claim.run, claim.key.id, claim.key.bucket)
     try:
@@ -66,7 +68,7 @@ def work_on(place: Workplace, claim: ScheduledClaim) -> None:
             carried_out(place.ledger, _prepared(place, claim), keeper.take, keeper.stop)
     except (StoppedError, RunStateError, LedgerError) as error:
         _log.warning("the run %s is given back: %s", claim.run, keeper.ending or error)
-        _tell(place, lambda: _leave(place, claim))
+        _tell(place, claim, lambda: place.ledger.claims.give_back(claim))
     except InventoryError as error:
         _fail(place, claim, error)
     except Exception as error:  # noqa: BLE001 - a defect in one run must not end the worker
@@ -76,25 +78,20 @@ def work_on(place: Workplace, claim: ScheduledClaim) -> None:
 
 def _fail(place: Workplace, claim: ScheduledClaim, error: InventoryError) -> None:
     _log.error("the run %s failed: %s", claim.run, error)
-    _tell(place, lambda: place.ledger.claims.fail(claim, error))
+    _tell(place, claim, lambda: place.ledger.claims.fail(claim, error))
 
 
-def _leave(place: Workplace, claim: ScheduledClaim) -> None:
-    """Give the run back; one that was cancelled is free to be cleared away."""
-    try:
-        place.ledger.claims.give_back(claim)
-    except RunStateError:
-        place.ledger.claims.release(claim)
-
-
-def _tell(place: Workplace, tell: Callable[[], object]) -> None:
-    """Tell the ledger, as soon as it can be told; nothing where the claim has ended."""
+def _tell(place: Workplace, claim: ScheduledClaim, tell: Callable[[], object]) -> None:
+    """Tell the ledger, as soon as it can be told. Where the claim has ended, only that nobody works on the run any
+    more: one that was cancelled is free to be cleared away.
+    """
     wait_s = 0.5
     while True:
         try:
-            tell()
-        except RunStateError:
-            return
+            try:
+                tell()
+            except RunStateError:
+                place.ledger.claims.release(claim)
         except LedgerError as error:
             _log.warning("the ledger cannot be told: %s", error)
         else:
