@@ -126,8 +126,8 @@ def _take(
         on_progress(Progress(RunStage.PUBLISH, counters, 1.0))
         ages = gather_ages(run, files, spool / AGES, paths.ages)
         sidecar = describe_run(
-            run, files, ranges, counters, histogram=engine.histogram(), generator=f"stocktake {version('stocktake')}",
-            endpoint=connection.endpoint_url(run.bucket), warnings=_warnings(counters, walk), walk=walk,
+            run, files, ranges, counters, histogram=engine.histogram(),
+            generator=f"stocktake {version('stocktake')}", endpoint=connection.endpoint_url(run.bucket), warnings=_warnings(counters, walk), walk=walk,
             started=started, finished=now(), ages=ages,
         )  # fmt: skip
         manifest = publish(
