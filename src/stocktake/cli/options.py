@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from stocktake.cli.panels import LIMITS, OPTIONS, OUTPUT, STORE
+from stocktake.cli.panels import LIMITS, OPTIONS, OUTPUT, REPORT, STORE
 
 if TYPE_CHECKING:
     from stocktake.model.store import Store
@@ -118,6 +118,15 @@ Html = Annotated[
         metavar="FILE",
         help="Write a page that stands alone, too; it appears when it is whole.",
         rich_help_panel=OUTPUT,
+    ),
+]
+Dates = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FROM..TO",
+        help="All reports of the configuration folder from these days, in UTC; a column `dt` says"
+        " which.",
+        rich_help_panel=REPORT,
     ),
 ]
 REPORT_HELP = (

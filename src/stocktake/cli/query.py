@@ -31,15 +31,6 @@ Names = Annotated[
         rich_help_panel=REPORT,
     ),
 ]
-Dates = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FROM..TO",
-        help="All reports of the configuration folder from these days, in UTC; a column `dt` says"
-        " which.",
-        rich_help_panel=REPORT,
-    ),
-]
 EnrichedAt = Annotated[
     bool,
     typer.Option(
@@ -111,7 +102,7 @@ def query(
     sql: Sql = None,
     *,
     name: Names = None,
-    dt: Dates = None,
+    dt: opt.Dates = None,
     enriched_at: EnrichedAt = False,
     store: Stores = None,
     memory: opt.Memory = None,

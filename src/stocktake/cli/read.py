@@ -20,6 +20,7 @@ stocktake verify s3://audit/inventory/photos/daily
 """
 DDL_EXAMPLES = """\
 stocktake ddl s3://audit/inventory/photos/daily --engine athena
+stocktake ddl s3://audit/inventory/photos/daily --engine trino --dt 2026-11-01..2026-11-22
 """
 
 
@@ -113,6 +114,7 @@ def ddl(
             rich_help_panel=OUTPUT,
         ),
     ] = False,
+    dt: opt.Dates = None,
     endpoint_url: opt.EndpointUrl = None,
     profile: opt.Profile = None,
     region: opt.Region = None,
@@ -124,14 +126,14 @@ def ddl(
     json: opt.Json = False,
     verbose: opt.Verbose = 0,
 ) -> None:
-    """Print the statement that makes a report a table."""
+    """Print the statement that makes a report a table, or, with --dt, those of several runs."""
     asked = locals()
     with failures_told(as_json=json, verbose=verbose):
         opt.speak_up(verbose)
         from stocktake.service.commands.ddl import ddl as statement
 
         text = statement(
-            report, engine=engine, store=opt.store_of(asked), table=table, repair=repair
+            report, engine=engine, store=opt.store_of(asked), table=table, dt=dt, repair=repair
         )
         if json:
             print_json({"engine": engine, "statement": text})
