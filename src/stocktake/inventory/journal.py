@@ -41,4 +41,4 @@ class Journal(Protocol):
         """All that was told to be finished, for the run to go on from in another way."""
 
     def beat(self) -> None:
-        """The run is still being worked on. Told about once a minute, and before each object that publishes the report."""
+        """The run is still being worked on. Told about once a minute, and before each object that publishes it."""

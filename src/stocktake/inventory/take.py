@@ -126,9 +126,9 @@ def _take(
         on_progress(Progress(RunStage.PUBLISH, counters, 1.0))
         ages = gather_ages(run, files, spool / AGES, paths.ages)
         sidecar = describe_run(
-            run, files, ranges, counters, histogram=engine.histogram(),
-            generator=f"stocktake {version('stocktake')}", endpoint=connection.endpoint_url(run.bucket), warnings=_warnings(counters, walk), walk=walk,
-            started=started, finished=now(), ages=ages,
+            run, files, ranges, counters, histogram=engine.histogram(), ages=ages, walk=walk,
+            generator=f"stocktake {version('stocktake')}", endpoint=connection.endpoint_url(run.bucket),
+            warnings=_warnings(counters, walk), started=started, finished=now(),
         )  # fmt: skip
         manifest = publish(
             run, paths, files, sidecar, ages=ages, destination=destination, confirm=journal.beat
