@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,6 +38,11 @@ class Clock:
     def passes(self, **units: float) -> None:
         """Let time pass."""
         self.moment += timedelta(**units)
+
+
+def opened_at(place: str, now: Callable[[], datetime]) -> Ledger:
+    """The ledger in this folder, or at this URL."""
+    return Ledger.at(place, now=now) if "://" in place else Ledger.open(Path(place), now=now)
 
 
 def begin(ledger: Ledger, owner: Owner | None = None) -> Claim:

@@ -18,7 +18,7 @@ from stocktake.state.ledger import FINISHED_FOR_MAX, Ledger
 from stocktake.state.owners import this_process
 from tests.model.test_runs import RUN
 from tests.servers.postgres import PostgresServer
-from tests.state.ledgers import GONE, START, Clock, begin, delivery, python, segment
+from tests.state.ledgers import GONE, START, Clock, begin, delivery, opened_at, python, segment
 
 STOPPED = StoppedError("stopped", hint="go on")
 
@@ -29,13 +29,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the ledger is: a folder, or the URL of a database."""
     if request.param == "sqlite":
-        with Ledger.open(tmp_path / "state", now=clock) as opened:
-            yield opened
-        return
+        return str(tmp_path / "state")
     server: PostgresServer = request.getfixturevalue("postgres_server")
-    with Ledger.at(server.make_database(), now=clock) as opened:
+    return server.make_database()
+
+
+@pytest.fixture
+def ledger(place: str, clock: Clock) -> Iterator[Ledger]:
+    with opened_at(place, clock) as opened:
         yield opened
 
 
@@ -127,11 +131,10 @@ def test_everything_that_takes_a_claim_is_tried_above() -> None:
 RACE = """
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from stocktake.model.errors import InventoryError
-from stocktake.state.ledger import Ledger
 from stocktake.state.owners import this_process
-with Ledger.open(Path(sys.argv[1]), now=lambda: datetime.now(UTC)) as ledger:
+from tests.state.ledgers import opened_at
+with opened_at(sys.argv[1], lambda: datetime.now(UTC)) as ledger:
     print("ready", flush=True)
     sys.stdin.readline()
     try:
@@ -144,10 +147,10 @@ with Ledger.open(Path(sys.argv[1]), now=lambda: datetime.now(UTC)) as ledger:
 
 
 def test_of_many_processes_that_take_a_run_up_at_once_one_succeeds(
-    ledger: Ledger, tmp_path: Path
+    ledger: Ledger, place: str
 ) -> None:
     run = begin(ledger, GONE).run
-    racers = [python(RACE, tmp_path / "state", run) for _ in range(4)]
+    racers = [python(RACE, place, run) for _ in range(4)]
     for racer in racers:
         assert racer.stdout is not None
         assert racer.stdout.readline() == "ready\n"
@@ -163,12 +166,12 @@ def test_of_many_processes_that_take_a_run_up_at_once_one_succeeds(
 
 
 def test_processes_that_write_at_once_wait_for_each_other(
-    ledger: Ledger, tmp_path: Path, clock: Clock
+    ledger: Ledger, place: str, clock: Clock
 ) -> None:
     """What first reads and then writes would otherwise find that somebody wrote in between, and be refused."""
 
     def stop_and_go(number: int) -> RunState:
-        with Ledger.open(tmp_path / "state", now=clock) as own:
+        with opened_at(place, clock) as own:
             claim = begin(own)
             for _ in range(20):
                 own.leave(claim, RunState.STOPPED, STOPPED)
@@ -245,13 +248,13 @@ def test_the_folder_of_a_published_report_stays_its_own(ledger: Ledger) -> None:
 
 
 def test_what_was_told_is_there_for_whoever_opens_the_ledger_next(
-    ledger: Ledger, tmp_path: Path, clock: Clock
+    ledger: Ledger, place: str, clock: Clock
 ) -> None:
     claim = begin(ledger)
     ledger.name(claim, "a")
     ledger.upload(claim, Upload("a", "id"))
     ledger.spool(claim, segment("", "b"))
-    with Ledger.open(tmp_path / "state", now=clock) as other:
+    with opened_at(place, clock) as other:
         assert other.runs() == ledger.runs()
         assert other.kept(claim.run).segments == (segment("", "b"),)
         assert (other.names(claim.run), other.uploads(claim.run)) == (("a",), (Upload("a", "id"),))

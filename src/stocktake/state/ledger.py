@@ -194,18 +194,16 @@ class Ledger(AbstractContextManager["Ledger"]):
 
     def _take(self, run: str, state: RunState, values: dict[str, Any]) -> None:
         with self._writing() as connection:
+            # SQLite lets nobody write meanwhile; other databases hold back who wants the same row.
+            connection.execute(select(runs.c.id).where(runs.c.id == run).with_for_update())
             record = read_run(connection, run, self._now())
             check_transition(record, state)
             scheduled_writes.check_free(connection, run)
-            # SQLite lets nobody write between these two; other databases would.
-            token = connection.scalar(select(runs.c.token).where(runs.c.id == run))
-            taken = connection.execute(
+            connection.execute(
                 update(runs)
-                .where(runs.c.id == run, runs.c.token.is_not_distinct_from(token))
+                .where(runs.c.id == run)
                 .values(state=state, updated=self._now(), **values)
             )
-            if taken.rowcount != 1:
-                raise RunStateError(f"another process has just taken up the run {run}")
 
     def leave(self, claim: Claim, state: RunState, error: InventoryError) -> None:
         """Say that the run was stopped, or failed, by `error`."""
