@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -90,7 +91,7 @@ class Year:
             self.work()
             self.clock.passes(days=400)
         else:
-            self.clock.passes(hours=self.chance.uniform(0.02, 6))
+            self.clock.passes(hours=self.chance.uniform(0.1, 13))
 
     def check(self) -> None:
         """Where nothing is left to do, this period has its report, once."""
@@ -107,7 +108,9 @@ class Year:
             assert self.published[which] == 1 or which in given_up, which
 
 
-@pytest.mark.parametrize("seed", [2028, 7])
+# Another year: STOCKTAKE_TEST_YEAR=7. About 20 s, most of it is the disk.
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [int(os.environ.get("STOCKTAKE_TEST_YEAR", "2028"))])
 def test_in_a_year_each_period_has_its_report_exactly_once(tmp_path: Path, seed: int) -> None:
     clock = Clock()
     clock.moment = BEGIN
@@ -116,7 +119,7 @@ def test_in_a_year_each_period_has_its_report_exactly_once(tmp_path: Path, seed:
             put(ledger, identity, schedule=Schedule(frequency=frequency))
         year = Year(ledger, clock, random.Random(seed))
         while clock() < END:
-            for _ in range(3):
+            for _ in range(2):
                 year.tick()
                 year.work()
             year.check()
@@ -135,4 +138,4 @@ def test_in_a_year_each_period_has_its_report_exactly_once(tmp_path: Path, seed:
         assert len(year.published) > 250
         events = ("restart", "downtime", "back", "far back", "killed", "killed at once", "failed")
         assert all(year.befell[event] for event in events), year.befell
-        assert year.befell["settled"] > 500
+        assert year.befell["settled"] > 300
