@@ -19,6 +19,7 @@ _ASIDE = (
     "move it away, with its -wal and -shm, and a new one is begun; reports are not touched, and what"
     " unfinished runs delivered is found by `stocktake reports orphans`"
 )
+_SERVER = "see whether the server is up, and lets this user read and write that database"
 # SQLite's primary result codes (https://sqlite.org/rescode.html): what is wrong, and the way out.
 REASONS: Mapping[str, tuple[str, str]] = {
     "SQLITE_BUSY": (
@@ -48,7 +49,7 @@ def ledger_error(where: object, what: str, hint: str) -> LedgerError:
 
 @contextmanager
 def telling(where: object) -> Iterator[None]:
-    """Turn what the database at `where`, a path, raises inside into our error.
+    """Turn what the database at `where` raises inside into our error.
 
     Raises:
         LedgerError: it did.
@@ -60,5 +61,6 @@ def telling(where: object) -> Iterator[None]:
         cause = error.orig if isinstance(error, DBAPIError) else error
         # Without what an extended code adds: SQLITE_IOERR_FSYNC.
         code = "_".join(getattr(cause, "sqlite_errorname", "").split("_")[:2])
-        what, hint = REASONS.get(code, ("", ""))
-        raise ledger_error(where, f"{what} ({cause})" if what else str(cause), hint) from error
+        what, hint = REASONS.get(code, ("", _SERVER if hasattr(cause, "sqlstate") else ""))
+        said = str(cause).partition("\n")[0]  # a server's errors go on for lines
+        raise ledger_error(where, f"{what} ({said})" if what else said, hint) from error

@@ -1,0 +1,77 @@
+"""A ledger on PostgreSQL: made once however many open it, refused where it is newer; and errors without secrets."""
+
+from __future__ import annotations
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from sqlalchemy import inspect
+
+from stocktake.model.errors import LedgerError, UsageError
+from stocktake.service import house
+from stocktake.state.ledger import Ledger
+from stocktake.state.migrations.upgrade import upgrade
+from stocktake.state.opening import open_server
+from stocktake.state.tables import metadata
+from tests.acceptance.command_line import stocktake
+from tests.servers.postgres import PostgresServer
+
+
+def test_any_number_may_open_it_first(postgres_server: PostgresServer) -> None:
+    url = postgres_server.make_database()
+    with ThreadPoolExecutor(6) as pool:
+        ledgers = list(pool.map(lambda _: Ledger.at(url, now=house.now), range(6)))
+    for ledger in ledgers:
+        assert ledger.schedule.list() == []
+        ledger.close()
+
+
+def test_migrations_come_to_the_tables_that_are_made_at_once(
+    postgres_server: PostgresServer,
+) -> None:
+    made = open_server(postgres_server.make_database())
+    migrated = open_server(postgres_server.make_database())
+    with migrated.begin() as connection:
+        metadata.drop_all(connection)
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+        upgrade(connection)
+    for table in metadata.tables:
+        found = [
+            {column["name"]: (str(column["type"]), column["nullable"]) for column in each}
+            for each in (inspect(made).get_columns(table), inspect(migrated).get_columns(table))
+        ]
+        assert found[0] == found[1]
+        unique = [
+            {tuple(each["column_names"]) for each in inspect(engine).get_unique_constraints(table)}
+            for engine in (made, migrated)
+        ]
+        assert unique[0] == unique[1]
+    made.dispose()
+    migrated.dispose()
+
+
+def test_a_newer_one_is_refused(postgres_server: PostgresServer) -> None:
+    url = postgres_server.make_database()
+    Ledger.at(url, now=house.now).close()
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(LedgerError, match="a newer stocktake made it"):
+        Ledger.at(url, now=house.now)
+
+
+def test_one_that_is_not_there_is_named_without_its_password() -> None:
+    with socket.socket() as nobody:  # bound, and not listening
+        nobody.bind(("127.0.0.1", 0))
+        url = f"postgresql://me:hunter2@127.0.0.1:{nobody.getsockname()[1]}/ledger"
+        done = stocktake("runs", environment={"STOCKTAKE_LEDGER": url})
+    done.failed_clearly(1, "postgresql://me:***@127.0.0.1", "see whether the server is up")
+    assert "hunter2" not in done.err
+
+
+@pytest.mark.parametrize("url", ["mysql://a/b", "nonsense", "sqlite:///x", "postgresql"])
+def test_what_is_no_url_of_postgresql_is_a_usage_error(url: str) -> None:
+    with pytest.raises(UsageError, match="expected postgresql://USER@HOST/DATABASE"):
+        open_server(url)
+    stocktake("runs", "scheduled", "--ledger", url).failed_clearly(2, "expected postgresql://")
