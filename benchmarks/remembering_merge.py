@@ -20,6 +20,7 @@ from benchmarks.replay.bucket import Bucket
 from benchmarks.replay.facts import ETAG
 from stocktake.formats import open_writer
 from stocktake.formats.ages import write_ages
+from stocktake.formats.ordered import OrderedFile
 from stocktake.inventory.hashing import key_hashes
 from stocktake.inventory.recollection import Recollection
 from stocktake.model.configuration import Format
@@ -76,7 +77,7 @@ def _ages(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 def _listed(path: Path) -> Iterator[pa.RecordBatch]:
     """The rows of a report as a listing gives them."""
-    for batch in pq.ParquetFile(path).iter_batches(ROWS_TOGETHER, use_threads=False):
+    for batch in _batches(path):
         columns = {name: batch.column(name) for name in batch.schema.names}
         columns["is_delete_marker"] = pa.array([False] * batch.num_rows)
         none = {each.name: pa.nulls(batch.num_rows, each.type) for each in LISTED_SCHEMA}
@@ -84,6 +85,13 @@ def _listed(path: Path) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays(
             [known[each.name].cast(each.type) for each in LISTED_SCHEMA], schema=LISTED_SCHEMA
         )
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The rows of a report. A reader of all its row groups would keep what it has read."""
+    file = OrderedFile(path, _NAMES)
+    for group in file.groups_behind(""):
+        yield from file.batches(group, ROWS_TOGETHER)
 
 
 def merge(folder: Path) -> dict[str, float]:
