@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ from tests.api.conftest import site
 from tests.api.serving import Answer, Api, document, running_api, signed
 from tests.api.test_inventory import WHOLE, plain
 from tests.servers.missing import skip_or_fail
-from tests.servers.nginx import nginx_program, running_nginx
+from tests.servers.nginx import free_port, nginx_program, running_nginx, wait_for_port
 from tests.servers.server import Server
 
 RUN_S_MAX = 120
@@ -53,6 +54,21 @@ class Front:
         )
         said = signed(method, target, body, {"Host": urlsplit(url).netloc}, key)
         return Api(url, Path(), Path()).send(method, target, body, said)
+
+
+@pytest.fixture
+def empty_store(moto_server: Server, tmp_path: Path) -> Iterator[Server]:
+    """An embedded store in a process of its own: Custodian asks fifteen questions about every bucket that there is."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with (tmp_path / "moto.log").open("wb") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        wait_for_port(process, port, tmp_path / "moto.log")
+        yield replace(moto_server, endpoint_url=f"http://127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        process.wait(timeout=RUN_S_MAX)
 
 
 @pytest.fixture
@@ -168,7 +184,7 @@ policies:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("front", ["moto_server"], indirect=True)
+@pytest.mark.parametrize("front", ["empty_store"], indirect=True)
 def test_cloud_custodian_sets_an_inventory_and_a_second_run_changes_nothing(
     front: Front, buckets: Callable[..., str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

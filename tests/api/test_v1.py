@@ -175,7 +175,7 @@ def test_schemathesis_finds_no_failure_and_no_answer_that_is_not_described(
 ) -> None:
     signing = {"AWS_ACCESS_KEY_ID": ADMIN.access_key, "AWS_SECRET_ACCESS_KEY": ADMIN.secret_key}
     hooks = {"SCHEMATHESIS_HOOKS": "tests.api.schemathesis_hooks", "PYTHONPATH": str(ROOT_FOLDER)}
-    asked = ["--phases", "coverage,fuzzing", "--checks", CHECKS, "--seed", "1", "-n", "100"]
+    asked = ["--phases", "coverage,fuzzing", "--checks", CHECKS, "--seed", "1", "-n", "40"]
     done = subprocess.run(
         [client_program("schemathesis"), "run", f"{api.endpoint_url}{ROOT}/openapi.json", *asked],
         env={**os.environ, **signing, **hooks},

@@ -45,7 +45,7 @@ def running_nginx(folder: Path, store: str, inventory: str) -> Iterator[str]:
     """The address under which nginx has the store at the URL `store` with the service at the URL `inventory`. Only
     addresses are changed in the shipped file.
     """
-    port = _free_port()
+    port = free_port()
     text = CONFIGURATION.read_text()
     for shipped, here in (
         ("server 127.0.0.1:7480;", f"server {urlsplit(store).netloc};"),
@@ -71,28 +71,30 @@ def running_nginx(folder: Path, store: str, inventory: str) -> Iterator[str]:
     ]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
-        _wait(process, port, folder)
+        wait_for_port(process, port, folder / "error.log")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(timeout=START_S_MAX)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
+def wait_for_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Wait until somebody listens there; what `process` says is in `log`."""
     until = time.monotonic() + START_S_MAX
     while time.monotonic() < until:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
-            assert process.poll() is None, (folder / "error.log").read_text()
+            assert process.poll() is None, log.read_text()
             time.sleep(0.05)
         else:
             return
-    raise AssertionError("nginx did not come up")
+    raise AssertionError(f"nobody listens: {log.read_text()}")
