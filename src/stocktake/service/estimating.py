@@ -96,7 +96,7 @@ def _last(run: InventoryRun, previous: Previous) -> Found:
         set(before.optional_fields or ()) == set(now.optional_fields or ())
         and set(sidecar.extension_fields) == set(run.extension_fields)
         and before.delivery.format is now.delivery.format
-        and _took_over(sidecar) is (run.remembering.report is not None)
+        and _took_over(sidecar) is _takes_over(run)
     )
     return Found(
         LastReport(
@@ -109,6 +109,11 @@ def _last(run: InventoryRun, previous: Previous) -> Found:
             alike=alike,
         )
     )
+
+
+def _takes_over(run: InventoryRun) -> bool:
+    """Whether `run` means to take answers over, and there are any to take over."""
+    return run.remembering.report is not None and bool(remembered_fields(run.fields))
 
 
 def _took_over(sidecar: Sidecar) -> bool:
