@@ -146,6 +146,7 @@ with opened_at(sys.argv[1], lambda: datetime.now(UTC)) as ledger:
 """
 
 
+@pytest.mark.parametrize("ledger", ["sqlite"], indirect=True)  # which is a folder
 def test_of_many_processes_that_take_a_run_up_at_once_one_succeeds(
     ledger: Ledger, place: str
 ) -> None:
@@ -247,6 +248,7 @@ def test_the_folder_of_a_published_report_stays_its_own(ledger: Ledger) -> None:
     assert not ledger.choose_folder(second, "here", "root", START)
 
 
+@pytest.mark.parametrize("ledger", ["sqlite"], indirect=True)  # which is a folder
 def test_what_was_told_is_there_for_whoever_opens_the_ledger_next(
     ledger: Ledger, place: str, clock: Clock
 ) -> None:

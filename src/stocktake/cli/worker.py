@@ -61,9 +61,9 @@ def worker(
     ] = False,
     verbose: opt.Verbose = 0,
 ) -> None:
-    """Work on the configurations in the ledger: schedule their runs, and carry them out.
+    """Take the inventories that are due, by and by.
 
-    Any number of workers may run, over PostgreSQL on any machine. SIGTERM gives back the run that is under
+    They are those of the configurations in the ledger. Any number of workers may run, over PostgreSQL on any machine. SIGTERM gives back the run that is under
     way, with all that it has done.
     """
     asked: dict[str, Any] = dict(locals())

@@ -48,6 +48,7 @@ def _keep(options: Sequence[str], over: threading.Event) -> None:
         if worker.poll() is None:
             _end(worker)
             return
+        _close(worker)
         _log.error(
             "a worker has ended with %s; the next one begins in %g s", worker.returncode, again_s
         )
@@ -55,9 +56,13 @@ def _keep(options: Sequence[str], over: threading.Event) -> None:
         again_s = min(2 * again_s, AGAIN_S_MAX)
 
 
-def _end(worker: subprocess.Popen[bytes]) -> None:
+def _close(worker: subprocess.Popen[bytes]) -> None:
     assert worker.stdin is not None
     worker.stdin.close()
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    _close(worker)
     try:
         worker.wait(STOP_WITHIN_S)
     except subprocess.TimeoutExpired:

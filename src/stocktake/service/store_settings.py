@@ -45,7 +45,7 @@ def served_stores(
         UsageError: the file cannot be read, holds an unknown key or a value that makes no sense; or stores are
             described both ways.
     """
-    said: Any = {word: value for word, value in (words or {}).items() if value}
+    said: dict[str, Any] = {word: value for word, value in (words or {}).items() if value}
     if file is None:
         return {name or STORE: ServedStore(make_store(**said))}
     if said or name:
