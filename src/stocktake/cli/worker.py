@@ -55,9 +55,7 @@ def worker(
     no_verify_ssl: opt.NoVerifySsl = False,
     while_stdin_is_open: Annotated[
         bool,
-        typer.Option(
-            "--while-stdin-is-open", hidden=True, help="For whoever starts it as a part of itself."
-        ),
+        typer.Option("--while-stdin-is-open", hidden=True, help="For a parent."),
     ] = False,
     verbose: opt.Verbose = 0,
 ) -> None:
