@@ -61,8 +61,8 @@ def worker(
 ) -> None:
     """Take the inventories that are due, by and by.
 
-    They are those of the configurations in the ledger. Any number of workers may run, over PostgreSQL on any machine. SIGTERM gives back the run that is under
-    way, with all that it has done.
+    They are those of the configurations in the ledger. Any number of workers may run, over PostgreSQL on any
+    machine. SIGTERM gives back the run that is under way, with all that it has done.
     """
     asked: dict[str, Any] = dict(locals())
     with failures_told(as_json=False, verbose=verbose):
