@@ -9,10 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stocktake.analysis.query import QueryLimits
 from stocktake.analysis.report import Report
 from stocktake.analysis.usage.counting import count_usage
 from stocktake.analysis.usage.cube import find_cube, known_fields, tellable
@@ -23,7 +25,7 @@ from stocktake.formats.tables import decode_table
 from stocktake.model.configuration import Format
 from stocktake.model.errors import ReportError, UndecidedError
 from stocktake.model.prices import AWS, Prices
-from stocktake.model.usage import AGES, SCHEMA, SIZES, Dimension
+from stocktake.model.usage import AGES, PREFIXES_MAX, SCHEMA, SIZES, Dimension
 from stocktake.service.usage import counted
 from tests.analysis.audits.planted import planted_report, rows
 from tests.analysis.audits.test_genuine import FILES, delivered
@@ -283,6 +285,30 @@ def test_more_values_than_are_kept_are_one_line(tmp_path: Path) -> None:
     assert {value: each.objects for value, each in found.items()} == {
         "user-05": 1, "user-04": 1, OTHERS: 4,
     }  # fmt: skip
+
+
+def test_more_folders_than_are_kept_are_counted_above_and_said(tmp_path: Path) -> None:
+    made = pa.table(
+        {
+            "bucket": ["source"] * 30_000,
+            "key": [f"users/{number:05}/x" for number in range(30_000)],
+            "size": pa.array(range(30_000), pa.int64()),
+        }
+    )
+    report = opened(our_report(tmp_path, Format.PARQUET, [made], fields=("Size",)).manifest_path)
+    limits = QueryLimits(memory_bytes_max=96 * 2**20, threads=1)
+    cube = count_usage(report, limits=limits)
+    root = folder_tree(cube, AWS)
+    [users] = root.folders
+    assert len(users.folders) == PREFIXES_MAX - 2
+    # Those with the most bytes are kept; the first of all has none.
+    assert [each.name for each in users.folders[:2]] == ["29999/", "29998/"]
+    assert (
+        users.here.folded == users.here.objects == cube.facts.folded == 30_000 - len(users.folders)
+    )
+    assert users.here.bytes == sum(range(users.here.objects))
+    assert (root.total.objects, root.total.bytes) == (30_000, sum(range(30_000)))
+    assert len(cube.encode()) < 2**20
 
 
 # -- the file ---------------------------------------------------------------------------------------

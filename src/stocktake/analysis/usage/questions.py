@@ -201,10 +201,11 @@ def _kept(prefixes_max: int) -> str:
         "greatest(sum(objects) / (SELECT sum(objects) FROM folders),"
         " coalesce(sum(bytes) / (SELECT nullif(sum(bytes), 0) FROM folders), 0))"
     )
-    order = "share DESC, depth, prefix"
+    order = "share DESC, bytes DESC, depth, prefix"
     return (
         f"SELECT prefix, depth, row_number() OVER (ORDER BY {order}) AS place FROM"  # noqa: S608 - our own
-        f" (SELECT above AS prefix, any_value(depth) AS depth, {share} AS share FROM levels GROUP BY above"
+        f" (SELECT above AS prefix, any_value(depth) AS depth, {share} AS share,"
+        f" coalesce(sum(bytes), 0) AS bytes FROM levels GROUP BY above"
         f" ORDER BY {order} LIMIT {prefixes_max})"
     )
 
