@@ -7,6 +7,7 @@ STAMP  := $(VENV)/.installed
 BENCH  := .venv-bench
 CLIENTS := .venv-clients
 BENCHED := .venv-bench-stocktake
+ENGINES := .venv-engines
 # The first interpreter that is new enough; PYTHON=... on the command line decides otherwise.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$name && exit; done; echo python3)
@@ -74,7 +75,13 @@ bench-usage: $(STAMP)  ## measure the usage of reports, beside plain DuckDB and 
 
 .PHONY: bench-remembering
 bench-remembering: $(BENCHED)/.installed  ## measure the second run beside the first, and beside a bare listing
-	$(BIN)/python -m benchmarks.remembering_bench $(ARGS)
+	$(BIN)/python -m benchmarks.remembering_bench $(ARGS)engines
+engines: $(ENGINES)/.installed  ## install the SQL engines that tests/engines needs, 300 MB of downloads
+
+$(ENGINES)/.installed: tests/engines/requirements.txt | $(STAMP)
+	$(UV) venv --quiet --clear --python $(BIN)/python $(ENGINES)
+	$(UV) pip install --quiet --python $(ENGINES)/bin/python --requirement $<
+	@touch $@
 
 # The peers, in an environment of their own. All at once where that works; else what does not install is left out.
 $(BENCH)/.installed: benchmarks/requirements.txt | $(STAMP)
@@ -100,7 +107,7 @@ lock: $(STAMP)  ## renew requirements.lock from pyproject.toml
 
 .PHONY: clean
 clean:  ## remove the environment and everything that was generated
-	rm -rf $(VENV) $(BENCH) $(CLIENTS) $(BENCHED) dist build htmlcov stocktake-demo .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH) $(CLIENTS) $(BENCHED) $(ENGINES) dist build htmlcov stocktake-demo .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(BIN)/python:

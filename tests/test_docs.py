@@ -191,7 +191,14 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("photos")
 @pytest.mark.parametrize(
     "line",
-    sorted({line for page, line in _shown("docs/query.md", "docs/export.md", "docs/use-cases.md")}),
+    sorted(
+        {
+            line
+            for page, line in _shown(
+                "docs/query.md", "docs/export.md", "docs/engines.md", "docs/use-cases.md"
+            )
+        }
+    ),
 )
 def test_every_command_shown_in_the_documents_of_asking_and_handing_on_runs(line: str) -> None:
     done = in_process(*shlex.split(line)[1:])
@@ -208,6 +215,15 @@ def test_the_python_example_of_the_document_of_asking_runs() -> None:
     assert list(names["frame"]["key"]) == ["2026/b.jpg"]
     assert names["relation"].fetchall() == [(1,)]
     assert names["history"].columns[-1] == "dt"
+
+
+@pytest.mark.usefixtures("photos")
+def test_the_python_example_of_the_document_of_engines_runs() -> None:
+    [example] = re.findall(r"^```python\n(.*?)^```", TEXTS["docs/engines.md"], re.DOTALL | re.M)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    assert list(names["by_pandas"]["key"]) == names["by_polars"]["key"].to_list()
+    assert sorted(names["by_pandas"]["key"]) == ["2026/a.jpg", "2026/b.jpg"]
 
 
 @pytest.mark.usefixtures("photos")
