@@ -75,7 +75,9 @@ bench-usage: $(STAMP)  ## measure the usage of reports, beside plain DuckDB and 
 
 .PHONY: bench-remembering
 bench-remembering: $(BENCHED)/.installed  ## measure the second run beside the first, and beside a bare listing
-	$(BIN)/python -m benchmarks.remembering_bench $(ARGS)engines
+	$(BIN)/python -m benchmarks.remembering_bench $(ARGS)
+
+.PHONY: engines
 engines: $(ENGINES)/.installed  ## install the SQL engines that tests/engines needs, 300 MB of downloads
 
 $(ENGINES)/.installed: tests/engines/requirements.txt | $(STAMP)
