@@ -54,7 +54,7 @@ def ledger_url(request: pytest.FixtureRequest) -> str | None:
 def store() -> Iterator[FaultServer]:
     """A slow store with a bucket to list."""
     with FaultServer() as server:
-        server.bucket(SOURCE, generated=synthetic(OBJECTS, lambda n: f"{n // 600}/{n:07d}"))
+        server.bucket(SOURCE, generated=synthetic(OBJECTS, lambda n: f"{n // 600:05d}/{n:07d}"))
         server.bucket(REPORTS)
         server.rule(latency(0.02), operation="List")
         server.rule(latency(0.2), bucket=REPORTS, method="PUT")
@@ -69,7 +69,7 @@ def workers(store: FaultServer, folder: Path, url: str | None, *options: str) ->
 
 
 def all_keys() -> list[str]:
-    return sorted(f"{n // 600}/{n:07d}" for n in range(OBJECTS))
+    return sorted(f"{n // 600:05d}/{n:07d}" for n in range(OBJECTS))
 
 
 def owner_in(ledger: Ledger, pool: Workers) -> Callable[[], int | None]:
