@@ -18,7 +18,7 @@ from stocktake.model.fields import Source
 from stocktake.model.figures import Figure, Sureness, least_sure
 from stocktake.model.prices import AWS, FREE, Prices
 from stocktake.model.remembering import remembered_fields
-from stocktake.model.runs import Call, Counters, InventoryRun
+from stocktake.model.runs import NEWEST, Call, Counters, InventoryRun
 from stocktake.model.sidecar import Sidecar
 from stocktake.service.previous import Previous, find_previous
 from stocktake.service.probing import PROBE_LIMITS
@@ -96,7 +96,7 @@ def _last(run: InventoryRun, previous: Previous) -> Found:
         set(before.optional_fields or ()) == set(now.optional_fields or ())
         and set(sidecar.extension_fields) == set(run.extension_fields)
         and before.delivery.format is now.delivery.format
-        and _took_over(sidecar) is _takes_over(run)
+        and _took_over(sidecar) is (run.remembering.report not in (None, NEWEST))
     )
     return Found(
         LastReport(
@@ -109,11 +109,6 @@ def _last(run: InventoryRun, previous: Previous) -> Found:
             alike=alike,
         )
     )
-
-
-def _takes_over(run: InventoryRun) -> bool:
-    """Whether `run` means to take answers over, and there are any to take over."""
-    return run.remembering.report is not None and bool(remembered_fields(run.fields))
 
 
 def _took_over(sidecar: Sidecar) -> bool:

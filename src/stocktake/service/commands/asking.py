@@ -56,7 +56,7 @@ def opened_questions(
     store: Store,
     stores: Mapping[str, Store],
     dt: str | None,
-    aged: bool,
+    aged: bool = False,
     limits: QueryLimits,
 ) -> Iterator[Questions]:
     """The reports at `addresses`, open while the block runs.
