@@ -26,8 +26,8 @@ from stocktake.model.fields import OPTIONAL_FIELDS
 from stocktake.model.prices import parse_prices
 from stocktake.model.scheduled import UNFINISHED_STATES
 from stocktake.service import house
+from stocktake.service.server_settings import server_settings
 from stocktake.service.settings import VARIABLES
-from stocktake.service.store_settings import served_stores
 from stocktake.state.ledger import Ledger
 from tests.acceptance.command_line import stocktake as in_process
 from tests.analysis.audits.planted import planted_report
@@ -347,7 +347,8 @@ def test_every_command_shown_in_the_document_of_schedules_runs(
         ledger.configurations.put("default", "photos", worker_configuration())
     [settings] = re.findall(r"^```toml\n(.*?)^```", TEXTS["docs/schedule.md"], re.DOTALL | re.M)
     (tmp_path / "stocktake.toml").write_text(settings)
-    assert set(served_stores(tmp_path / "stocktake.toml")) == {"ceph", "garage"}
+    told = server_settings(tmp_path / "stocktake.toml")
+    assert {site.name for site in told.sites} == {"ceph", "garage"}
     run = ""
     for _, line in _shown("docs/schedule.md"):
         words = shlex.split(line.replace("7k3m9q2x", run))[1:]

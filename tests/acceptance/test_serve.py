@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,11 +40,13 @@ def bucket(moto_server: Server, buckets: Callable[..., str]) -> str:
 
 
 @contextmanager
-def served(environment: dict[str, str], *arguments: str | Path) -> Iterator[tuple[str, list[str]]]:
+def served(
+    environment: dict[str, str], *arguments: str | Path, workers: int = 0
+) -> Iterator[tuple[str, list[str]]]:
     """The URL of a server that runs as the program, and what it said; that is whole behind the block."""
     said: list[str] = []
     with subprocess.Popen(
-        command("serve", "--listen", "127.0.0.1:0", *arguments),
+        command("serve", "--listen", "127.0.0.1:0", "--workers", str(workers), *arguments),
         env={**os.environ, **environment},
         stderr=subprocess.PIPE,
         text=True,
@@ -56,6 +59,41 @@ def served(environment: dict[str, str], *arguments: str | Path) -> Iterator[tupl
             process.send_signal(signal.SIGTERM)
             said += [first, *process.stderr]
             assert process.wait(timeout=30) == 0, said
+
+
+@pytest.mark.slow
+def test_from_a_put_to_a_report_with_nobody_touching_anything(
+    environment: dict[str, str], bucket: str, moto_server: Server
+) -> None:
+    store = moto_server.client()
+    store.put_object(Bucket=bucket, Key="a", Body=b"x")
+    key = stocktake(
+        "keys", "create", "--role", "admin", "--bucket", "*", "--json", environment=environment
+    ).document
+    with served(environment, workers=1) as (url, said):
+        client = boto3.client(
+            "s3",
+            endpoint_url=url,
+            aws_access_key_id=key["access_key"],
+            aws_secret_access_key=key["secret_key"],
+            region_name=REGION,
+            config=Config(s3={"addressing_style": "path"}),
+        )
+        wanted = plain("daily")
+        wanted["Destination"]["S3BucketDestination"]["Bucket"] = f"arn:aws:s3:::{bucket}"
+        client.put_bucket_inventory_configuration(
+            Bucket=bucket, Id="daily", InventoryConfiguration=wanted
+        )
+        until = time.monotonic() + 60
+        found: list[str] = []
+        while time.monotonic() < until and not any(
+            each.endswith("manifest.checksum") for each in found
+        ):
+            time.sleep(0.2)
+            listed = store.list_objects_v2(Bucket=bucket).get("Contents", [])
+            found = [each["Key"] for each in listed]
+    assert [each for each in found if each.endswith("manifest.checksum")], (found, said)
+    assert said[-1] == "stopped\n"
 
 
 @pytest.mark.slow

@@ -11,13 +11,13 @@ from stocktake.model.errors import UsageError
 from stocktake.model.report_options import ReportOptions, parse_report_options
 from stocktake.model.scheduled import QuietHours, StoreLimits
 from stocktake.model.store import Store
-from stocktake.service.store_settings import ServedStore, served_stores
+from stocktake.service.server_settings import Site, server_settings
 
 
-def read(folder: Path, text: str) -> dict[str, ServedStore]:
+def read(folder: Path, text: str) -> dict[str, Site]:
     file = folder / "stocktake.toml"
     file.write_text(text)
-    return served_stores(file)
+    return {site.name: site for site in server_settings(file).sites}
 
 
 def test_a_file_names_stores_and_what_each_bears(tmp_path: Path) -> None:
@@ -28,8 +28,8 @@ def test_a_file_names_stores_and_what_each_bears(tmp_path: Path) -> None:
     )
     quiet = QuietHours(time(22, 30), time(6))
     assert found == {
-        "a": ServedStore(Store("http://a"), StoreLimits(50.0, 2, quiet)),
-        "b": ServedStore(Store()),
+        "a": Site("a", Store("http://a"), ("s3.a",), None, StoreLimits(50.0, 2, quiet)),
+        "b": Site("b", Store()),
     }
     assert found["a"].limits.rate == 25
 
@@ -38,7 +38,7 @@ def test_a_file_names_stores_and_what_each_bears(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("[stores]", "describes no store"),
-        ("stores = 1", "describes no store"),
+        ("stores = 1", "is no table"),
         ("[stores]\na = 1", "is no table"),
         ("[stores.a]\nquite_hours = 1", "did you mean `quiet_hours`"),
         ('[stores.a]\nquiet_hours = "8-18"', "expected HH:MM-HH:MM"),
@@ -56,16 +56,6 @@ def test_a_file_names_stores_and_what_each_bears(tmp_path: Path) -> None:
 def test_what_makes_no_sense_is_refused_by_name(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         read(tmp_path, text)
-
-
-def test_stores_are_described_one_way(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="and by options, too"):
-        served_stores(tmp_path / "x", name="ceph")
-    with pytest.raises(UsageError, match="cannot be read"):
-        served_stores(tmp_path / "x")
-    assert served_stores(None, words={"endpoint_url": "http://a"}) == {
-        "default": ServedStore(Store("http://a"))
-    }
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from stocktake.cli import options as opt
 from stocktake.cli.outcome import failures_told, say
 
 if TYPE_CHECKING:
+    from stocktake.service.options import StoreKeywords
     from stocktake.service.server_settings import ServerSettings
     from stocktake.service.serving import Service
 
@@ -55,6 +56,16 @@ def serve(
             rich_help_panel=SERVER,
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=64,
+            metavar="N",
+            help="How many workers take the inventories that are due; 0: they run elsewhere. Default: 1.",
+            rich_help_panel=SERVER,
+        ),
+    ] = 1,
     endpoint_url: opt.EndpointUrl = None,
     profile: opt.Profile = None,
     region: opt.Region = None,
@@ -68,7 +79,7 @@ def serve(
     """Answer AWS's S3 Inventory API for a store that lacks it.
 
     That is: put, get, list and delete inventory configurations. Requests are signed as for the
-    store, by keys that `stocktake keys` was told.
+    store, by keys that `stocktake keys` was told. Workers beside it take the inventories that are due.
     """
     asked: dict[str, Any] = dict(locals())
     with failures_told(as_json=False, verbose=verbose):
@@ -83,13 +94,27 @@ def serve(
             domains=domain or (),
             store_words=opt.store_words(asked),
         )
+        beside = _worker_options(settings, store_name, opt.store_words(asked))
         with opened_service(told.sites) as service:
-            _serve(told, service)
+            _serve(told, service, beside, workers)
 
 
-def _serve(told: ServerSettings, service: Service) -> None:
+def _worker_options(
+    settings: Path | None, store_name: str | None, words: StoreKeywords
+) -> list[str]:
+    """The options of `stocktake worker` that describe the same stores."""
+    said = {"store_name": store_name, **words}
+    options: list[str] = []
+    for name, value in said.items():
+        if value:
+            options += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return options if options or settings is None else ["--settings", str(settings)]
+
+
+def _serve(told: ServerSettings, service: Service, beside: list[str], workers: int) -> None:
     from stocktake.cli.signals import stopping_on_signals
     from stocktake.model.errors import UsageError
+    from stocktake.service.beside import workers_beside
 
     try:
         from stocktake.api.server import listening_socket, serve
@@ -111,5 +136,6 @@ def _serve(told: ServerSettings, service: Service) -> None:
             say(
                 "note: and `stocktake keys import FILE` takes over those that users of the store have"
             )
-        serve(service, listener, stopping.event.is_set)
+        with workers_beside(beside, workers):
+            serve(service, listener, stopping.event.is_set)
     say("stopped")

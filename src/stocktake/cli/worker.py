@@ -68,10 +68,11 @@ def worker(
     with failures_told(as_json=False, verbose=verbose):
         opt.speak_up(max(verbose, 1))
         from stocktake.cli.signals import stopping_on_signals
-        from stocktake.service.store_settings import served_stores
+        from stocktake.service.server_settings import server_settings
         from stocktake.service.worker import run_worker
 
-        stores = served_stores(settings, name=store_name, words=opt.store_words(asked))
+        told = server_settings(settings, store_name=store_name, store_words=opt.store_words(asked))
+        stores = {site.name: site for site in told.sites}
         with stopping_on_signals() as stopping:
             if while_stdin_is_open:
                 threading.Thread(target=_stop_at_end, args=(stopping.event,), daemon=True).start()

@@ -1,4 +1,5 @@
-"""What `stocktake serve` is told: where it listens, which stores it serves and by which names, in a TOML file.
+"""What `stocktake serve` and `stocktake worker` are told, in a TOML file: where to listen, which stores there are, by
+which names requests for them arrive, and what each of them bears.
 
 [server]
 listen = "127.0.0.1:8170"
@@ -6,6 +7,9 @@ listen = "127.0.0.1:8170"
 [stores.ceph]
 endpoint_url = "http://127.0.0.1:7480"
 domains = ["s3.example.com"]
+requests_per_second = 500
+runs_at_a_time = 2
+quiet_hours = "08:00-18:00"
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from stocktake.model.errors import UsageError
+from stocktake.model.scheduled import LIMIT_KEYS, StoreLimits, parse_store_limits
 from stocktake.model.store import Store
 from stocktake.service.options import StoreKeywords, make_store
 
@@ -38,18 +43,22 @@ SERVER_KEYS: Mapping[str, str] = {
 SITE_KEYS: Mapping[str, str] = {
     **dict.fromkeys(StoreKeywords.__annotations__, "as the command line's option of that name"),
     "domains": "the host names under which requests for this store arrive, so that bucket.NAME is a bucket of it",
+    **LIMIT_KEYS,
     "account": "the 12 digits of the account that owns its buckets, which x-amz-expected-bucket-owner must name",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A store and how requests for it are told: by `domains`, lower-case. `account` is who owns its buckets."""
+    """A store, how requests for it are told, by `domains`, lower-case, and what it bears. `account` is who owns its
+    buckets.
+    """
 
     name: str
     store: Store
     domains: tuple[str, ...] = ()
     account: str | None = None
+    limits: StoreLimits = field(default_factory=StoreLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +106,13 @@ def server_settings(
             f"the stores are described in {file}, and by options, too",
             hint="leave the options away, or the stores in the file",
         )
+    host, port = _address(str(listen or server.get("listen", LISTEN)))
+    if file is not None and not (sites or words or domains or store_name):
+        raise UsageError(f"{file} describes no store", hint="expected [stores.NAME]")
     if not sites:
         name = store_name or STORE
         sites = (_site(name, {**words, "domains": list(domains)}, "the command line"),)
     _check_domains(sites)
-    host, port = _address(str(listen or server.get("listen", LISTEN)))
     return ServerSettings(host, port, sites)
 
 
@@ -144,6 +155,8 @@ def _site(name: str, table: Mapping[str, Any], where: str) -> Site:
         )
     flags = {"no_sign_request", "request_payer", "no_verify_ssl"}
     for key, value in table.items():
+        if key in LIMIT_KEYS:
+            continue
         wanted: type = list if key == "domains" else bool if key in flags else str
         if not isinstance(value, wanted) and not isinstance(value, Path):
             raise UsageError(f"`{key}` of {place} is `{value}`; expected a {wanted.__name__}")
@@ -155,8 +168,10 @@ def _site(name: str, table: Mapping[str, Any], where: str) -> Site:
     account = table.get("account")
     if account is not None and _ACCOUNT.fullmatch(account) is None:
         raise UsageError(f"`{account}` of {place} is no account; expected 12 digits")
-    words = {key: value for key, value in table.items() if key not in {"domains", "account"}}
-    return Site(name, make_store(**words), domains, account)
+    words: Any = {
+        key: value for key, value in table.items() if key in StoreKeywords.__annotations__
+    }
+    return Site(name, make_store(**words), domains, account, parse_store_limits(table, place))
 
 
 def _check_domains(sites: Sequence[Site]) -> None:

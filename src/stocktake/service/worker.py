@@ -12,7 +12,7 @@ from stocktake.service import house
 from stocktake.service.clearing import find_left_at, opened_place_of, remove_leftovers
 from stocktake.service.runs import open_ledger
 from stocktake.service.scheduler import schedule_until
-from stocktake.service.store_settings import ServedStore
+from stocktake.service.server_settings import Site
 from stocktake.service.working_scheduled import Workplace, work_on
 from stocktake.state.ledger import Ledger
 from stocktake.state.owners import this_process
@@ -27,7 +27,7 @@ CLEAR_EVERY_S = 30.0
 
 
 def run_worker(
-    stores: Mapping[str, ServedStore],
+    stores: Mapping[str, Site],
     *,
     stop: threading.Event,
     ledger_url: str | None = None,

@@ -29,7 +29,7 @@ from stocktake.service.journal import Work
 from stocktake.service.leases import LeaseKeeper
 from stocktake.service.options import RunOptions
 from stocktake.service.planning import plan_run
-from stocktake.service.store_settings import ServedStore
+from stocktake.service.server_settings import Site
 from stocktake.state.ledger import Ledger
 from stocktake.state.owners import this_process
 
@@ -43,7 +43,7 @@ class Workplace:
     """What a worker works with: the ledger, the stores by name, and where rows wait. `stop`: it is to end."""
 
     ledger: Ledger
-    stores: Mapping[str, ServedStore]
+    stores: Mapping[str, Site]
     spool: Path
     stop: threading.Event
 

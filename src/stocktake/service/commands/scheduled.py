@@ -16,7 +16,7 @@ from stocktake.model.scheduled import UNFINISHED_STATES, ScheduledRun
 from stocktake.model.stored import ConfigurationKey
 from stocktake.service import house
 from stocktake.service.runs import open_ledger
-from stocktake.service.store_settings import STORE
+from stocktake.service.server_settings import STORE
 from stocktake.state.ledger import Ledger
 from stocktake.state.schedule import Standing
 
