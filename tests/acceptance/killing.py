@@ -1,4 +1,4 @@
-"""What tests that kill programs share: whether anything of a program still works, and waiting for it."""
+"""What tests that kill programs share: which processes are whose, whether they still work, and waiting for it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,29 @@ def working(state_folder: Path) -> set[int]:
         if named in variables:
             found.add(int(environment.parent.name))
     return found
+
+
+def descendants_of(pid: int) -> set[int]:
+    """The processes that `pid` has started, those that these have started, and so on, by /proc."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it is gone
+        parents[int(stat.parent.name)] = int(fields[1])
+    found: set[int] = set()
+    while new := {child for child, parent in parents.items() if parent in {pid, *found}} - found:
+        found |= new
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process that has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def wait_for(condition: Callable[[], bool], within_s: float) -> bool:

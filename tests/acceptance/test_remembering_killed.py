@@ -11,7 +11,7 @@ import pytest
 
 from tests.acceptance.command_line import command, stocktake
 from tests.acceptance.days import Days, ages_of, manifest_of
-from tests.acceptance.test_kills import children_of
+from tests.acceptance.killing import descendants_of
 from tests.servers.fault import FaultServer, FixtureObject, latency, synthetic
 
 OBJECTS = 1_500
@@ -34,7 +34,7 @@ def killed(server: FaultServer, words: list[str], heads: int) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.002)
     assert run.poll() is None, "it was over too soon"
-    workers = children_of(run.pid)
+    workers = descendants_of(run.pid)
     run.kill()
     run.wait()
     while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:

@@ -16,7 +16,7 @@ from stocktake.model.scheduled import ScheduledState
 from stocktake.state.ledger import Ledger
 from tests.acceptance.command_line import stocktake
 from tests.acceptance.reports import published
-from tests.acceptance.test_kills import children_of
+from tests.acceptance.killing import descendants_of
 from tests.servers.fault import FaultServer, latency, synthetic
 from tests.servers.postgres import PostgresServer
 from tests.servers.server import Server
@@ -172,7 +172,7 @@ def test_a_worker_that_slept_through_its_lease_publishes_nothing(
             return any("symlink.txt" in entry.path for entry in list(store.log))
 
         until(begun, 60, pool)
-        asleep = {sleeper.pid, *children_of(sleeper.pid)}
+        asleep = {sleeper.pid, *descendants_of(sleeper.pid)}
         for pid in asleep:
             os.kill(pid, signal.SIGSTOP)
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stocktake.service.beside import workers_beside
-from tests.acceptance.test_kills import alive, children_of
+from tests.acceptance.killing import alive, descendants_of
 from tests.service.worker_runs import until
 
 SERVER = """
@@ -26,7 +26,7 @@ def workers_of(pid: int) -> set[int]:
     """The children that are workers."""
     return {
         child
-        for child in children_of(pid)
+        for child in descendants_of(pid)
         if b"worker" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
     }
 

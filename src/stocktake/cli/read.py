@@ -126,7 +126,10 @@ def ddl(
     json: opt.Json = False,
     verbose: opt.Verbose = 0,
 ) -> None:
-    """Print the statement that makes a report a table, or, with --dt, those of several runs."""
+    """Print the statement that makes a report a table.
+
+    With --dt, the reports of several runs are one table.
+    """
     asked = locals()
     with failures_told(as_json=json, verbose=verbose):
         opt.speak_up(verbose)
