@@ -15,8 +15,8 @@ import pytest
 from stocktake.model.scheduled import ScheduledState
 from stocktake.state.ledger import Ledger
 from tests.acceptance.command_line import stocktake
-from tests.acceptance.reports import published
 from tests.acceptance.killing import descendants_of
+from tests.acceptance.reports import published
 from tests.servers.fault import FaultServer, latency, synthetic
 from tests.servers.postgres import PostgresServer
 from tests.servers.server import Server
