@@ -165,7 +165,9 @@ class Schedule(Transactions):
         """
         with self.writing() as connection:
             now = self.moment_in(connection)
-            old = _TABLE.finished < now - FINISHED_FOR_MAX
+            limit = now - FINISHED_FOR_MAX
+            # Both: what was forgotten would be entered again, and a clock may have been put back for a while.
+            old = and_(_TABLE.created < limit, _TABLE.finished < limit)
             connection.execute(delete(scheduled_runs).where(old))
             worn = and_(_TABLE.claims >= CLAIMS_MAX, _TABLE.lease_until < now)
             connection.execute(
