@@ -47,7 +47,11 @@ _PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,  # milliseconds
 }
-_SESSION = "-c lock_timeout=30s -c statement_timeout=60s -c timezone=UTC"
+# A process that falls asleep within a transaction must not keep others from its rows.
+_SESSION = (
+    "-c lock_timeout=30s -c statement_timeout=60s -c idle_in_transaction_session_timeout=10s"
+    " -c timezone=UTC"
+)
 _SCHEMA_LOCK = 0x73746F636B  # of advisory locks, ours: only one process at a time makes the schema
 
 # Where Alembic looks for the newest migration that a database has seen.
