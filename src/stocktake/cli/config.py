@@ -46,14 +46,6 @@ Bucket = Annotated[
 Identity = Annotated[
     str, typer.Argument(metavar="ID", help="The configuration's Id.", show_default=False)
 ]
-StoreName = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="What the ledger calls the store, as in `stocktake serve`. Default: default.",
-        rich_help_panel=STORE,
-    ),
-]
 
 Server = Annotated[
     str | None,
@@ -88,7 +80,7 @@ def put(
     ],
     *,
     server: Server = None,
-    store_name: StoreName = None,
+    store_name: opt.StoreName = None,
     endpoint_url: opt.EndpointUrl = None,
     profile: opt.Profile = None,
     region: opt.Region = None,
@@ -121,7 +113,7 @@ def get(
     id: Identity,  # noqa: A002 - AWS's word
     *,
     server: Server = None,
-    store_name: StoreName = None,
+    store_name: opt.StoreName = None,
     profile: opt.Profile = None,
     region: opt.Region = None,
     ca_bundle: opt.CaBundle = None,
@@ -139,7 +131,7 @@ def list_(
     bucket: Bucket,
     *,
     server: Server = None,
-    store_name: StoreName = None,
+    store_name: opt.StoreName = None,
     profile: opt.Profile = None,
     region: opt.Region = None,
     ca_bundle: opt.CaBundle = None,
@@ -163,7 +155,7 @@ def delete(
     id: Identity,  # noqa: A002 - AWS's word
     *,
     server: Server = None,
-    store_name: StoreName = None,
+    store_name: opt.StoreName = None,
     profile: opt.Profile = None,
     region: opt.Region = None,
     ca_bundle: opt.CaBundle = None,

@@ -120,6 +120,14 @@ Html = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+StoreName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What the ledger calls the store. Default: default.",
+        rich_help_panel=STORE,
+    ),
+]
 Dates = Annotated[
     str | None,
     typer.Option(

@@ -48,14 +48,7 @@ def serve(
             rich_help_panel=SERVER,
         ),
     ] = None,
-    store_name: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="What the ledger calls the store. Default: default.",
-            rich_help_panel=SERVER,
-        ),
-    ] = None,
+    store_name: opt.StoreName = None,
     workers: Annotated[
         int,
         typer.Option(

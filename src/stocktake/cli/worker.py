@@ -11,7 +11,6 @@ import typer
 
 from stocktake.cli import options as opt
 from stocktake.cli.outcome import failures_told, say
-from stocktake.cli.panels import STORE
 from stocktake.cli.scheduled import LedgerUrl
 
 EXAMPLES = """\
@@ -37,14 +36,7 @@ def worker(
             help="How long a run stays this worker's without a word from it. 1 to 3600.",
         ),
     ] = 60.0,
-    store_name: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="What the ledger calls the store. Default: default.",
-            rich_help_panel=STORE,
-        ),
-    ] = None,
+    store_name: opt.StoreName = None,
     endpoint_url: opt.EndpointUrl = None,
     profile: opt.Profile = None,
     region: opt.Region = None,
