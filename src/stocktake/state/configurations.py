@@ -6,16 +6,13 @@ Both lie under the same key. A put of the one leaves the other alone, and a dele
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Engine,
     Row,
     Select,
     Table,
@@ -39,22 +36,15 @@ from stocktake.model.stored import (
     ConfigurationKey,
     StoredConfiguration,
 )
-from stocktake.state.failures import telling
-from stocktake.state.opening import WRITES
 from stocktake.state.tables import VERSIONS, configurations, counters, report_options
+from stocktake.state.transactions import Transactions
 
 
-class Configurations:
+class Configurations(Transactions):
     """The configurations in one ledger. What a method was told is durable when it returns, and what it returns is of
     one moment. All methods raise LedgerError where the ledger cannot be read or written. May be used from several
     threads and, over one database, by several processes.
     """
-
-    def __init__(self, engine: Engine, where: object, now: Callable[[], datetime]) -> None:
-        self._engine = engine
-        self._writer = engine.execution_options(**{WRITES: True})
-        self._where = where
-        self._now = now
 
     # -- AWS's document ----------------------------------------------------------------------------
 
@@ -75,7 +65,7 @@ class Configurations:
             "enabled": configuration.is_enabled,
             "changed": now,
         }
-        with self._writing() as connection:
+        with self.writing() as connection:
             values["version"] = _next_version(connection)
             there = _at(configurations, key)
             if connection.execute(update(configurations).where(there).values(values)).rowcount == 0:
@@ -91,7 +81,7 @@ class Configurations:
         Raises:
             NoSuchConfigurationError: there is none.
         """
-        with self._reading() as connection:
+        with self.reading() as connection:
             return _read(connection, key)
 
     def page(
@@ -107,7 +97,7 @@ class Configurations:
             .order_by(configurations.c.id)
             .limit(rows_max)
         )
-        with self._reading() as connection:
+        with self.reading() as connection:
             return tuple(_stored(row) for row in connection.execute(found))
 
     def all(self, *, enabled: bool | None = None) -> Sequence[StoredConfiguration]:
@@ -115,7 +105,7 @@ class Configurations:
         found = _SELECTED
         if enabled is not None:
             found = found.where(configurations.c.enabled == enabled)
-        with self._reading() as connection:
+        with self.reading() as connection:
             return tuple(sorted(map(_stored, connection.execute(found)), key=lambda each: each.key))
 
     def delete(self, key: ConfigurationKey) -> None:
@@ -124,7 +114,7 @@ class Configurations:
         Raises:
             NoSuchConfigurationError: there is none.
         """
-        with self._writing() as connection:
+        with self.writing() as connection:
             if connection.execute(delete(configurations).where(_at(configurations, key))).rowcount:
                 connection.execute(delete(report_options).where(_at(report_options, key)))
                 return
@@ -139,7 +129,7 @@ class Configurations:
             NoSuchConfigurationError: there is no such configuration.
         """
         values = {"document": json.dumps(options), "changed": self._now()}
-        with self._writing() as connection:
+        with self.writing() as connection:
             _next_version(connection)  # takes turns with every put and deletion
             _read(connection, key)
             there = _at(report_options, key)
@@ -149,22 +139,10 @@ class Configurations:
     def options(self, key: ConfigurationKey) -> Mapping[str, Any]:
         """The options beside the configuration under `key`; empty where none were put."""
         found = select(report_options.c.document).where(_at(report_options, key))
-        with self._reading() as connection:
+        with self.reading() as connection:
             document = connection.scalar(found)
         options: dict[str, Any] = json.loads(document) if document is not None else {}
         return options
-
-    # -- transactions ------------------------------------------------------------------------------
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with telling(self._where), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with telling(self._where), self._writer.begin() as connection:
-            yield connection
 
 
 _SELECTED: Select[Any] = select(

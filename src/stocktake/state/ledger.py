@@ -37,11 +37,11 @@ from stocktake.model.runs import InventoryRun
 from stocktake.state import holdings, scheduled_writes
 from stocktake.state.claims import Claims
 from stocktake.state.configurations import Configurations
-from stocktake.state.failures import telling
-from stocktake.state.opening import FILE, WRITES, moment_of, open_database, open_server
+from stocktake.state.opening import FILE, moment_of, open_database, open_server
 from stocktake.state.records import read_run, read_runs
 from stocktake.state.schedule import Schedule
 from stocktake.state.tables import files, runs
+from stocktake.state.transactions import Transactions
 
 # Runs that are over are forgotten beyond these, but none that may have left something in its destination.
 FINISHED_RUNS_MAX = 1000
@@ -51,16 +51,13 @@ _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # none that are taken for one ano
 _ID_LETTERS = 8
 
 
-class Ledger(AbstractContextManager["Ledger"]):
+class Ledger(Transactions, AbstractContextManager["Ledger"]):
     """The ledger in one folder. All methods raise InventoryError where it cannot be read or written, and those that
     take a Claim also where that has ended. May be used from several threads.
     """
 
     def __init__(self, engine: Engine, where: object, now: Callable[[], datetime]) -> None:
-        self._engine = engine
-        self._writer = engine.execution_options(**{WRITES: True})
-        self._where = where
-        self._now = now
+        super().__init__(engine, where, now)
         self.configurations = Configurations(engine, where, now)  # that users put
         self.schedule = Schedule(engine, where, now)  # of runs of these
         self.claims = Claims(engine, where, now)  # of scheduled runs
@@ -95,7 +92,7 @@ class Ledger(AbstractContextManager["Ledger"]):
 
     def runs(self) -> list[RunRecord]:
         """All runs, the newest first."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return read_runs(connection, self._now())
 
     def run(self, run: str) -> RunRecord:
@@ -104,7 +101,7 @@ class Ledger(AbstractContextManager["Ledger"]):
         Raises:
             UsageError: there is no such run.
         """
-        with self._reading() as connection:
+        with self.reading() as connection:
             return read_run(connection, run.strip().lower(), self._now())
 
     # -- whose a run is ----------------------------------------------------------------------------
@@ -116,7 +113,7 @@ class Ledger(AbstractContextManager["Ledger"]):
             UsageError: the run holds a secret, which is not to be written down.
         """
         claim = Claim("".join(secrets.choice(_LETTERS) for _ in range(_ID_LETTERS)), uuid4().hex)
-        with self._writing() as connection:
+        with self.writing() as connection:
             self._prune(connection)
             connection.execute(insert(runs).values(self._begun(claim, run, owner, spool_above)))
         return claim
@@ -129,7 +126,7 @@ class Ledger(AbstractContextManager["Ledger"]):
             UsageError: as `begin`.
         """
         values = self._begun(claim, run, owner, spool_above)
-        with self._writing() as connection:
+        with self.writing() as connection:
             scheduled_writes.check_held(connection, claim)
             anew = {
                 "place": None,
@@ -193,7 +190,7 @@ class Ledger(AbstractContextManager["Ledger"]):
             self._take(run, RunState.ABANDONED, given_up)
 
     def _take(self, run: str, state: RunState, values: dict[str, Any]) -> None:
-        with self._writing() as connection:
+        with self.writing() as connection:
             # SQLite lets nobody write meanwhile; other databases hold back who wants the same row.
             connection.execute(select(runs.c.id).where(runs.c.id == run).with_for_update())
             record = read_run(connection, run, self._now())
@@ -287,7 +284,7 @@ class Ledger(AbstractContextManager["Ledger"]):
 
     def kept(self, run: str) -> Kept:
         """The finished pieces of a run."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             record = read_run(connection, run, self._now())
             return Kept(
                 holdings.select_deliveries(connection, run),
@@ -298,52 +295,42 @@ class Ledger(AbstractContextManager["Ledger"]):
 
     def names(self, run: str) -> Sequence[str]:
         """The keys that a run named and that no report of it names, ascending."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return holdings.select_keys(connection, run)
 
     def comparisons(self, run: str) -> Sequence[Comparison]:
         """What was expected of a published run beside what it came to."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return holdings.select_comparisons(connection, run)
 
     def names_unfinished(self) -> Sequence[str]:
         """The keys that any run named that may still be published, ascending."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return holdings.select_keys_of(connection, UNFINISHED)
 
     def uploads(self, run: str) -> Sequence[Upload]:
         """The multipart uploads of a run that may be open."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return holdings.select_uploads(connection, run)
 
     def forget(self, run: str, keys: Iterable[str]) -> None:
         """Note that nothing is left in the destination under these keys."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             holdings.delete_keys(connection, run, keys)
 
     def forget_all(self, run: str) -> None:
         """Note that nothing is left of a run that is over; unless its report is published, its folder is free again."""
         unpublished = runs.c.state != RunState.PUBLISHED
-        with self._writing() as connection:
+        with self.writing() as connection:
             holdings.delete_all(connection, run)
             connection.execute(update(runs).where(runs.c.id == run, unpublished).values(place=None))
 
     # -- transactions ------------------------------------------------------------------------------
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with telling(self._where), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with telling(self._where), self._writer.begin() as connection:
-            yield connection
-
-    @contextmanager
     def _claimed(self, claim: Claim, **values: Any) -> Iterator[Connection]:
         """A transaction that takes place only while the claim lasts; it gives the run `values`."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             held = connection.execute(
                 update(runs)
                 .where(runs.c.id == claim.run, runs.c.token == claim.token)
