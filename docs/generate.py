@@ -11,6 +11,7 @@ from stocktake.analysis.audits.pack import PACK
 from stocktake.analysis.audits.policy import Thresholds
 from stocktake.model.capabilities import ABILITIES
 from stocktake.model.fields import FIELDS, Field, Kind
+from stocktake.model.policies import ACL_ACTIONS, BUCKET_ACTIONS, KEY_ACTIONS, OBJECT_ACTIONS
 from stocktake.model.prices import Prices
 from stocktake.model.usage import NEEDS, ORDERED, Dimension
 
@@ -38,6 +39,10 @@ THRESHOLDS_HEADING = """\
 AUDITS_HEADING = """\
 | audit | severity | question | needs | what to do |
 | --- | --- | --- | --- | --- |
+"""
+ACTIONS_HEADING = """\
+| action | on | to |
+| --- | --- | --- |
 """
 USAGE_HEADING = """\
 | by | needs | values |
@@ -72,6 +77,22 @@ def abilities() -> str:
         for ability, fact in ABILITIES.items()
     )
     return f"{ABILITIES_HEADING}{''.join(rows)}"
+
+
+def actions() -> str:
+    """Every action that the printed policies allow."""
+    tables = {
+        "the objects in the reports' folder": OBJECT_ACTIONS,
+        "the same, with `--owner-full-control`": ACL_ACTIONS,
+        "the bucket": BUCKET_ACTIONS,
+        "the key": KEY_ACTIONS,
+    }
+    rows = (
+        f"| `{action}` | {on} | {why} |\n"
+        for on, table in tables.items()
+        for action, why in table.items()
+    )
+    return f"{ACTIONS_HEADING}{''.join(rows)}"
 
 
 def prices() -> str:
@@ -122,6 +143,7 @@ def _needs(audit: Audit) -> str:
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "audits.md": audits,
+    "check.md": actions,
     "fields.md": fields,
     "plan.md": prices,
     "probe.md": abilities,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
@@ -372,3 +373,10 @@ def test_every_command_shown_in_the_document_of_schedules_runs(
         found = re.match(r"the run (\w+) waits", done.out)
         run = found[1] if found else run
     assert run
+
+
+def test_every_command_shown_in_the_document_of_checks_runs() -> None:
+    for _, line in _shown("docs/check.md"):
+        done = in_process(*shlex.split(line)[1:])
+        assert done.code == 0, done
+        assert json.loads(done.out.split("\n}\n")[0] + "}"), line

@@ -21,6 +21,7 @@ from stocktake.cli import (
     keys,
     orphans,
     plan,
+    policy,
     probe,
     query,
     read,
@@ -58,6 +59,8 @@ app.command(cls=PanelCommand, epilog=read.VERIFY_EXAMPLES)(read.verify)
 app.command(cls=PanelCommand, epilog=read.DDL_EXAMPLES)(read.ddl)
 app.command(cls=PanelCommand, epilog=plan.EXAMPLES)(plan.plan)
 app.command(cls=PanelCommand, epilog=probe.EXAMPLES)(probe.probe)
+app.command(cls=PanelCommand, epilog=policy.POLICY_EXAMPLES)(policy.policy)
+app.command(cls=PanelCommand, epilog=policy.LIFECYCLE_EXAMPLES)(policy.lifecycle)
 app.command(cls=PanelCommand, epilog=worker.EXAMPLES)(worker.worker)
 scheduled.add_to(runs.app)
 app.add_typer(runs.app, name="runs")

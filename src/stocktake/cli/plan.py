@@ -74,7 +74,7 @@ def _takes_the_words_of_run(command: Callable[..., None]) -> Callable[..., None]
 
 @_takes_the_words_of_run
 def plan(**asked: Any) -> None:
-    """Tell what a run would ask, take, write and cost, before it does.
+    """Tell beforehand what a run would ask, take and cost.
 
     SOURCE, DESTINATION and the options are those of `stocktake run`. About 25 requests at most are sent, which only
     read. Every figure says how sure it is.

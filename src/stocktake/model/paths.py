@@ -92,14 +92,17 @@ class ReportPaths:
         return f"{self.root}/data/{name}{DATA_SUFFIXES[report_format]}"
 
 
-def configuration_root(prefix: str, source_bucket: str, configuration_id: str) -> str:
-    """`{prefix}/{bucket}/{id}`, whether or not `prefix` is empty or ends in slashes."""
+def source_root(prefix: str, source_bucket: str) -> str:
+    """`{prefix}/{bucket}`, which all reports about the bucket share, whether or not `prefix` is empty or ends in
+    slashes.
+    """
     stripped = prefix.rstrip("/")
-    return "/".join(
-        [stripped, source_bucket, configuration_id]
-        if stripped
-        else [source_bucket, configuration_id]
-    )
+    return f"{stripped}/{source_bucket}" if stripped else source_bucket
+
+
+def configuration_root(prefix: str, source_bucket: str, configuration_id: str) -> str:
+    """`{prefix}/{bucket}/{id}`, where all reports of a configuration lie."""
+    return f"{source_root(prefix, source_bucket)}/{configuration_id}"
 
 
 def report_folder_name(text: str) -> bool:
