@@ -73,6 +73,10 @@ bench-audit: $(STAMP)  ## measure audits of reports, beside plain DuckDB and pol
 bench-usage: $(STAMP)  ## measure the usage of reports, beside plain DuckDB and polars
 	$(BIN)/python -m benchmarks.usage_bench $(ARGS)
 
+.PHONY: bench-serve
+bench-serve: $(BENCHED)/.installed  ## measure the service under load, and the run beside it
+	$(BIN)/python -m benchmarks.serve_bench $(ARGS)
+
 .PHONY: bench-remembering
 bench-remembering: $(BENCHED)/.installed  ## measure the second run beside the first, and beside a bare listing
 	$(BIN)/python -m benchmarks.remembering_bench $(ARGS)
@@ -95,7 +99,7 @@ $(BENCH)/.installed: benchmarks/requirements.txt | $(STAMP)
 # What is measured, installed as users install it: the versions of the lock, and nothing that only developers need.
 $(BENCHED)/.installed: $(shell find src -name '*.py') requirements.lock pyproject.toml | $(STAMP)
 	$(UV) venv --quiet --clear --python $(BIN)/python $(BENCHED)
-	$(UV) pip install --quiet --compile-bytecode --python $(BENCHED)/bin/python --constraint requirements.lock .
+	$(UV) pip install --quiet --compile-bytecode --python $(BENCHED)/bin/python --constraint requirements.lock '.[server]'
 	@touch $@
 
 .PHONY: docs

@@ -365,3 +365,21 @@ def test_who_sends_a_body_slowly_is_told(impatient: Api, target: str) -> None:
         line.sendall(f"PUT {target} HTTP/1.1\r\n{lines}\r\n".encode() + body[:10])
         assert b"<Code>RequestTimeout</Code>" in line.makefile("rb").read()
     nothing_was_put(impatient, target)
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_a_head_without_an_end_is_bounded(api: Api, before: bytes) -> None:
+    with socket.create_connection(api.address, timeout=20) as line:
+        line.sendall(before + b"GET /b?inventory HTTP/1.1\r\nHost: x\r\nx: ")
+        with suppress(OSError):
+            for _ in range(100):
+                line.sendall(b"x" * 10_000)
+                time.sleep(0.001)
+        with suppress(ConnectionResetError):
+            said = line.makefile("rb").read()
+            assert b"HTTP/1.1 431 " in said
+    assert api.ask("GET", "/healthz", key=None).status == 200
+
+
+def test_a_large_head_is_read(api: Api) -> None:
+    assert api.ask("GET", "/healthz", key=None, headers={"x": "y" * 30_000}).status == 200

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from stocktake.api.app import make_app
 from stocktake.model.errors import UsageError
@@ -17,16 +17,22 @@ from stocktake.service.serving import Service
 
 REQUEST_S_MAX = 30.0  # from the connection, or the last answer on it, to the end of the next answer
 IDLE_S_MAX = 5  # between two requests of a connection
+HEAD_BYTES_MAX = 65_536  # twice what AWS takes
 CONNECTIONS_MAX = 1000
 STOPPING_S_MAX = 10
 
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
-class BoundedProtocol(H11Protocol):
-    """A connection that ends when a request takes too long, whichever part of it: uvicorn itself waits forever for the
-    rest of a header, and for a reader that does not read.
+
+class BoundedProtocol(HttpToolsProtocol):
+    """A connection that ends when a request takes too long, whichever part of it, and when its head has no end: uvicorn
+    itself waits forever for the rest of a header, and for a reader that does not read, and keeps whatever comes.
     """
 
     _deadline: asyncio.TimerHandle | None = None
+    _in_head = True
+    _head_bytes = 0  # so many have come of it
+    _arrived_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait."""
@@ -38,6 +44,26 @@ class BoundedProtocol(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what has come."""
+        self._arrived_bytes = len(data)
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """Note that the head is there."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Begin to count the next head, without what has arrived together with the end of this message."""
+        self._in_head, self._head_bytes = True, -self._arrived_bytes
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request."""
@@ -77,7 +103,7 @@ def serve(service: Service, listener: socket.socket, stopping: Callable[[], bool
     config = uvicorn.Config(
         make_app(service),
         http=BoundedProtocol,
-        loop="asyncio",
+        loop="uvloop",
         ws="none",
         lifespan="off",
         log_config=None,

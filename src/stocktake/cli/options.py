@@ -155,6 +155,8 @@ def speak_up(verbose: int) -> None:
     """Let stocktake's own log speak on stderr. Libraries stay silent: theirs may quote requests."""
     if verbose == 0:
         return
+    # Nobody is shown these, and finding them out is half of what a line costs.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     own = logging.getLogger("stocktake")

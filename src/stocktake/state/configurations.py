@@ -13,10 +13,12 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
     Row,
     Select,
     Table,
     and_,
+    bindparam,
     delete,
     func,
     insert,
@@ -67,8 +69,7 @@ class Configurations(Transactions):
         }
         with self.writing() as connection:
             values["version"] = _next_version(connection)
-            there = _at(configurations, key)
-            if connection.execute(update(configurations).where(there).values(values)).rowcount == 0:
+            if connection.execute(_UPDATE, _named(key) | values).rowcount == 0:
                 _check_room(connection, key)
                 connection.execute(
                     insert(configurations).values(**_columns(key), created=now, **values)
@@ -88,17 +89,9 @@ class Configurations(Transactions):
         self, store: str, bucket: str, *, after: str = "", rows_max: int = 100
     ) -> Sequence[StoredConfiguration]:
         """The first configurations of a bucket whose Ids come behind `after`, ascending by Id, `rows_max` at most."""
-        found = (
-            _SELECTED.where(
-                configurations.c.store == store,
-                configurations.c.bucket == bucket,
-                configurations.c.id > after,
-            )
-            .order_by(configurations.c.id)
-            .limit(rows_max)
-        )
+        asked = {"of_store": store, "of_bucket": bucket, "after": after, "rows_max": rows_max}
         with self.reading() as connection:
-            return tuple(_stored(row) for row in connection.execute(found))
+            return tuple(_stored(row) for row in connection.execute(_PAGE, asked))
 
     def all(self, *, enabled: bool | None = None) -> Sequence[StoredConfiguration]:
         """Every configuration of every store, ascending by key; or only those that are `enabled`, or are not."""
@@ -153,6 +146,37 @@ _SELECTED: Select[Any] = select(
 )
 
 
+# Made once: putting a statement together takes longer than the database takes to answer it.
+_ONE_BUCKET = and_(
+    configurations.c.store == bindparam("of_store"),
+    configurations.c.bucket == bindparam("of_bucket"),
+)
+_ONE = and_(_ONE_BUCKET, configurations.c.id == bindparam("of_id"))
+_GET = _SELECTED.where(_ONE)
+_PAGE = (
+    _SELECTED.where(_ONE_BUCKET, configurations.c.id > bindparam("after"))
+    .order_by(configurations.c.id)
+    .limit(bindparam("rows_max", type_=Integer))
+)
+_UPDATE = (
+    update(configurations)
+    .where(_ONE)
+    .values({name: bindparam(name) for name in ("document", "enabled", "changed", "version")})
+)
+_COUNT = select(func.count()).select_from(configurations).where(_ONE_BUCKET)
+_NEXT_VERSION = (
+    update(counters)
+    .where(counters.c.name == VERSIONS)
+    .values(value=counters.c.value + 1)
+    .returning(counters.c.value)
+)
+
+
+def _named(key: ConfigurationKey) -> dict[str, Any]:
+    """What `_ONE` asks for."""
+    return {"of_store": key.store, "of_bucket": key.bucket, "of_id": key.id}
+
+
 def _columns(key: ConfigurationKey) -> dict[str, str]:
     return {"store": key.store, "bucket": key.bucket, "id": key.id}
 
@@ -165,21 +189,12 @@ def _next_version(connection: Connection) -> int:
     """A number greater than all before. Whoever has it is alone in writing configurations until the transaction ends,
     whatever the database.
     """
-    version: int = connection.execute(
-        update(counters)
-        .where(counters.c.name == VERSIONS)
-        .values(value=counters.c.value + 1)
-        .returning(counters.c.value)
-    ).scalar_one()
+    version: int = connection.execute(_NEXT_VERSION).scalar_one()
     return version
 
 
 def _check_room(connection: Connection, key: ConfigurationKey) -> None:
-    there = connection.scalar(
-        select(func.count()).where(
-            configurations.c.store == key.store, configurations.c.bucket == key.bucket
-        )
-    )
+    there = connection.scalar(_COUNT, {"of_store": key.store, "of_bucket": key.bucket})
     if there is not None and there >= CONFIGURATIONS_PER_BUCKET_MAX:
         raise TooManyConfigurationsError(
             f"the bucket {key.bucket} already has {there} inventory configurations,"
@@ -189,7 +204,7 @@ def _check_room(connection: Connection, key: ConfigurationKey) -> None:
 
 
 def _read(connection: Connection, key: ConfigurationKey) -> StoredConfiguration:
-    row = connection.execute(_SELECTED.where(_at(configurations, key))).one_or_none()
+    row = connection.execute(_GET, _named(key)).one_or_none()
     if row is None:
         raise _missing(key)
     return _stored(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,12 @@ from stocktake.state.tables import SCHEMA_VERSION, metadata
 
 FILE = "ledger.sqlite3"
 WRITES = "stocktake_writes"  # the execution option of connections that write
+# The execution option of an engine: whoever writes takes turns by this lock. SQLite itself has those who wait look
+# again, later and later, so that some wait for seconds where many write.
+TURN = "stocktake_turn"
+CONNECTIONS_KEPT = (
+    40  # as many as a server has threads: opening one costs more than a question to it
+)
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",  # who reads does not wait for who writes
@@ -82,6 +89,8 @@ def open_database(folder: Path) -> Engine:
         f"sqlite+pysqlite:///{path}",
         # Transactions are begun by us: the driver's own way begins none before SELECT or DDL.
         connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None},
+        pool_size=CONNECTIONS_KEPT,
+        execution_options={TURN: threading.Lock()},
     )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
-from stocktake.state.failures import telling
-from stocktake.state.opening import WRITES, moment_of
+from stocktake.state.failures import BUSY_TIMEOUT_S, ledger_error, telling
+from stocktake.state.opening import TURN, WRITES, moment_of
 
 
 class Transactions:
@@ -47,5 +48,21 @@ class Transactions:
         Raises:
             LedgerError: the ledger cannot be written.
         """
-        with telling(self._where), self._writer.begin() as connection:
+        with self._turn(), telling(self._where), self._writer.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for whoever writes in this process; other processes are waited for by the database."""
+        turn: threading.Lock | None = self._engine.get_execution_options().get(TURN)
+        if turn is None:
+            yield
+            return
+        if not turn.acquire(timeout=BUSY_TIMEOUT_S):
+            raise ledger_error(
+                self._where, f"this process kept it locked for {BUSY_TIMEOUT_S} s", "try again"
+            )
+        try:
+            yield
+        finally:
+            turn.release()

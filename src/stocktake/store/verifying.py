@@ -190,8 +190,8 @@ def _checked(
 
 def _moment(text: str) -> datetime:
     try:
-        # strptime alone would take shorter numbers, too.
-        found = datetime.strptime(text if _MOMENT.fullmatch(text) else "", "%Y%m%dT%H%M%S%z")
+        # Alone, it would take dates in other forms, too.
+        found = datetime.fromisoformat(text if _MOMENT.fullmatch(text) else "")
     except ValueError as error:
         raise UnauthenticatedError("there is no valid x-amz-date", code="MissingDate") from error
     return found.astimezone(UTC)
