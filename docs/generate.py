@@ -10,6 +10,7 @@ from stocktake.analysis.audits.audit import Audit
 from stocktake.analysis.audits.pack import PACK
 from stocktake.analysis.audits.policy import Thresholds
 from stocktake.model.capabilities import ABILITIES
+from stocktake.model.checks import CHECKS
 from stocktake.model.fields import FIELDS, Field, Kind
 from stocktake.model.policies import ACL_ACTIONS, BUCKET_ACTIONS, KEY_ACTIONS, OBJECT_ACTIONS
 from stocktake.model.prices import Prices
@@ -38,6 +39,10 @@ THRESHOLDS_HEADING = """\
 """
 AUDITS_HEADING = """\
 | audit | severity | question | needs | what to do |
+| --- | --- | --- | --- | --- |
+"""
+CHECKS_HEADING = """\
+| check | question | of the | usually lacking | what follows for reports |
 | --- | --- | --- | --- | --- |
 """
 ACTIONS_HEADING = """\
@@ -79,8 +84,18 @@ def abilities() -> str:
     return f"{ABILITIES_HEADING}{''.join(rows)}"
 
 
-def actions() -> str:
-    """Every action that the printed policies allow."""
+def checks() -> str:
+    """Every question that a check asks, and every action that the printed policies allow."""
+    rows = (
+        f"| `{check}` | {fact.question} | {fact.side} | `{fact.action}`"
+        f"{f', with all versions `{fact.versioned}`' if fact.versioned else ''} | {fact.if_no} |\n"
+        for check, fact in CHECKS.items()
+    )
+    tried = f"## What is tried\n\n{CHECKS_HEADING}{''.join(rows)}"
+    return f"{tried}\n## What the printed policies allow\n\n{_actions()}"
+
+
+def _actions() -> str:
     tables = {
         "the objects in the reports' folder": OBJECT_ACTIONS,
         "the same, with `--owner-full-control`": ACL_ACTIONS,
@@ -143,7 +158,7 @@ def _needs(audit: Audit) -> str:
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "audits.md": audits,
-    "check.md": actions,
+    "check.md": checks,
     "fields.md": fields,
     "plan.md": prices,
     "probe.md": abilities,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import runpy
@@ -375,8 +374,17 @@ def test_every_command_shown_in_the_document_of_schedules_runs(
     assert run
 
 
-def test_every_command_shown_in_the_document_of_checks_runs() -> None:
+def test_every_command_shown_in_the_document_of_checks_runs(
+    fault_server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fault_server.bucket("photos", generated=synthetic(9, "2026/{:04d}.jpg".format))
+    audit = fault_server.bucket("audit")
+    fault_server.bucket("destination")
+    (tmp_path / "daily.json").write_text(worker_configuration().to_json())
     for _, line in _shown("docs/check.md"):
-        done = in_process(*shlex.split(line)[1:])
-        assert done.code == 0, done
-        assert json.loads(done.out.split("\n}\n")[0] + "}"), line
+        done = in_process(*shlex.split(line)[1:], environment=fault_server.environment())
+        assert (done.code, "error" in done.err) == (0, False), (line, done)
+        assert done.out
+    assert audit.keys() == []
+    assert [path.name for path in tmp_path.iterdir()] == ["daily.json"]

@@ -18,7 +18,8 @@ from tests.acceptance.command_line import program, stocktake
 
 HELP_CPU_S_MAX = 0.3
 COMMANDS = (
-    "run", "show", "query", "audit", "export", "diff", "verify", "ddl", "plan", "probe", "runs", "reports", "demo",
+    "run", "show", "query", "audit", "export", "diff", "verify", "ddl", "plan", "probe", "check", "policy",
+    "lifecycle", "runs", "reports", "demo",
 )  # fmt: skip
 # What only a face has: the addresses, and how to show things.
 FACE_WORDS = {"source", "destination", "resume", "json", "quiet", "verbose", "help"}

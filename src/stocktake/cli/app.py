@@ -14,6 +14,7 @@ import typer
 
 from stocktake.cli import (
     audit,
+    check,
     config,
     demonstrate,
     diff,
@@ -59,6 +60,7 @@ app.command(cls=PanelCommand, epilog=read.VERIFY_EXAMPLES)(read.verify)
 app.command(cls=PanelCommand, epilog=read.DDL_EXAMPLES)(read.ddl)
 app.command(cls=PanelCommand, epilog=plan.EXAMPLES)(plan.plan)
 app.command(cls=PanelCommand, epilog=probe.EXAMPLES)(probe.probe)
+app.command(cls=PanelCommand, epilog=check.EXAMPLES)(check.check)
 app.command(cls=PanelCommand, epilog=policy.POLICY_EXAMPLES)(policy.policy)
 app.command(cls=PanelCommand, epilog=policy.LIFECYCLE_EXAMPLES)(policy.lifecycle)
 app.command(cls=PanelCommand, epilog=worker.EXAMPLES)(worker.worker)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from math import floor, log10
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stocktake.cli import options as opt
+from stocktake.cli.borrowing import takes_the_words_of_run
 from stocktake.cli.outcome import failures_told, print_json, say, visible
 from stocktake.cli.panels import OPTIONS
-from stocktake.cli.run import run
 from stocktake.cli.sinks import print_text
 from stocktake.cli.words import bytes_text, count, counted, duration
 
@@ -59,20 +58,7 @@ def _own(
     """The parameters that only `plan` has, or has otherwise than `run`."""
 
 
-def _takes_the_words_of_run(command: Callable[..., None]) -> Callable[..., None]:
-    """Declare for `command` the parameters of `run` and those of `_own`: what can be run can be planned, in the very
-    same words.
-    """
-    of_run = inspect.signature(run, eval_str=True).parameters
-    own = inspect.signature(_own, eval_str=True).parameters
-    taken = {name: each for name, each in of_run.items() if name not in _OF_RUN_ALONE}
-    parameters = list((taken | own).values())
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {each.name: each.annotation for each in parameters}
-    return command
-
-
-@_takes_the_words_of_run
+@takes_the_words_of_run(_own, without=_OF_RUN_ALONE)
 def plan(**asked: Any) -> None:
     """Tell beforehand what a run would ask, take and cost.
 

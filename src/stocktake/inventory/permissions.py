@@ -19,7 +19,7 @@ from stocktake.store.transport import Transport
 
 # The sub-resource that needs the same permission as the header, the root of its answer, and the codes by which stores
 # say "allowed, but there is nothing set".
-_PROBES = {
+LOCK_PERMISSIONS = {
     "s3:GetObjectRetention": ("retention", b"<Retention"),
     "s3:GetObjectLegalHold": ("legal-hold", b"<LegalHold"),
 }
@@ -39,7 +39,9 @@ def settle_silence(
     connection: Connection,
 ) -> None:
     """Turn the `said.F` and `silent.F` counts into `unknowable.F` where silence cannot be told from a refusal."""
-    undecided = [permission for permission in _PROBES if _undecided(_of(run, permission), counters)]
+    undecided = [
+        permission for permission in LOCK_PERMISSIONS if _undecided(_of(run, permission), counters)
+    ]
     if silent is not None and undecided and _may_have_locks(run, counters, connection):
         for permission in undecided:
             if not _allowed(run, permission, silent, transport):
@@ -73,8 +75,15 @@ def _undecided(fields: Sequence[Field], counters: Counters) -> bool:
 def _allowed(
     run: InventoryRun, permission: str, silent: tuple[str, str | None], transport: Transport
 ) -> bool:
-    sub_resource, root = _PROBES[permission]
-    key, version = silent
+    return proves(ask_lock(run, permission, silent, transport), permission)
+
+
+def ask_lock(
+    run: InventoryRun, permission: str, subject: tuple[str, str | None], transport: Transport
+) -> Answer:
+    """The answer to the call about `subject`, a key and its version, that takes one of LOCK_PERMISSIONS alone."""
+    sub_resource, _ = LOCK_PERMISSIONS[permission]
+    key, version = subject
     if run.configuration.all_versions:
         version = version or "null"
     query = (
@@ -82,13 +91,14 @@ def _allowed(
     )
     headers = (("x-amz-request-payer", "requester"),) if run.source.request_payer else ()
     [answer] = transport.exchange([Request(Call.PROOF, "GET", run.bucket, key, query, headers)])
-    return _proves(answer, root)
+    return answer
 
 
-def _proves(answer: Answer, root: bytes) -> bool:
+def proves(answer: Answer, permission: str) -> bool:
     """Whether the answer shows that the value may be read. An object's own body, as some stores send, shows nothing."""
     if answer.error is not None or answer.cut:
         return False
     if answer.status == HTTPStatus.OK:
+        _, root = LOCK_PERMISSIONS[permission]
         return root in answer.body[:1000]
     return read_error_code(answer.body) in _NOTHING_SET | _NOT_SUPPORTED

@@ -75,9 +75,21 @@ def _explain_refusal(
 def versioned(s3: S3Client, bucket: str) -> bool | None:
     """Whether the bucket has or had versioning. See `Client.bucket_versioned`."""
     try:
+        return told_versioned(s3, bucket)
+    except (AccessDeniedError, ServerError):
+        return None
+
+
+def told_versioned(s3: S3Client, bucket: str) -> bool | None:
+    """Whether the bucket has or had versioning; None where the store has no such thing.
+
+    Raises:
+        StoreError: it may not be asked, or does not answer.
+    """
+    try:
         with _asking_about(bucket, "s3:GetBucketVersioning"):
             answer: Any = s3.get_bucket_versioning(Bucket=bucket)
-    except (AccessDeniedError, RequestRefusedError, NoSuchKeyError, ServerError):
+    except (RequestRefusedError, NoSuchKeyError):
         return None
     if answer[_ROOT_ELEMENT] not in _VERSIONING_ROOTS:
         return None
@@ -95,6 +107,22 @@ def object_lock(s3: S3Client, bucket: str) -> bool | None:
         return None
     enabled: bool = answer["ObjectLockConfiguration"].get("ObjectLockEnabled") == "Enabled"
     return enabled
+
+
+def locks_by_default(s3: S3Client, bucket: str) -> bool:
+    """Whether whatever is written there is locked, by the bucket's default retention.
+
+    Raises:
+        StoreError: it may not be asked, or does not answer.
+    """
+    try:
+        with _asking_about(bucket, "s3:GetBucketObjectLockConfiguration"):
+            answer: Any = s3.get_object_lock_configuration(Bucket=bucket)
+    except (RequestRefusedError, NoSuchKeyError):
+        return False  # no lock, or no such thing
+    if answer[_ROOT_ELEMENT] not in _OBJECT_LOCK_ROOTS:
+        return False
+    return "DefaultRetention" in answer["ObjectLockConfiguration"].get("Rule", {})
 
 
 def list_keys(

@@ -29,6 +29,7 @@ from stocktake.store import buckets
 from stocktake.store.asking import asking
 from stocktake.store.connection import Connection
 from stocktake.store.renewal import Renewal
+from stocktake.store.requests import ClientLimits
 from stocktake.store.uploads import (
     UploadLimits,
     add_content_md5,
@@ -103,11 +104,12 @@ class Client(AbstractContextManager["Client"]):
         *,
         uploads: UploadLimits | None = None,
         begun: Callable[[str, str], None] | None = None,
+        limits: ClientLimits | None = None,
     ) -> Client:
         """A client with the connection's settings, whose credentials it has fetched anew when they
         expire; its requests are added to `counters`.
         """
-        s3 = connection.client()
+        s3 = connection.client(limits)
         Renewal(connection).attach(s3.meta.events)
         payer = connection.store.request_payer
         return cls(s3, counters, request_payer=payer, uploads=uploads, begun=begun)

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from stocktake import __version__
 from stocktake.model.store import Store
+from stocktake.store.requests import ClientLimits
 from stocktake.store.signing import Credentials
 
 if TYPE_CHECKING:
@@ -186,12 +187,12 @@ class Connection:
 
     # -- control calls -----------------------------------------------------------------------------
 
-    def client(self) -> S3Client:
+    def client(self, limits: ClientLimits | None = None) -> S3Client:
         """A botocore client for calls that are few, with all of this connection's settings.
 
         It sends checksums only where an operation demands one, as many stores refuse others.
         """
-        return self._setup().client(USER_AGENT)
+        return self._setup().client(USER_AGENT, limits or ClientLimits())
 
 
 def _read_setup(store: Store, region: str | None) -> Setup:

@@ -185,21 +185,11 @@ class BucketDestination(AbstractContextManager["BucketDestination"]):
                 raise EncryptionNotAppliedError(
                     f"{self.uri(key)} was stored, but HEAD does not find it to confirm its encryption"
                 )
-            self._check_encryption(key, head)
+            check_encryption(self._options, self.uri(key), head)
         except InventoryError as error:
             self._take_back(key, head, error)
             raise
         self._confirmed = True
-
-    def _check_encryption(self, key: str, head: Head) -> None:
-        expected, expected_key = self._options.algorithm, self._options.kms_key_id
-        if head.encryption == expected and _same_kms_key(expected_key, head.kms_key_id):
-            return
-        raise EncryptionNotAppliedError(
-            f"the store accepted {_shown(expected, expected_key)} for {self.uri(key)} and applied"
-            f" {_shown(head.encryption, head.kms_key_id)}",
-            hint="choose an --encryption that this store applies, or none",
-        )
 
     def _take_back(self, key: str, head: Head | None, error: InventoryError) -> None:
         """Remove what was just written. A plain DELETE in a versioned bucket would leave it
@@ -212,6 +202,22 @@ class BucketDestination(AbstractContextManager["BucketDestination"]):
             error.hint = f"{error.hint}; remove {self.uri(key)}: {failure.message}".removeprefix(
                 "; "
             )
+
+
+def check_encryption(options: WriteOptions, uri: str, head: Head) -> None:
+    """Check that the object at `uri` is encrypted as `options` ask for.
+
+    Raises:
+        EncryptionNotAppliedError: it is not.
+    """
+    expected, expected_key = options.algorithm, options.kms_key_id
+    if head.encryption == expected and _same_kms_key(expected_key, head.kms_key_id):
+        return
+    raise EncryptionNotAppliedError(
+        f"the store accepted {_shown(expected, expected_key)} for {uri} and applied"
+        f" {_shown(head.encryption, head.kms_key_id)}",
+        hint="choose an --encryption that this store applies, or none",
+    )
 
 
 def _same_kms_key(expected: str | None, found: str | None) -> bool:

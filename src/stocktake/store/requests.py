@@ -6,6 +6,7 @@ time that frozen dataclasses take.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from stocktake.model.errors import StoreError
@@ -41,3 +42,12 @@ class Answer(NamedTuple):
     cut: bool = False
     error: StoreError | None = None
     tries: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """How long calls that are few may take, and how often botocore sends one."""
+
+    tries_max: int = 5
+    connect_timeout_s: float = 10
+    read_timeout_s: float = 60

@@ -38,14 +38,13 @@ from urllib3.exceptions import InsecureRequestWarning
 from stocktake.model.errors import CredentialsError, UsageError
 from stocktake.model.store import Addressing, Store
 from stocktake.store.failures import HINT_CREDENTIALS, printable
+from stocktake.store.requests import ClientLimits
 from stocktake.store.signing import Credentials
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 DEFAULT_REGION = "us-east-1"
-CLIENT_TRIES_MAX = 5
-CLIENT_CONNECT_TIMEOUT_S, CLIENT_READ_TIMEOUT_S = 10, 60
 CLIENT_CONNECTIONS_MAX = 16
 
 _HINT_ENDPOINT = "expected http://HOST[:PORT] or https://HOST[:PORT]"
@@ -226,7 +225,7 @@ class Setup:
 
     # -- control calls -----------------------------------------------------------------------------
 
-    def client(self, user_agent: str) -> S3Client:
+    def client(self, user_agent: str, limits: ClientLimits) -> S3Client:
         """A botocore client for calls that are few, with all that holds for this store.
 
         It sends checksums only where an operation demands one, as many stores refuse others.
@@ -236,9 +235,9 @@ class Setup:
             s3={"addressing_style": self._style} if self._style else None,
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            retries={"mode": "standard", "total_max_attempts": CLIENT_TRIES_MAX},
-            connect_timeout=CLIENT_CONNECT_TIMEOUT_S,
-            read_timeout=CLIENT_READ_TIMEOUT_S,
+            retries={"mode": "standard", "total_max_attempts": limits.tries_max},
+            connect_timeout=limits.connect_timeout_s,
+            read_timeout=limits.read_timeout_s,
             max_pool_connections=CLIENT_CONNECTIONS_MAX,
             tcp_keepalive=True,
             user_agent=user_agent,

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -158,6 +158,35 @@ def try_write(s3: S3Client, bucket: str, key: str, options: WriteOptions) -> boo
     ):
         s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
     return True
+
+
+def uploaded_in_parts(
+    s3: S3Client, bucket: str, key: str, body: bytes, *, options: WriteOptions, complete: bool
+) -> None:
+    """Store `body` as a multipart upload of one part; or abort that upload behind its part, so that nothing becomes
+    visible. One that fails is aborted.
+
+    Raises:
+        StoreError: it, or aborting it, is refused.
+    """
+    named: Any = {"Bucket": bucket, "Key": key}
+    with _writing(bucket, key, options):
+        upload_id = s3.create_multipart_upload(**named, **options.arguments(key))["UploadId"]
+        try:
+            part = s3.upload_part(**named, UploadId=upload_id, PartNumber=1, Body=body)
+            if complete:
+                parts: Any = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+                s3.complete_multipart_upload(**named, UploadId=upload_id, MultipartUpload=parts)
+        except BaseException:
+            with suppress(Exception):  # the first failure is the one to tell of
+                s3.abort_multipart_upload(**named, UploadId=upload_id)
+            raise
+    if complete:
+        return
+    with asking(
+        f"cannot abort an upload of s3://{bucket}/{key}", f"s3:AbortMultipartUpload on {bucket}"
+    ):
+        s3.abort_multipart_upload(**named, UploadId=upload_id)
 
 
 @contextmanager
