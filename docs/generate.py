@@ -15,6 +15,7 @@ from stocktake.model.fields import FIELDS, Field, Kind
 from stocktake.model.policies import ACL_ACTIONS, BUCKET_ACTIONS, KEY_ACTIONS, OBJECT_ACTIONS
 from stocktake.model.prices import Prices
 from stocktake.model.usage import NEEDS, ORDERED, Dimension
+from stocktake.service.setting_table import SETTINGS, STORE_SETTINGS, Setting
 
 FOLDER = Path(__file__).parent
 BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
@@ -56,6 +57,10 @@ USAGE_HEADING = """\
 PRICES_HEADING = """\
 | name | without it |
 | --- | --- |
+"""
+SETTINGS_HEADING = """\
+| key | variable | what it is | unit | default, and why |
+| --- | --- | --- | --- | --- |
 """
 
 
@@ -156,12 +161,38 @@ def _needs(audit: Audit) -> str:
     return f"{fields}; in the policy `{audit.expects}`" if audit.expects else fields
 
 
+def settings() -> str:
+    """Every setting of the service, then every setting of a store."""
+    service = "".join(_setting(each) for each in SETTINGS)
+    stores = "".join(_setting(each) for each in STORE_SETTINGS)
+    return f"{SETTINGS_HEADING}{service}\n## Of each store\n\n{SETTINGS_HEADING}{stores}"
+
+
+def _setting(setting: Setting) -> str:
+    variable = f"`{setting.variable}`" if setting.variable else ""
+    value = (
+        "true"
+        if setting.default is True
+        else "false"
+        if setting.default is False
+        else setting.default
+    )
+    default = setting.told or f"`{value}`"
+    bounds = f"; {setting.expected}" if setting.least is not None or setting.choices else ""
+    secret = "; a secret" if setting.secret else ""
+    return (
+        f"| `{setting.key}` | {variable} | {setting.meaning}{bounds}{secret} | {setting.unit} |"
+        f" {default}: {setting.reason} |\n"
+    )
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "audits.md": audits,
     "check.md": checks,
     "fields.md": fields,
     "plan.md": prices,
     "probe.md": abilities,
+    "settings.md": settings,
     "usage.md": usage,
 }
 

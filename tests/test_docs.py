@@ -27,7 +27,7 @@ from stocktake.model.prices import parse_prices
 from stocktake.model.scheduled import UNFINISHED_STATES
 from stocktake.service import house
 from stocktake.service.server_settings import server_settings
-from stocktake.service.settings import VARIABLES
+from stocktake.service.setting_table import VARIABLES
 from stocktake.state.ledger import Ledger
 from tests.acceptance.command_line import stocktake as in_process
 from tests.analysis.audits.planted import planted_report
@@ -143,8 +143,9 @@ def test_every_make_target_is_phony_and_listed_by_help() -> None:
     assert {"help", "demo", "test", "check", "bench"} <= set(TARGETS)
 
 
-def test_the_readme_names_every_variable_and_none_that_is_not_read() -> None:
-    assert set(VARIABLE.findall(TEXTS["README.md"])) == set(VARIABLES)
+def test_the_document_of_settings_names_every_variable_and_no_page_another() -> None:
+    assert set(VARIABLE.findall(TEXTS["docs/settings.md"])) == set(VARIABLES)
+    assert set(VARIABLE.findall(TEXTS["README.md"])) <= set(VARIABLES)
 
 
 def test_contributing_names_the_variables_that_the_tests_read() -> None:
@@ -388,3 +389,15 @@ def test_every_command_shown_in_the_document_of_checks_runs(
         assert done.out
     assert audit.keys() == []
     assert [path.name for path in tmp_path.iterdir()] == ["daily.json"]
+
+
+@pytest.mark.parametrize("line", sorted({line for _, line in _shown("docs/settings.md")}))
+def test_every_command_shown_in_the_document_of_settings_runs(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [file] = re.findall(r"^```toml\n(.*?)^```", TEXTS["docs/settings.md"], re.DOTALL | re.M)
+    (tmp_path / "stocktake.toml").write_text(file)
+    monkeypatch.chdir(tmp_path)
+    done = in_process(*shlex.split(line)[1:])
+    assert (done.code, done.err) == (0, "")
+    assert "stores.ceph.endpoint_url" in done.out

@@ -54,7 +54,7 @@ def served(
         assert process.stderr
         first = process.stderr.readline()
         try:
-            yield first.split()[2], said
+            yield first[first.index("http://") :].split()[0], said
         finally:
             process.send_signal(signal.SIGTERM)
             said += [first, *process.stderr]
@@ -70,7 +70,7 @@ def test_from_a_put_to_a_report_with_nobody_touching_anything(
     key = stocktake(
         "keys", "create", "--role", "admin", "--bucket", "*", "--json", environment=environment
     ).document
-    with served(environment, workers=1) as (url, said):
+    with served(environment, "--log-format", "json", workers=1) as (url, said):
         client = boto3.client(
             "s3",
             endpoint_url=url,
@@ -93,7 +93,13 @@ def test_from_a_put_to_a_report_with_nobody_touching_anything(
             listed = store.list_objects_v2(Bucket=bucket).get("Contents", [])
             found = [each["Key"] for each in listed]
     assert [each for each in found if each.endswith("manifest.checksum")], (found, said)
-    assert said[-1] == "stopped\n"
+    lines = [json.loads(each) for each in said]  # the worker's are among them
+    assert {each["message"] for each in lines} >= {"stopped", "working for default"}
+    [begun] = [each for each in lines if each.get("run") and each["message"].startswith("run ")]
+    assert (begun["store"], begun["bucket"], begun["configuration"]) == ("default", bucket, "daily")
+    [put] = [each for each in lines if each.get("method") == "PUT"]
+    assert (put["status"], put["key"]) == (204, key["access_key"])
+    assert key["secret_key"] not in "".join(said)
 
 
 @pytest.mark.slow
@@ -255,7 +261,7 @@ def test_a_server_that_cannot_start_says_why(environment: dict[str, str], tmp_pa
     serve("--listen", "nowhere.invalid:1", said="nobody can listen on nowhere.invalid:1")
     serve("--listen", "8170", said="expected HOST:PORT")
     (tmp_path / "s.toml").write_text("[server]\nlisten_on = 1\n")
-    serve("--settings", tmp_path / "s.toml", said="did you mean `listen`?")
+    serve("--settings", tmp_path / "s.toml", said="did you mean `server.listen`?")
     (tmp_path / "state").mkdir(exist_ok=True)
     (tmp_path / "state" / "keys.json").write_text("{}")
     (tmp_path / "state" / "keys.json").chmod(0o644)

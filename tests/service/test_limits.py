@@ -50,5 +50,5 @@ def test_what_makes_no_sense_is_named(asked: LimitKeywords, says: str) -> None:
 
 def test_threads_of_the_environment_are_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STOCKTAKE_THREADS", "all")
-    with pytest.raises(UsageError, match="`all` threads"):
+    with pytest.raises(UsageError, match="STOCKTAKE_THREADS is `all`; expected a whole number"):
         query_limits()

@@ -51,15 +51,14 @@ async def answer_inventory(service: Service, scope: Message, receive: Receive, s
                 exc_info=code == "InternalError",
             )
         body = error_document(code, message, request_id)
-    who = sender[0].key.access_key if sender else "-"
-    _log.info(
-        "%s %s %a %d %s",
-        request_id,
-        scope["method"],
-        scope["raw_path"].decode("latin-1"),
-        status,
-        who,
-    )
+    about = {
+        "request": request_id,
+        "method": scope["method"],
+        "path": scope["raw_path"].decode("latin-1"),
+        "status": status,
+        "key": sender[0].key.access_key if sender else "-",
+    }
+    _log.info("%s %s %a %d %s", *about.values(), extra=about)
     await _send(send, scope, status, body, request_id)
 
 

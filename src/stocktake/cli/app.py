@@ -30,6 +30,7 @@ from stocktake.cli import (
     runs,
     scheduled,
     serve,
+    settings,
     usage,
     worker,
 )
@@ -70,6 +71,7 @@ app.add_typer(orphans.app, name="reports")
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")
 app.command(cls=PanelCommand, epilog=serve.EXAMPLES)(serve.serve)
+app.command(cls=PanelCommand, epilog=settings.EXAMPLES)(settings.settings)
 app.command(cls=PanelCommand, epilog=demonstrate.EXAMPLES)(demonstrate.demo)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from stocktake.cli.outcome import say
 from stocktake.cli.panels import LIMITS, OPTIONS, OUTPUT, REPORT, STORE
 
 if TYPE_CHECKING:
@@ -128,6 +129,21 @@ StoreName = Annotated[
         rich_help_panel=STORE,
     ),
 ]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings",
+        metavar="FILE",
+        help="The file of settings, stocktake.toml. Default: STOCKTAKE_SETTINGS, else none.",
+    ),
+]
+LogFormat = Annotated[
+    str | None,
+    typer.Option(
+        metavar="text|json",
+        help="How the log is written, on stderr. Default: text.",
+    ),
+]
 Dates = Annotated[
     str | None,
     typer.Option(
@@ -151,17 +167,45 @@ ReportAddress = Annotated[
 ]
 
 
-def speak_up(verbose: int) -> None:
+def speak_up(verbose: int, log_format: str = "text") -> None:
     """Let stocktake's own log speak on stderr. Libraries stay silent: theirs may quote requests."""
     if verbose == 0:
         return
     # Nobody is shown these, and finding them out is half of what a line costs.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    if log_format == "json":
+        from stocktake.cli.log_lines import JsonLines
+
+        handler.setFormatter(JsonLines())
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     own = logging.getLogger("stocktake")
     own.handlers = [handler]
     own.setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
+
+
+def announce(text: str) -> None:
+    """Say something about the service itself: in its log, where that is for programs, else as it stands."""
+    own = logging.getLogger("stocktake")
+    if any(type(each.formatter).__name__ == "JsonLines" for each in own.handlers):
+        own.info("%s", text)
+    else:
+        say(text)
+
+
+def chosen_log_format(asked: str | None) -> str:
+    """How a service writes its log: as asked for, else as the settings say.
+
+    Raises:
+        UsageError: nobody knows that format.
+    """
+    from stocktake.service import house
+    from stocktake.service.setting_table import BY_KEY, checked
+
+    setting = BY_KEY["log.format"]
+    said = house.settings().log_format if asked is None else asked
+    return str(checked(setting, said, "the format of the log"))
 
 
 def store_of(asked: dict[str, Any]) -> Store:

@@ -92,7 +92,7 @@ def _tell(kind: str, message: str, hint: str, *, as_json: bool) -> None:
 
 
 def _trace(verbose: int) -> None:
-    from stocktake.service.settings import read_settings
+    from stocktake.service.settings import wants_tracebacks
 
-    if verbose >= 2 or read_settings().debug:  # noqa: PLR2004
+    if verbose >= 2 or wants_tracebacks():  # noqa: PLR2004
         say(traceback.format_exc())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stocktake.cli import options as opt
-from stocktake.cli.outcome import failures_told, say
+from stocktake.cli.outcome import failures_told
 
 if TYPE_CHECKING:
     from stocktake.service.options import StoreKeywords
@@ -24,14 +24,7 @@ stocktake serve --settings stocktake.toml --listen 127.0.0.1:8170
 
 def serve(
     *,
-    settings: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A TOML file with the stores to serve, instead of the options below.",
-            rich_help_panel=SERVER,
-        ),
-    ] = None,
+    settings: opt.SettingsFile = None,
     listen: Annotated[
         str | None,
         typer.Option(
@@ -50,7 +43,7 @@ def serve(
     ] = None,
     store_name: opt.StoreName = None,
     workers: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=0,
             max=64,
@@ -58,7 +51,8 @@ def serve(
             help="How many workers take the inventories that are due; 0: they run elsewhere. Default: 1.",
             rich_help_panel=SERVER,
         ),
-    ] = 1,
+    ] = None,
+    log_format: opt.LogFormat = None,
     endpoint_url: opt.EndpointUrl = None,
     profile: opt.Profile = None,
     region: opt.Region = None,
@@ -76,32 +70,36 @@ def serve(
     """
     asked: dict[str, Any] = dict(locals())
     with failures_told(as_json=False, verbose=verbose):
-        opt.speak_up(max(verbose, 1))
+        from stocktake.service import house
         from stocktake.service.server_settings import server_settings
         from stocktake.service.serving import opened_service
 
-        told = server_settings(
-            settings,
-            listen=listen,
-            store_name=store_name,
-            domains=domain or (),
-            store_words=opt.store_words(asked),
-        )
-        beside = _worker_options(settings, store_name, opt.store_words(asked))
-        with opened_service(told.sites) as service:
-            _serve(told, service, beside, workers)
+        with house.settings_from(settings):
+            opt.speak_up(max(verbose, 1), opt.chosen_log_format(log_format))
+            told = server_settings(
+                settings,
+                listen=listen,
+                store_name=store_name,
+                domains=domain or (),
+                store_words=opt.store_words(asked),
+            )
+            words = opt.store_words(asked)
+            beside = _worker_options(settings, store_name, log_format, words)
+            count = house.settings().workers if workers is None else workers
+            with opened_service(told.sites) as service:
+                _serve(told, service, beside, count)
 
 
 def _worker_options(
-    settings: Path | None, store_name: str | None, words: StoreKeywords
+    settings: Path | None, store_name: str | None, log_format: str | None, words: StoreKeywords
 ) -> list[str]:
-    """The options of `stocktake worker` that describe the same stores."""
-    said = {"store_name": store_name, **words}
+    """The options of `stocktake worker` that describe the same stores, and the same log."""
+    said = {"settings": settings, "log_format": log_format, "store_name": store_name, **words}
     options: list[str] = []
     for name, value in said.items():
         if value:
             options += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
-    return options if options or settings is None else ["--settings", str(settings)]
+    return options
 
 
 def _serve(told: ServerSettings, service: Service, beside: list[str], workers: int) -> None:
@@ -119,16 +117,20 @@ def _serve(told: ServerSettings, service: Service, beside: list[str], workers: i
     with stopping_on_signals() as stopping, listening_socket(told.host, told.port) as listener:
         address, port = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
-        say(f"listening on http://{shown}:{port} for {', '.join(site.name for site in told.sites)}")
+        opt.announce(
+            f"listening on http://{shown}:{port} for {', '.join(site.name for site in told.sites)}"
+        )
         if told.is_public:
-            say("note: others than this machine can connect, and what they send is not encrypted")
+            opt.announce(
+                "note: others than this machine can connect, and what they send is not encrypted"
+            )
         if not service.keys():
-            say(
+            opt.announce(
                 "note: nobody has a key yet; `stocktake keys create --role admin --bucket '*'` makes one,"
             )
-            say(
+            opt.announce(
                 "note: and `stocktake keys import FILE` takes over those that users of the store have"
             )
         with workers_beside(beside, workers):
             serve(service, listener, stopping.event.is_set)
-    say("stopped")
+    opt.announce("stopped")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from stocktake.cli import options as opt
-from stocktake.cli.outcome import failures_told, say
+from stocktake.cli.outcome import failures_told
 from stocktake.cli.scheduled import LedgerUrl
 
 EXAMPLES = """\
@@ -21,21 +20,16 @@ stocktake worker --settings stocktake.toml --ledger postgresql://stocktake@db/st
 
 def worker(
     *,
-    settings: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A TOML file with the stores and what each bears, instead of the options below.",
-        ),
-    ] = None,
+    settings: opt.SettingsFile = None,
     ledger: LedgerUrl = None,
     lease: Annotated[
-        float,
+        float | None,
         typer.Option(
             metavar="SECONDS",
-            help="How long a run stays this worker's without a word from it. 1 to 3600.",
+            help="How long a run stays this worker's without a word from it. 1 to 3600. Default: 60.",
         ),
-    ] = 60.0,
+    ] = None,
+    log_format: opt.LogFormat = None,
     store_name: opt.StoreName = None,
     endpoint_url: opt.EndpointUrl = None,
     profile: opt.Profile = None,
@@ -58,19 +52,26 @@ def worker(
     """
     asked: dict[str, Any] = dict(locals())
     with failures_told(as_json=False, verbose=verbose):
-        opt.speak_up(max(verbose, 1))
         from stocktake.cli.signals import stopping_on_signals
+        from stocktake.service import house
         from stocktake.service.server_settings import server_settings
         from stocktake.service.worker import run_worker
 
-        told = server_settings(settings, store_name=store_name, store_words=opt.store_words(asked))
-        stores = {site.name: site for site in told.sites}
-        with stopping_on_signals() as stopping:
-            if while_stdin_is_open:
-                threading.Thread(target=_stop_at_end, args=(stopping.event,), daemon=True).start()
-            say(f"working for {', '.join(stores)}")
-            run_worker(stores, stop=stopping.event, ledger_url=ledger, lease_s=lease)
-        say("stopped")
+        with house.settings_from(settings):
+            opt.speak_up(max(verbose, 1), opt.chosen_log_format(log_format))
+            told = server_settings(
+                settings, store_name=store_name, store_words=opt.store_words(asked)
+            )
+            stores = {site.name: site for site in told.sites}
+            with stopping_on_signals() as stopping:
+                if while_stdin_is_open:
+                    threading.Thread(
+                        target=_stop_at_end, args=(stopping.event,), daemon=True
+                    ).start()
+                opt.announce(f"working for {', '.join(stores)}")
+                lease_s = house.settings().lease_s if lease is None else lease
+                run_worker(stores, stop=stopping.event, ledger_url=ledger, lease_s=lease_s)
+            opt.announce("stopped")
 
 
 def _stop_at_end(stop: threading.Event) -> None:

@@ -18,10 +18,24 @@ from stocktake.store.connection import Connection
 from stocktake.store.destinations import BucketDestination, Destination, FolderDestination
 from stocktake.store.files import BucketFiles, FolderFiles, ReportFiles
 
+_chosen_file: list[Path] = []  # the last one counts
+
 
 def settings() -> Settings:
-    """What the environment says."""
-    return read_settings()
+    """What the environment and the file of settings say."""
+    return read_settings(file=_chosen_file[-1] if _chosen_file else None)
+
+
+@contextmanager
+def settings_from(file: Path | None) -> Iterator[None]:
+    """Have `file`, where there is one, be the file of settings of this process while the block runs."""
+    if file is not None:
+        _chosen_file.append(file)
+    try:
+        yield
+    finally:
+        if file is not None:
+            _chosen_file.pop()
 
 
 def now() -> datetime:

@@ -97,7 +97,12 @@ class LeaseKeeper(AbstractContextManager["LeaseKeeper"]):
                 self._end(Ending.LOST)
                 return
             except LedgerError as error:
-                _log.warning("the lease of the run %s was not renewed: %s", self._claim.run, error)
+                _log.warning(
+                    "the lease of the run %s was not renewed: %s",
+                    self._claim.run,
+                    error,
+                    extra=about_claim(self._claim),
+                )
 
     def _watch(self) -> None:
         while not self._over.wait(min(LOOK_EVERY_S, self._lease_s / 20)):
@@ -116,8 +121,16 @@ class LeaseKeeper(AbstractContextManager["LeaseKeeper"]):
     def _end(self, ending: Ending) -> None:
         if self.ending is None:
             self.ending = ending
-            _log.info("stopping the run %s: %s", self._claim.run, ending)
+            _log.info(
+                "stopping the run %s: %s", self._claim.run, ending, extra=about_claim(self._claim)
+            )
         self.stop.set()
+
+
+def about_claim(claim: ScheduledClaim) -> dict[str, str]:
+    """What a line of the log says beside its text, for programs."""
+    key = claim.key
+    return {"run": claim.run, "store": key.store, "bucket": key.bucket, "configuration": key.id}
 
 
 def progress_document(progress: Progress) -> dict[str, Any]:

@@ -67,7 +67,8 @@ class Scheduler:
         if due is not None:
             if not self._schedule.enter(standing, due.start):
                 return
-            _log.info("the configuration %s of %s is due", key.id, key.bucket)
+            about = {"store": key.store, "bucket": key.bucket, "configuration": key.id}
+            _log.info("the configuration %s of %s is due", key.id, key.bucket, extra=about)
         if due is not None or period.start in done:
             self._settled[key] = (standing.created, period.start)
 

@@ -1,49 +1,69 @@
-"""What the environment says to stocktake itself; AWS's own variables are read in `store/`."""
+"""What holds for stocktake itself: by the environment, else by the file of settings, else by default. AWS's own
+variables are read in `store/`.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-# Every variable, with what it means; the documentation and the tests go by this table.
-VARIABLES: dict[str, str] = {
-    "STOCKTAKE_DEBUG": "1: show tracebacks, as -vv does",
-    "STOCKTAKE_KEYS_FILE": "where the access keys lie that `stocktake serve` knows; without it `keys.json` in the"
-    " state folder",
-    "STOCKTAKE_LEDGER": "where the ledger is instead of in the state folder: postgresql://USER[:PASSWORD]@HOST/DATABASE",
-    "STOCKTAKE_MEMORY": "what a question about a report may take, such as 4GiB; --memory comes before it; without"
-    " either, 2GiB",
-    "STOCKTAKE_SPILL_FOLDER": "where what does not fit that memory goes meanwhile; --spill-folder comes before it;"
-    " without either, the system's folder for temporary files",
-    "STOCKTAKE_SPOOL_FOLDER": "where rows wait for their data file; --spool-folder comes before it;"
-    " without either, `spool` in the state folder",
-    "STOCKTAKE_STATE_FOLDER": "where the ledger of runs lies; without it $XDG_STATE_HOME/stocktake or"
-    " ~/.local/state/stocktake",
-    "STOCKTAKE_THREADS": "how many threads a question about a report may use; --threads comes before it; without"
-    " either, the cores of this process",
-}
+from stocktake.model.errors import UsageError
+from stocktake.service.setting_table import (
+    FILE_VARIABLE,
+    SETTINGS,
+    STORE_SETTINGS,
+    STORES,
+    Kind,
+    Setting,
+    from_text,
+)
+from stocktake.service.settings_file import SettingsFile, read_settings_file
 
 SPOOL = "spool"  # in the state folder
 KEYS = "keys.json"  # likewise
-_NO = ("", "0", "false", "no", "off")
+MASK = "********"
+DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What holds for the whole life of the process."""
+    """What holds for the whole life of the process; `setting_table.py` says what each means."""
 
+    file: SettingsFile | None  # the stores are described there
     debug: bool  # tracebacks are for those who ask
     spool_folder: Path  # on a disk with room for a run's rows, as Arrow: a few hundred bytes a row
     state_folder: Path  # where the ledger lies, unless it is at `ledger`
-    ledger: str | None  # the URL of a PostgreSQL database; it may hold a password
+    ledger: str | None = field(
+        repr=False
+    )  # the URL of a PostgreSQL database; it may hold a password
     keys_file: Path  # the access keys of those who may ask the service
     working_folder: Path  # where relative paths start
     cores: int  # that this process may use
     memory: str | None  # of a question, as it is written
-    threads: str | None  # of a question, as it is written
+    threads: int | None  # of a question
     spill_folder: Path | None  # of a question; None: the system's
+    listen: str  # HOST:PORT
+    workers: int  # beside a server
+    metrics_token: str | None = field(repr=False)  # who has it may read the metrics
+    metrics_configurations: int
+    lease_s: float
+    log_format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """A setting as it holds: `value` as it may be shown, None where there is none, and who says so: `default`, the file
+    with its line, or a variable.
+    """
+
+    key: str
+    value: Any
+    origin: str
+    setting: Setting
 
 
 def _cores() -> int:
@@ -53,34 +73,109 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _state_folder(variables: Mapping[str, str]) -> Path:
-    if named := variables.get("STOCKTAKE_STATE_FOLDER"):
-        return Path(named).absolute()
+def _default_state_folder(variables: Mapping[str, str]) -> Path:
     home = Path(variables.get("XDG_STATE_HOME", ""))
     # The XDG specification has relative paths ignored.
     above = home if home.is_absolute() else Path.home() / ".local" / "state"
     return above / "stocktake"
 
 
-def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings in `environment`, which is the process's own unless given."""
+def read_settings(
+    environment: Mapping[str, str] | None = None, file: Path | None = None
+) -> Settings:
+    """The settings by `environment`, which is the process's own unless given, and by `file`, else the one that the
+    environment names.
+
+    Raises:
+        UsageError: the file cannot be read, a key in it is unknown, or a value makes no sense.
+    """
     variables = os.environ if environment is None else environment
-    state_folder = _state_folder(variables)
-    spill_folder = variables.get("STOCKTAKE_SPILL_FOLDER")
-    return Settings(
-        debug=variables.get("STOCKTAKE_DEBUG", "").strip().lower() not in _NO,
-        spool_folder=Path(variables.get("STOCKTAKE_SPOOL_FOLDER") or state_folder / SPOOL),
-        state_folder=state_folder,
-        keys_file=Path(variables.get("STOCKTAKE_KEYS_FILE") or state_folder / KEYS).absolute(),
-        ledger=variables.get("STOCKTAKE_LEDGER") or None,
-        working_folder=Path.cwd(),
-        cores=_cores(),
-        memory=variables.get("STOCKTAKE_MEMORY") or None,
-        threads=variables.get("STOCKTAKE_THREADS") or None,
-        spill_folder=Path(spill_folder) if spill_folder else None,
-    )
+    said = _file(variables, file)
+    told: dict[str, Any] = {each.field: _value(each, variables, said) for each in SETTINGS}
+    state_folder = told["state_folder"] or _default_state_folder(variables)
+    told |= {
+        "state_folder": state_folder,
+        "spool_folder": told["spool_folder"] or state_folder / SPOOL,
+        "keys_file": (told["keys_file"] or state_folder / KEYS).absolute(),
+    }
+    return Settings(file=said, working_folder=Path.cwd(), cores=_cores(), **told)
+
+
+def effective_settings(
+    environment: Mapping[str, str] | None = None, file: Path | None = None
+) -> list[Effective]:
+    """Every setting as it holds, in the order of the table, and those of each store that the file describes. Secrets
+    are masked.
+
+    Raises:
+        UsageError: as `read_settings`.
+    """
+    variables = os.environ if environment is None else environment
+    settings = read_settings(variables, file)
+    found = [
+        Effective(
+            each.key,
+            _shown(each, getattr(settings, each.field)),
+            _origin(each, variables, settings.file),
+            each,
+        )
+        for each in SETTINGS
+    ]
+    return found + list(_of_stores(settings.file))
+
+
+def _of_stores(said: SettingsFile | None) -> Iterator[Effective]:
+    for name, table in said.stores.items() if said else ():
+        for each in STORE_SETTINGS:
+            leaf = each.key.rpartition(".")[2]
+            key = f"{STORES}.{name}.{leaf}"
+            assert said is not None
+            origin = said.place(key) if leaf in table else DEFAULT
+            yield Effective(key, _shown(each, table.get(leaf)), origin, each)
+
+
+def _file(variables: Mapping[str, str], file: Path | None) -> SettingsFile | None:
+    named = file or variables.get(FILE_VARIABLE)
+    return read_settings_file(Path(named)) if named else None
+
+
+def _value(setting: Setting, variables: Mapping[str, str], said: SettingsFile | None) -> Any:
+    """The value of a setting; None where nobody says it and it has no default."""
+    if setting.variable and (text := variables.get(setting.variable)):
+        value = from_text(setting, text)
+        return Path(value).absolute() if setting.kind is Kind.PATH else value
+    return setting.default if said is None else said.values.get(setting.key, setting.default)
+
+
+def _origin(setting: Setting, variables: Mapping[str, str], said: SettingsFile | None) -> str:
+    """Who says so."""
+    if setting.variable and variables.get(setting.variable):
+        return setting.variable
+    return DEFAULT if said is None or setting.key not in said.values else said.place(setting.key)
+
+
+def _shown(setting: Setting, value: Any) -> Any:
+    if value is None or not setting.secret:
+        return str(value) if isinstance(value, Path) else value
+    if "://" not in str(value):
+        return MASK
+    try:
+        password = urlsplit(value).password
+    except ValueError:  # whatever it is, it may hold a password
+        return MASK
+    # A query may hold one, too.
+    plain = value.partition("?")[0]
+    return plain.replace(f":{password}@", f":{MASK}@") if password else plain
 
 
 def secret_variable(name: str, environment: Mapping[str, str] | None = None) -> str | None:
     """The secret in the variable that a file of access keys names; None where it is not set."""
     return (os.environ if environment is None else environment).get(name)
+
+
+def wants_tracebacks() -> bool:
+    """Whether failures show tracebacks; not, where even that cannot be found out."""
+    try:
+        return read_settings().debug
+    except UsageError:
+        return False

@@ -90,7 +90,7 @@ def clear_cancelled(ledger: Ledger) -> None:
                 # Where the report was published before anybody heard, this keeps what it names.
                 remove_leftovers(place, find_left_at(place, ledger, record))
         except InventoryError as error:
-            _log.warning("what the run %s left was not removed: %s", run, error)
+            _log.warning("what the run %s left was not removed: %s", run, error, extra={"run": run})
             continue
         ledger.forget_all(run)
         ledger.claims.cleared(run)

@@ -26,7 +26,7 @@ from stocktake.model.stored import StoredConfiguration
 from stocktake.service import house
 from stocktake.service.commands.run import carried_out
 from stocktake.service.journal import Work
-from stocktake.service.leases import LeaseKeeper
+from stocktake.service.leases import LeaseKeeper, about_claim
 from stocktake.service.options import RunOptions
 from stocktake.service.planning import plan_run
 from stocktake.service.server_settings import Site
@@ -62,22 +62,25 @@ def work_on(place: Workplace, claim: ScheduledClaim, claimed_s: float) -> None:
         monotonic=house.monotonic,
         confirmed_s=claimed_s,
     )
-    _log.info("run %s: %s of %s", claim.run, claim.key.id, claim.key.bucket)
+    _log.info(
+        "run %s: %s of %s", claim.run, claim.key.id, claim.key.bucket, extra=about_claim(claim)
+    )
     try:
         with keeper:
             carried_out(place.ledger, _prepared(place, claim), keeper.take, keeper.stop)
     except (StoppedError, RunStateError, LedgerError) as error:
-        _log.warning("the run %s is given back: %s", claim.run, keeper.ending or error)
+        why = keeper.ending or error
+        _log.warning("the run %s is given back: %s", claim.run, why, extra=about_claim(claim))
         _tell(place, claim, lambda: place.ledger.claims.give_back(claim))
     except InventoryError as error:
         _fail(place, claim, error)
     except Exception as error:  # noqa: BLE001 - a defect in one run must not end the worker
-        _log.exception("the run %s ended by a defect", claim.run)
+        _log.exception("the run %s ended by a defect", claim.run, extra=about_claim(claim))
         _fail(place, claim, InventoryError(f"internal error: {type(error).__name__}: {error}"))
 
 
 def _fail(place: Workplace, claim: ScheduledClaim, error: InventoryError) -> None:
-    _log.error("the run %s failed: %s", claim.run, error)
+    _log.error("the run %s failed: %s", claim.run, error, extra=about_claim(claim))
     _tell(place, claim, lambda: place.ledger.claims.fail(claim, error))
 
 
@@ -93,7 +96,7 @@ def _tell(place: Workplace, claim: ScheduledClaim, tell: Callable[[], object]) -
             except RunStateError:
                 place.ledger.claims.release(claim)
         except LedgerError as error:
-            _log.warning("the ledger cannot be told: %s", error)
+            _log.warning("the ledger cannot be told: %s", error, extra=about_claim(claim))
         else:
             return
         if place.stop.wait(wait_s):
