@@ -29,7 +29,6 @@ from stocktake.analysis.relation import identifier, literal
 from stocktake.analysis.report import Report
 from stocktake.analysis.tables import ENRICHED, Table, lacking_words
 from stocktake.analysis.views import select_table
-from stocktake.formats.dataset import Piece, PulledDataset
 from stocktake.formats.frames import to_pandas, to_polars
 from stocktake.model.configuration import Format
 from stocktake.model.errors import InventoryError, QueryError
@@ -270,6 +269,9 @@ def _urls(
     """
     if report.manifest.format is not Format.ORC and not aged:
         return [served.url(name) for name in served.names if name.startswith(f"{number}-")]
+    # Arrow's datasets bring pandas with them, where it is installed: a third of what a small question costs.
+    from stocktake.formats.dataset import Piece, PulledDataset  # noqa: PLC0415
+
     name = f"pulled_rows_{number}"
     schema = report_schema((*report.fields, *[ENRICHED] * aged))
     ranges = key_ranges(report)

@@ -33,9 +33,9 @@ class Audit:
     `{expected}`. Where no expectation speaks of an object, it is held to `unless`, and with None it
     is not asked about.
 
-    `money` is what a found row stands for in a month, in the currency of the prices, and
-    `money_means` says what that is. Delete markers, which are no objects, are only asked about
-    `of_markers`.
+    `money` is what found rows of one storage class stand for in a month, in the currency of the prices,
+    by how many `objects` they are and their `bytes`; `money_means` says what that is. Delete markers,
+    which are no objects, are only asked about `of_markers`.
     """
 
     name: str

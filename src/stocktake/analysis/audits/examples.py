@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from itertools import islice
+from typing import Any, TypeAlias
 
-import pyarrow.compute as pc
+import pyarrow as pa
 
 from stocktake.analysis.audits.measuring import EXAMPLES_MAX, Measure, Measured, rows_of
 from stocktake.analysis.audits.questions import Question
@@ -63,16 +64,20 @@ def _take_first(
     wanting = dict(enumerate(sought))
     with run_query(report, sql, limits=limits) as answer:
         for batch in answer.batches():
+            judged = batch.column("found").to_pylist()
             for number, (question, each) in list(wanting.items()):
-                bits = pc.bit_wise_and(batch.column("found"), 1 << number)
-                rows = batch.filter(pc.not_equal(bits, 0)).select(
-                    _shown(question.audit.needs, names)
-                )
-                each.examples += rows.slice(0, EXAMPLES_MAX - len(each.examples)).to_pylist()
+                places = (place for place, bits in enumerate(judged) if bits >> number & 1)
+                chosen = batch.select(_shown(question.audit.needs, names))
+                wanted = EXAMPLES_MAX - len(each.examples)
+                each.examples += [_row(chosen, place) for place in islice(places, wanted)]
                 if len(each.examples) == EXAMPLES_MAX:
                     del wanting[number]
             if not wanting:
                 return
+
+
+def _row(batch: pa.RecordBatch, place: int) -> dict[str, Any]:
+    return batch.slice(place, 1).to_pylist()[0]  # type: ignore[no-any-return]
 
 
 def _take_least(
@@ -89,7 +94,7 @@ def _take_least(
             f"arg_min({{{', '.join(members)}}}, {order}, {EXAMPLES_MAX})"
             f" FILTER (WHERE CASE WHEN {places[number]} THEN {question.where} END) AS examples_{number}"
         )
-    sql = f"SELECT {', '.join(columns)} FROM {VIEW} WHERE {' OR '.join(places)}"  # noqa: S608 - our own
+    sql = f"SELECT {', '.join(columns)} FROM {VIEW} WHERE {_among(sought)}"  # noqa: S608 - our own
     [answer] = rows_of(report, sql, limits)
     for number, (_, each) in enumerate(sought):
         each.examples = answer[f"examples_{number}"]
@@ -103,6 +108,17 @@ def _shown(needs: Sequence[str], names: set[str]) -> list[str]:
 
 def _value(name: str) -> str:
     return _DECODED if name == _ACL else BY_NAME[name].column
+
+
+def _among(sought: Sequence[_Sought]) -> str:
+    """Whether a key can be among those that are sought; with a range of keys where there is one, so that files and row
+    groups outside of it are not read.
+    """
+    prefixes = sorted({prefix for _, each in sought for prefix in each.first})
+    if not all(prefix.endswith("/") for prefix in prefixes):
+        return _below(prefixes)
+    end = prefixes[-1][:-1] + chr(ord("/") + 1)
+    return f"key >= {literal(prefixes[0])} AND key < {literal(end)} AND ({_below(prefixes)})"
 
 
 def _below(prefixes: Sequence[str]) -> str:

@@ -2,8 +2,9 @@
 
 One scan says how much each question finds and where: each row is judged once, and rows that are
 judged alike below one prefix are counted together, so that what is held is a row for each such
-prefix and not for each object. What does not fit the memory limit of the query spills to a temporary
-folder. Examples are fetched afterwards, by `examples.py`.
+prefix and not for each object. What each judgement says of money follows from these rows, by the
+storage class. What does not fit the memory limit of the query spills to a temporary folder. Examples
+are fetched afterwards, by `examples.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from stocktake.analysis.relation import VIEW, literal
 from stocktake.analysis.report import Report
 from stocktake.model.fields import BY_NAME
 
-QUESTIONS_MAX = 62  # a bit for each in a BIGINT
+QUESTIONS_MAX = 31  # two bits for each in a BIGINT
+# What they say of a row; 0: the question does not find it.
+_FOUND, _UNKNOWN, _EXCUSED = 1, 2, 3
 PREFIXES_MAX = 10
 EXAMPLES_MAX = 10
 # A prefix is at most its first two folders: `logs/2026/`.
@@ -81,7 +84,7 @@ def measure(report: Report, questions: Sequence[Question], limits: QueryLimits) 
             _count(questions, measures, answer)
         else:
             share = Share(answer["prefix"], answer["n"], answer["bytes"] if sized else None)
-            prefixes[answer["found"], answer["folders"]].append(share)
+            prefixes[answer["judgement"], answer["folders"]].append(share)
     for number, each in enumerate(measures):
         # By their first folder, unless that is one and the same for all.
         first, deeper = prefixes[number, 1], prefixes[number, 2]
@@ -94,36 +97,39 @@ def measure(report: Report, questions: Sequence[Question], limits: QueryLimits) 
 def _count(
     questions: Sequence[Question], measures: Sequence[Measure], answer: dict[str, Any]
 ) -> None:
-    """Add rows that are judged alike to the questions whose bits are set."""
+    """Add rows that are judged alike to the questions that say something of them."""
     for number, (question, each) in enumerate(zip(questions, measures, strict=True)):
-        bit = 1 << number
-        if answer["found"] & bit:
+        verdict = answer["judgement"] >> 2 * number & 3
+        if verdict == _UNKNOWN:
+            each.unknown += answer["n"]
+        elif verdict == _EXCUSED:
+            each.excused += answer["n"]
+        elif verdict == _FOUND:
             each.rows += answer["n"]
             each.bytes += answer["bytes"]
-        if answer["unknown"] & bit:
-            each.unknown += answer["n"]
-        if answer["excused"] & bit:
-            each.excused += answer["n"]
-        if question.money:
-            each.money += answer[f"money_{number}"]
+            if question.money:
+                each.money += answer[f"money_{number}"]
 
 
 def _counting(questions: Sequence[Question], *, sized: bool) -> str:
-    """The SELECT that counts: rows of `folders` 0 are all rows by how they are judged, with a bit for
-    each question; the others are the worst prefixes of one or two folders, `found` being the number
-    of the question, and `folders` 3 the first prefixes that hold enough examples.
+    """The SELECT that counts: rows of `folders` 0 are all rows by how they are judged; the others are
+    the worst prefixes of one or two folders, `judgement` being the number of the question, and
+    `folders` 3 the first prefixes that hold enough examples.
     """
-    priced = [number for number, question in enumerate(questions) if question.money]
     size = "CAST(coalesce(sum(bytes), 0) AS BIGINT) AS bytes"
-    money = "".join(f", coalesce(sum(money_{number}), 0) AS money_{number}" for number in priced)
+    money = "".join(
+        f", coalesce(sum({question.money}), 0) AS money_{number}"
+        for number, question in enumerate(questions)
+        if question.money
+    )
     return (
         f"WITH judged AS ({_judging(questions, sized=sized)}), cube AS MATERIALIZED ({_cube(questions)}),"  # noqa: S608 - our own
         f" prefixes AS ({_prefixes(len(questions), size)})"
-        f" SELECT found, unknown, excused, 0 AS folders, NULL AS prefix, CAST(sum(n) AS BIGINT) AS n,"
+        " SELECT judgement, 0 AS folders, NULL AS prefix, CAST(sum(objects) AS BIGINT) AS n,"
         f" {size}{money} FROM cube GROUP BY ALL UNION ALL BY NAME (FROM prefixes QUALIFY row_number()"
-        f" OVER (PARTITION BY found, folders ORDER BY n DESC, prefix) <= {PREFIXES_MAX})"
+        f" OVER (PARTITION BY judgement, folders ORDER BY n DESC, prefix) <= {PREFIXES_MAX})"
         " UNION ALL BY NAME (SELECT * REPLACE (3 AS folders) FROM prefixes WHERE folders = 2"
-        f" QUALIFY sum(n) OVER (PARTITION BY found ORDER BY prefix) - n < {EXAMPLES_MAX})"
+        f" QUALIFY sum(n) OVER (PARTITION BY judgement ORDER BY prefix) - n < {EXAMPLES_MAX})"
     )
 
 
@@ -131,20 +137,21 @@ def _prefixes(questions: int, size: str) -> str:
     """What each question finds below each first folder, and below each first two of them."""
     first = f"regexp_extract(prefix, {literal(_FIRST_FOLDER)})"
     return (
-        f"SELECT number AS found, folders, CASE folders WHEN 1 THEN {first} ELSE prefix END AS prefix,"  # noqa: S608 - our own
-        f" CAST(sum(n) AS BIGINT) AS n, {size}"
+        f"SELECT number AS judgement, folders, CASE folders WHEN 1 THEN {first} ELSE prefix END AS prefix,"  # noqa: S608 - our own
+        f" CAST(sum(objects) AS BIGINT) AS n, {size}"
         f" FROM cube, range({questions}) AS bits(number), (VALUES (1), (2)) AS depths(folders)"
-        " WHERE cube.found & (1::BIGINT << number) <> 0 GROUP BY 1, 2, 3"
+        f" WHERE cube.judgement >> CAST(2 * number AS INTEGER) & 3 = {_FOUND} GROUP BY 1, 2, 3"
     )
 
 
 def _judging(questions: Sequence[Question], *, sized: bool) -> str:
+    priced = any(question.money for question in questions)
     columns = ["key", f"{'size' if sized else 'NULL'} AS bytes"]
+    columns.append(f"{'storage_class' if priced else 'NULL'} AS storage_class")
     for number, question in enumerate(questions):
         columns.append(f"({_decoded_once(question.condition)}) AS found_{number}")
-        columns.append(f"({question.excuse or 'false'}) AS excused_{number}")
-        if question.money:
-            columns.append(f"({question.money}) AS money_{number}")
+        if question.excuse:
+            columns.append(f"({question.excuse}) AS excused_{number}")
     return f"SELECT {', '.join(columns)} FROM {_source(questions)}"  # noqa: S608 - our own
 
 
@@ -160,29 +167,34 @@ def _decoded_once(condition: str) -> str:
 
 
 def _cube(questions: Sequence[Question]) -> str:
-    numbers = range(len(questions))
-    found = _bits(numbers, "found_{0} AND NOT excused_{0}")
-    unknown = _bits(numbers, "found_{0} IS NULL AND NOT excused_{0}")
-    excused = _bits(numbers, "found_{0} AND excused_{0}")
-    money = "".join(
-        f", sum(money_{number}) FILTER (WHERE found_{number} AND NOT excused_{number})"
-        f" AS money_{number}"
-        for number in numbers
-        if questions[number].money
-    )
+    """Rows that are judged alike, of one storage class, and, where something is found, below one prefix.
+
+    To find a row's prefix costs as much as all conditions together: where nothing is found, it is NULL.
+    """
+    judgement = " | ".join(_verdict(*each) for each in enumerate(questions)) or "0"
+    found = sum(_FOUND << 2 * number for number in range(len(questions)))
     return (
-        f"SELECT {found} AS found, {unknown} AS unknown, {excused} AS excused,"  # noqa: S608 - our own
-        f" CASE WHEN {found} <> 0 THEN regexp_extract(key, {literal(_FOLDERS)}) END AS prefix,"
-        f" count(*) AS n, sum(bytes) AS bytes{money} FROM judged GROUP BY 1, 2, 3, 4"
+        "SELECT judgement, storage_class,"  # noqa: S608 - our own
+        f" CASE WHEN judgement & {found} <> 0 THEN regexp_extract(key, {literal(_FOLDERS)}) END AS prefix,"
+        " count(*) AS objects, sum(bytes) AS bytes FROM"
+        f" (SELECT CAST({judgement} AS BIGINT) AS judgement, key, storage_class, bytes FROM judged)"
+        " GROUP BY ALL"
     )
 
 
-def _bits(numbers: range, condition: str) -> str:
-    """A number with a bit for each condition that is true."""
-    bits = [
-        f"CASE WHEN {condition.format(number)} THEN {1 << number} ELSE 0 END" for number in numbers
-    ]
-    return f"CAST({' | '.join(bits) or '0'} AS BIGINT)"
+def _verdict(number: int, question: Question) -> str:
+    """What a question says of a row, in its two bits of the judgement."""
+    found, unknown, excused = (each << 2 * number for each in (_FOUND, _UNKNOWN, _EXCUSED))
+    # Most rows are not found: asked first, they are not asked again.
+    verdict = (
+        f"CASE WHEN NOT found_{number} THEN 0 WHEN found_{number} THEN {found} ELSE {unknown} END"
+    )
+    if not question.excuse:
+        return verdict
+    return (
+        f"CASE WHEN excused_{number} THEN CASE WHEN found_{number} THEN {excused} ELSE 0 END"
+        f" ELSE {verdict} END"
+    )
 
 
 def rows_of(report: Report, sql: str, limits: QueryLimits) -> Iterator[dict[str, Any]]:
