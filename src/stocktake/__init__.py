@@ -10,8 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from stocktake.analysis.audits.findings import AuditReport
     from stocktake.analysis.opened import OpenReport
     from stocktake.analysis.session import Answer
+    from stocktake.analysis.usage.usage import Usage
     from stocktake.model.configuration import (
         Format,
         Frequency,
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
     from stocktake.model.runs import InventoryResult, Progress
     from stocktake.service.commands.reading import open_report, query
     from stocktake.service.commands.run import take_inventory
+    from stocktake.service.commands.telling import audit, usage
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Answer",
+    "AuditReport",
     "Format",
     "Frequency",
     "IncludedObjectVersions",
@@ -48,15 +52,19 @@ __all__ = [
     "StoppedError",
     "StoreError",
     "UndecidedError",
+    "Usage",
     "UsageError",
     "__version__",
+    "audit",
     "open_report",
     "query",
     "take_inventory",
+    "usage",
 ]
 
 _HOMES = {
     "Answer": "stocktake.analysis.session",
+    "AuditReport": "stocktake.analysis.audits.findings",
     "Format": "stocktake.model.configuration",
     "Frequency": "stocktake.model.configuration",
     "IncludedObjectVersions": "stocktake.model.configuration",
@@ -70,10 +78,13 @@ _HOMES = {
     "StoppedError": "stocktake.model.errors",
     "StoreError": "stocktake.model.errors",
     "UndecidedError": "stocktake.model.errors",
+    "Usage": "stocktake.analysis.usage.usage",
     "UsageError": "stocktake.model.errors",
+    "audit": "stocktake.service.commands.telling",
     "open_report": "stocktake.service.commands.reading",
     "query": "stocktake.service.commands.reading",
     "take_inventory": "stocktake.service.commands.run",
+    "usage": "stocktake.service.commands.telling",
 }
 
 

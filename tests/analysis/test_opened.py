@@ -30,6 +30,7 @@ from tests.analysis.reports import (
     objects,
     our_report,
 )
+from tests.servers.fault import FaultServer, FixtureObject, access_denied
 from tests.servers.server import Server
 
 
@@ -223,3 +224,23 @@ def test_a_report_in_a_bucket_is_closed_when_nothing_refers_to_it(
     del report, relation
     gc.collect()
     assert files() is None
+
+
+def test_a_report_of_awss_opens_for_who_may_read_it_and_not_list(
+    fault_server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = aws_report(tmp_path, Format.PARQUET)
+    files = {str(p.relative_to(tmp_path)): p for p in tmp_path.rglob("*") if p.is_file()}
+    fault_server.bucket("b", [FixtureObject(key, body=p.read_bytes()) for key, p in files.items()])
+    # As S3 answers for what is absent to those who may not list the bucket.
+    fault_server.rule(access_denied(), where=lambda asked: asked.key not in files)
+    for name, value in fault_server.environment().items():
+        monkeypatch.setenv(name, value)
+    address = f"s3://b/{manifest.relative_to(tmp_path)}"
+    with stocktake.open_report(address) as report:
+        assert report.sidecar is None
+        assert report.arrow().to_pylist() == genuine_rows()
+    found = stocktake.audit(address, only=["empty-object"])
+    assert found.findings[0].rows == 1
+    assert "stocktake.json is not there or may not be read" in found.warnings[0]
+    assert [line.figures.objects for line in stocktake.usage(address, by="class").lines]

@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 import pytest
 
 from stocktake.model.errors import CredentialsError
+from stocktake.model.runs import missing_values
 from tests.inventory.lanes import open_lane
 from tests.servers.fault import (
     Action,
     FaultServer,
     FixtureObject,
+    access_denied,
     ignore_subresource,
     internal_error,
     reset,
@@ -52,6 +54,21 @@ def test_a_refused_object_keeps_its_row_with_what_listing_knew(
     assert document["status"] == "UNAVAILABLE"
     assert one(rows, "mine")["encryption_status"] == "NOT-SSE"
     assert lane.problems() == {"refused": 1}
+    missing = missing_values(lane.counters)
+    assert set(missing) >= {"EncryptionStatus", "ObjectAccessControlList", "ObjectTags"}
+    assert {str(each) for each in missing.values()} == {"{'refused': 1}"}
+    assert not {"ObjectOwner", "ChecksumAlgorithm"} & set(missing)  # listing knows them
+
+
+def test_what_one_call_does_not_tell_is_missing_in_its_fields_alone(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket("b", [FixtureObject("k", head_headers=KMS)])
+    fault_server.rule(access_denied(), operation="GetObjectAcl", key="k")
+    fields = "EncryptionStatus,ObjectAccessControlList"
+    with open_lane(fault_server.as_server(), "b", monkeypatch, fields=fields) as lane:
+        assert one(lane.reported(), "k")["encryption_status"] == "SSE-KMS"
+    assert missing_values(lane.counters) == {"ObjectAccessControlList": {"refused": 1}}
 
 
 def test_sse_c_is_believed_only_when_the_store_says_so(
@@ -103,6 +120,8 @@ def test_an_object_whose_head_keeps_failing_is_counted_and_the_rest_is_whole(
         KMS["x-amz-server-side-encryption-aws-kms-key-id"]
     }
     assert lane.problems() == {"failed": 1}
+    each = {"failed": 1}
+    assert missing_values(lane.counters) == {"EncryptionStatus": each, "KmsKeyArn": each}
 
 
 def test_credentials_that_are_no_longer_accepted_end_the_run_and_are_not_taken_for_refusals(

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from stocktake.formats import read_batches
 from stocktake.model.errors import (
+    AccessDeniedError,
     DataFileError,
     ManifestError,
     NoReportError,
@@ -45,7 +46,8 @@ CHECKSUM_BYTES_MAX = 1024  # 33 in truth
 @dataclass(frozen=True)
 class Report:
     """A published report. `key` is its manifest.json's; `sidecar` is what stocktake.json says,
-    where there is one that can be read, and `sidecar_error` why it cannot.
+    where there is one that can be read, and `sidecar_error` why it cannot; `sidecar_note` that the
+    store does not tell whether there is one.
 
     `bases` are the prefixes that the manifest's keys may stand behind, the likeliest first.
     """
@@ -56,6 +58,7 @@ class Report:
     sidecar: Sidecar | None
     sidecar_error: str
     bases: tuple[str, ...]
+    sidecar_note: str = ""
 
     @property
     def address(self) -> str:
@@ -97,17 +100,24 @@ class Report:
 
         Raises:
             DataFileError: it is nowhere, or longer or shorter than the manifest says.
+        AccessDeniedError: it may be there, and cannot be had.
         """
+        denied: AccessDeniedError | None = None
         for key in self._candidates(file):
             try:
                 size = self.files.size(key)
             except NoSuchKeyError:
+                continue
+            except AccessDeniedError as error:  # absent, for those who may not list
+                denied = denied or error
                 continue
             if size != file.size:
                 raise DataFileError(
                     f"the data file {self.files.uri(key)} holds {size} bytes, expected {file.size}"
                 )
             return key
+        if denied is not None:
+            raise denied
         raise DataFileError(
             f"the data file {file.key} is missing: it was found neither"
             f" {self._manifests_place(file)} nor at {self.files.uri(self._candidates(file)[-1])}",
@@ -186,9 +196,11 @@ def open_report(files: ReportFiles, key: str) -> Report:
             hint="the manifest was changed or copied incompletely; fetch it anew",
         )
     manifest = parse_manifest(body)
-    sidecar, sidecar_error = _read_sidecar(files, manifest_key)
+    found = _read_sidecar(files, manifest_key)
     bases = _bases(files, manifest_key, manifest)
-    return Report(files, manifest_key, manifest, sidecar, sidecar_error, bases)
+    return Report(
+        files, manifest_key, manifest, found.sidecar, found.error, bases, sidecar_note=found.note
+    )
 
 
 def _find_manifest(files: ReportFiles, key: str) -> str:
@@ -234,14 +246,30 @@ def _read_checksum(files: ReportFiles, manifest_key: str) -> bytes | None:
         return None
 
 
-def _read_sidecar(files: ReportFiles, manifest_key: str) -> tuple[Sidecar | None, str]:
-    """The sidecar, or why there is none; AWS's reports have none, and that is no error."""
+def _read_sidecar(files: ReportFiles, manifest_key: str) -> _FoundSidecar:
+    """The sidecar, or why there is none; AWS's reports have none, and that is no error. To those who may not list a
+    bucket, S3 answers 403 for what is not there.
+    """
     try:
-        return parse_sidecar(files.read(_beside(manifest_key, SIDECAR), SIDECAR_BYTES_MAX)), ""
+        body = files.read(_beside(manifest_key, SIDECAR), SIDECAR_BYTES_MAX)
+        return _FoundSidecar(parse_sidecar(body))
     except NoSuchKeyError:
-        return None, ""
+        return _FoundSidecar(None)
+    except AccessDeniedError:
+        note = (
+            f"{files.uri(_beside(manifest_key, SIDECAR))} is not there or may not be read: access denied,"
+            " as S3 answers for what is absent, too, unless one may list the bucket"
+        )
+        return _FoundSidecar(None, note=note)
     except ReportError as error:
-        return None, error.message
+        return _FoundSidecar(None, error=error.message)
+
+
+@dataclass(frozen=True, slots=True)
+class _FoundSidecar:
+    sidecar: Sidecar | None
+    error: str = ""
+    note: str = ""
 
 
 def _beside(key: str, name: str) -> str:
@@ -268,6 +296,6 @@ def _bases(files: ReportFiles, manifest_key: str, manifest: Manifest) -> tuple[s
 def _exists(files: ReportFiles, key: str) -> bool:
     try:
         files.size(key)
-    except NoSuchKeyError:
+    except (NoSuchKeyError, AccessDeniedError):
         return False
     return True

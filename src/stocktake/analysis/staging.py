@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stocktake.analysis.report import Report, open_report
-from stocktake.model.errors import DataFileError, NoSuchKeyError, SpoolError
+from stocktake.model.errors import AccessDeniedError, DataFileError, NoSuchKeyError, SpoolError
 from stocktake.model.manifest import MANIFEST_BYTES_MAX, ManifestFile
 from stocktake.model.paths import AGES, CHECKSUM, MANIFEST, SIDECAR
 from stocktake.model.sidecar import SIDECAR_BYTES_MAX, SidecarAges
@@ -89,4 +89,8 @@ def _copy_beside(report: Report, name: str, bytes_max: int, folder: Path) -> Non
         body = report.files.read(f"{report.folder}/{name}".removeprefix("/"), bytes_max)
     except NoSuchKeyError:
         return  # AWS's reports have no stocktake.json
+    except AccessDeniedError:
+        if name == SIDECAR and report.sidecar is None:
+            return  # 403 is for what is absent, too
+        raise
     (folder / name).write_bytes(body)

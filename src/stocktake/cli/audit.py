@@ -10,6 +10,7 @@ import typer
 from stocktake.cli import options as opt
 from stocktake.cli.outcome import failures_told, print_json
 from stocktake.cli.panels import OPTIONS, OUTPUT
+from stocktake.cli.signals import ended_by_signals
 from stocktake.cli.sinks import opened_sink, print_text
 
 EXAMPLES = """\
@@ -60,6 +61,9 @@ def audit(
     prices: opt.PriceTable = None,
     html: opt.Html = None,
     csv: Csv = False,
+    memory: opt.Memory = None,
+    threads: opt.Threads = None,
+    spill_folder: opt.SpillFolder = None,
     endpoint_url: opt.EndpointUrl = None,
     profile: opt.Profile = None,
     region: opt.Region = None,
@@ -77,7 +81,7 @@ def audit(
     3: nothing was, but it cannot be told of all objects.
     """
     asked = locals()
-    with failures_told(as_json=json, verbose=verbose):
+    with failures_told(as_json=json, verbose=verbose), ended_by_signals():
         opt.speak_up(verbose)
         from stocktake.cli.audit_text import csv_text, finding_lines
         from stocktake.model.errors import UsageError
@@ -92,6 +96,9 @@ def audit(
             only=only or (),
             fail_on=fail_on,
             prices=prices,
+            memory=memory,
+            threads=threads,
+            spill_folder=spill_folder,
         )
         if html is not None:
             from stocktake.cli.audit_page import audit_page

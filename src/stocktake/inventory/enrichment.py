@@ -6,7 +6,7 @@ Unknown is not no. Whatever a call did not yield stays null, the row keeps what 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -17,11 +17,11 @@ from stocktake.inventory.calls import CallPlan
 from stocktake.inventory.hashing import key_hashes
 from stocktake.inventory.heading import SSE_C, Heads, fetch_heads
 from stocktake.inventory.recollection import Recollection, nothing_recalled
-from stocktake.inventory.subresources import fetch_acls, fetch_tags, was_answered
+from stocktake.inventory.subresources import Untold, fetch_acls, fetch_tags
 from stocktake.inventory.taking_over import TakingOver, spool_schema, total
 from stocktake.model.fields import TEXT, Field, Kind, Source
 from stocktake.model.remembering import ENRICHED_AT, KEY_HASH, LISTED_OR_HEAD, POSTPONED
-from stocktake.model.runs import Counters, InventoryRun
+from stocktake.model.runs import Counters, InventoryRun, Problem
 from stocktake.store.transport import Transport
 
 # What HEAD repeats of LIST: taken from HEAD, all together, where the object changed in between.
@@ -111,13 +111,18 @@ class Enricher:
         }
         yes = pa.repeat(pa.scalar(True), subjects.num_rows)  # noqa: FBT003
         answered, changed = yes, pc.invert(yes)
+        untold: dict[Source, Untold] = {}
         if self._plan.head:
             heads = await self._add_heads(columns, subjects, counters)
             answered, changed = self._answered(heads), heads.changed
+            untold |= {Source.HEAD: heads.untold, Source.HEAD_CHECKSUM: heads.untold}
         if self._plan.acl:
-            answered = pc.and_(answered, await self._add_acls(columns, counters))
+            untold[Source.ACL] = told = await self._add_acls(columns, counters)
+            answered = pc.and_(answered, _others(told, subjects.num_rows))
         if self._plan.tagging:
-            answered = pc.and_(answered, await self._add_tags(columns, counters))
+            untold[Source.TAGGING] = told = await self._add_tags(columns, counters)
+            answered = pc.and_(answered, _others(told, subjects.num_rows))
+        self._count_missing(columns, untold, counters)
         counters["object_bytes"] += total(columns["size"]) - total(subjects.column("size"))
         day = pc.if_else(answered, self._today, pa.scalar(None, pa.date32()))
         columns |= {
@@ -179,23 +184,39 @@ class Enricher:
                     subjects.column("version_id")[row].as_py(),
                 )
 
-    async def _add_acls(self, columns: dict[str, pa.Array], counters: Counters) -> pa.BooleanArray:
-        """Add ACLs and owners; whether each was answered, be it that the store has none."""
-        acls = await fetch_acls(self._run, _subject(columns), self._transport, counters)
+    def _count_missing(
+        self, columns: dict[str, pa.Array], untold: Mapping[Source, Untold], counters: Counters
+    ) -> None:
+        """Count, per field and problem, values that are not there because the call that yields them told nothing:
+        `missing.F.<Problem>`. An ACL that only says UNAVAILABLE is none.
+        """
+        for field in self._fields:
+            rows_of: dict[Problem, list[int]] = {}
+            for row, problem in untold.get(field.source, {}).items():
+                rows_of.setdefault(problem, []).append(row)
+            for problem, rows in rows_of.items():
+                missing = len(rows)
+                if field.source is not Source.ACL and field.column in columns:
+                    missing = columns[field.column].take(pa.array(rows)).null_count
+                counters[f"missing.{field.name}.{problem}"] += missing
+
+    async def _add_acls(self, columns: dict[str, pa.Array], counters: Counters) -> Untold:
+        """Add ACLs and owners; the rows that were not answered."""
+        acls, untold = await fetch_acls(self._run, _subject(columns), self._transport, counters)
         columns["object_access_control_list"] = acls.column("object_access_control_list")
         # An owner that only the refusal names ("UNAVAILABLE") never replaces the one that LIST knew.
         columns["object_owner"] = pc.coalesce(columns["object_owner"], acls.column("object_owner"))
-        return was_answered(acls.column("status"))
+        return untold
 
-    async def _add_tags(self, columns: dict[str, pa.Array], counters: Counters) -> pa.BooleanArray:
-        """Add tags; whether each was answered, be it that the store has none."""
-        tags, answered, proven = await fetch_tags(
+    async def _add_tags(self, columns: dict[str, pa.Array], counters: Counters) -> Untold:
+        """Add tags; the rows that were not answered."""
+        tags, untold, proven = await fetch_tags(
             self._run, _subject(columns), self._tags_proven, self._transport, counters
         )
         # Another lane may have proven it meanwhile, and what is proven stays so.
         self._tags_proven = self._tags_proven or proven
         columns["object_tags"] = tags
-        return answered
+        return untold
 
     def _projected(self, columns: dict[str, pa.Array], objects: pa.BooleanArray) -> pa.RecordBatch:
         """Rows in the spool's schema, null where `columns` have nothing. `objects`: they are no delete markers."""
@@ -237,6 +258,11 @@ def _uploaded_in_parts(e_tags: pa.StringArray) -> pa.BooleanArray:
         return longer
     found = pc.match_substring_regex(e_tags.filter(longer), _MULTIPART_ETAG)
     return pc.replace_with_mask(longer, pc.fill_null(longer, False), found)  # noqa: FBT003
+
+
+def _others(untold: Untold, count: int) -> pa.BooleanArray:
+    """Of so many rows, those that were answered."""
+    return pa.array([row not in untold for row in range(count)], pa.bool_())
 
 
 def _subject(columns: dict[str, pa.Array]) -> pa.RecordBatch:

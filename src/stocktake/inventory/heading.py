@@ -11,7 +11,7 @@ A HEAD answer has no body, so its status alone says little. What it hides, a one
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -43,10 +43,13 @@ _OK, _BAD, _FORBIDDEN, _MISSING = 200, 400, 403, 404
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """One row an object: `batch` in HEADS_SCHEMA, and whether the object was overwritten since it was listed."""
+    """One row an object: `batch` in HEADS_SCHEMA, whether the object was overwritten since it was listed, and `untold`:
+    the rows, by their places, of which HEAD told nothing, and why.
+    """
 
     batch: pa.RecordBatch
     changed: pa.Array
+    untold: Mapping[int, Problem]
 
 
 class _Round:
@@ -151,8 +154,12 @@ async def fetch_heads(
             lacking, lambda subject: Subject(subject.key, subject.version, checksum=True)
         )
         batch = read_heads(asked.answers)
-    _count(run, asked, changed, counters)
-    return Heads(_with_sse_c(batch, asked.sse_c), changed)
+    counters[f"problems.{Problem.CHANGED}"] += pc.sum(changed, min_count=0).as_py()
+    if hides_more(run):
+        counters[HIDDEN] += len(asked.sse_c)
+    untold = _untold(asked)
+    counters.update(f"problems.{problem}" for problem in untold.values())
+    return Heads(_with_sse_c(batch, asked.sse_c), changed, untold)
 
 
 def _subjects(run: InventoryRun, plan: CallPlan, listed: pa.RecordBatch) -> list[Subject]:
@@ -299,18 +306,16 @@ def _with_sse_c(batch: pa.RecordBatch, rows: set[int]) -> pa.RecordBatch:
     return batch.set_column(position, batch.schema.field(position), told)
 
 
-def _count(run: InventoryRun, asked: _Round, changed: pa.Array, counters: Counters) -> None:
-    counters[f"problems.{Problem.CHANGED}"] += pc.sum(changed, min_count=0).as_py()
+def _untold(asked: _Round) -> dict[int, Problem]:
+    """The rows that HEAD was not answered about, but for those of which SSE-C is known, and why."""
+    problems = {_FORBIDDEN: Problem.REFUSED, _MISSING: Problem.VANISHED}
+    untold: dict[int, Problem] = {}
     for row in asked.doubtful:
         answer = asked.answers[row]
-        if answer.status == _OK or row in asked.sse_c:
-            continue
-        kind = {_FORBIDDEN: Problem.REFUSED, _MISSING: Problem.VANISHED}.get(
-            answer.status, Problem.FAILED
-        )
-        counters[f"problems.{Problem.FAILED if answer.error is not None else kind}"] += 1
-    if hides_more(run):
-        counters[HIDDEN] += len(asked.sse_c)
+        if answer.status != _OK and row not in asked.sse_c:
+            kind = problems.get(answer.status, Problem.FAILED)
+            untold[row] = kind if answer.error is None else Problem.FAILED
+    return untold
 
 
 def hides_more(run: InventoryRun) -> bool:

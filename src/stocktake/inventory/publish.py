@@ -18,7 +18,14 @@ from stocktake.model.manifest import (
 )
 from stocktake.model.paths import ReportPaths
 from stocktake.model.remembering import FATES, turn_of
-from stocktake.model.runs import Counters, DataFile, InventoryRun, ListedRange, group
+from stocktake.model.runs import (
+    Counters,
+    DataFile,
+    InventoryRun,
+    ListedRange,
+    group,
+    missing_values,
+)
 from stocktake.model.sidecar import (
     Sidecar,
     SidecarRemembered,
@@ -102,6 +109,7 @@ def describe_run(
         retries=counters["retries"],
         problems=group(counters, "problems"),
         unknowable=group(counters, "unknowable"),
+        missing=missing_values(counters),
         never=fields_never_known(run.fields),
         warnings=warnings,
         walk=walk,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -14,9 +14,11 @@ from stocktake.store.subresources import acl_request, read_acls, read_taggings, 
 from stocktake.store.transport import Transport
 
 _OK, _FORBIDDEN, _MISSING, _NOT_SUPPORTED = 200, 403, 404, 501
-_ANSWERED = (_OK, _NOT_SUPPORTED)
 _KINDS = {_FORBIDDEN: Problem.REFUSED, _MISSING: Problem.VANISHED}
 NO_TAGS = "{}"
+
+# Rows of which a call told nothing, by their places, and why.
+Untold: TypeAlias = Mapping[int, Problem]
 
 # Whether something is allowed; None while nothing has shown it yet.
 Permission: TypeAlias = bool | None
@@ -24,8 +26,9 @@ Permission: TypeAlias = bool | None
 
 async def fetch_acls(
     run: InventoryRun, subject: pa.RecordBatch, transport: Transport, counters: Counters
-) -> pa.RecordBatch:
-    """The ACL and the owner of each object: columns status, object_access_control_list, object_owner.
+) -> tuple[pa.RecordBatch, Untold]:
+    """The ACL and the owner of each object: columns status, object_access_control_list, object_owner; and the rows that
+    were not answered.
 
     Counts the problems; a store without ACLs is none, and leaves both columns null (`without.acl`).
     """
@@ -36,13 +39,14 @@ async def fetch_acls(
         for key, version in zip(keys, versions, strict=True)
     ]
     acls = read_acls(await transport.ask(requests))
-    _count(range(len(keys)), acls.column("status").to_pylist(), subject, counters, "without.acl")
+    statuses = acls.column("status").to_pylist()
+    untold = _count(range(len(keys)), statuses, subject, counters, "without.acl")
     lacking = pc.is_in(acls.column("status"), pa.array([_NOT_SUPPORTED, _MISSING], pa.int16()))
     cleared = [
         pc.if_else(lacking, pa.scalar(None, TEXT), acls.column(name))
         for name in acls.schema.names[1:]
     ]
-    return pa.RecordBatch.from_arrays([acls.column(0), *cleared], schema=acls.schema)
+    return pa.RecordBatch.from_arrays([acls.column(0), *cleared], schema=acls.schema), untold
 
 
 async def fetch_tags(
@@ -51,9 +55,9 @@ async def fetch_tags(
     proven: Permission,
     transport: Transport,
     counters: Counters,
-) -> tuple[pa.Array, pa.BooleanArray, Permission]:
-    """The tags of each object as JSON text, whether it was answered, and whether this lane may read tags (None: not
-    known yet).
+) -> tuple[pa.Array, Untold, Permission]:
+    """The tags of each object as JSON text, the rows that were not answered, and whether this lane may read tags (None:
+    not known yet).
 
     HEAD counts an object's tags, but says nothing of objects without tags and nothing to those who may not read tags.
     So the first silence is tried with a call of its own: once the permission is proven, silence means no tags.
@@ -81,20 +85,13 @@ async def fetch_tags(
     statuses = answers.column("status").to_pylist()
     for row, text in zip(wanted, answers.column("object_tags").to_pylist(), strict=True):
         tags[row] = text
-    _count(wanted, statuses, subject, counters, "without.tagging")
-    refused = {row for row, status in zip(wanted, statuses, strict=True) if status not in _ANSWERED}
+    untold = _count(wanted, statuses, subject, counters, "without.tagging")
     proven = _proven(statuses, proven)
     for row in silent:
         tags[row] = NO_TAGS if proven else None
     if not proven:
         counters["unknowable.ObjectTags"] += len(silent)
-    answered = pa.array([row not in refused for row in range(len(tags))], pa.bool_())
-    return pa.array(tags, TEXT), answered, proven
-
-
-def was_answered(statuses: pa.Int16Array) -> pa.BooleanArray:
-    """Whether each answer tells what there is, or that the store has no such thing."""
-    return pc.is_in(statuses, pa.array(_ANSWERED, pa.int16()))
+    return pa.array(tags, TEXT), untold, proven
 
 
 def _proven(statuses: Sequence[int], proven: Permission) -> Permission:
@@ -117,11 +114,16 @@ def _count(
     subject: pa.RecordBatch,
     counters: Counters,
     without: str,
-) -> None:
-    """Count what was not answered; an object that HEAD found refused or gone already is not counted twice."""
+) -> Untold:
+    """The rows that were not answered: neither with what there is, nor that the store has no such thing. Counts them,
+    but for an object that HEAD found refused or gone already.
+    """
     headed = subject.column("head_status").to_pylist()
+    untold: dict[int, Problem] = {}
     for row, status in zip(rows, statuses, strict=True):
         if status == _NOT_SUPPORTED:
             counters[without] += 1
-        elif status not in (_OK, headed[row]):
-            counters[f"problems.{_KINDS.get(status, Problem.FAILED)}"] += 1
+        elif status != _OK:
+            untold[row] = kind = _KINDS.get(status, Problem.FAILED)
+            counters[f"problems.{kind}"] += status != headed[row]
+    return untold

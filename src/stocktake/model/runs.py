@@ -44,9 +44,9 @@ class Problem(StrEnum):
 
 
 # Counts of one run, lane or file, by dotted name: `rows`, `object_bytes`, `retries`, `pages`, `requests.<Call>`,
-# `problems.<Problem>`, `unknowable.<field name>`, `unseen` (places that could not be looked at again), `due.<day>`,
-# `asked.<day>`, `remembered.<what became of answers>` and `revised.<field name>` (model/remembering.py). Adding two of
-# them is `+`; travelling is pickling.
+# `problems.<Problem>`, `unknowable.<field name>`, `missing.<field name>.<Problem>`, `unseen` (places that could not be
+# looked at again), `due.<day>`, `asked.<day>`, `remembered.<what became of answers>` and `revised.<field name>`
+# (model/remembering.py). Adding two of them is `+`; travelling is pickling.
 Counters: TypeAlias = Counter[str]
 
 
@@ -57,6 +57,15 @@ def group(counters: Mapping[str, int], name: str) -> dict[str, int]:
         for key, n in sorted(counters.items())
         if key.startswith(f"{name}.") and n
     }
+
+
+def missing_values(counters: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """By field and problem, how many rows lack a value: what is counted as `missing.<field name>.<Problem>`."""
+    found: dict[str, dict[str, int]] = {}
+    for name, count in group(counters, "missing").items():
+        field, _, problem = name.partition(".")
+        found.setdefault(field, {})[problem] = count
+    return found
 
 
 class Counted:

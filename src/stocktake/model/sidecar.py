@@ -113,6 +113,9 @@ class Sidecar(_Part):
     retries: int
     problems: dict[str, int]
     unknowable: dict[str, int]
+    # By field and problem, how many rows lack a value because the call that yields it told nothing. Reports of before
+    # this was kept have none, those without such rows an empty one.
+    missing: dict[str, dict[str, int]] | None = None
     never: tuple[str, ...]
     warnings: tuple[str, ...]
     walk: Walk = Walk.PARALLEL

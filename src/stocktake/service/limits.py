@@ -25,8 +25,10 @@ class LimitKeywords(TypedDict, total=False):
     spill_folder: str | Path | None
 
 
-def query_limits(**asked: Unpack[LimitKeywords]) -> QueryLimits:
-    """The limits that the words mean.
+def query_limits(
+    default: QueryLimits = DEFAULT_QUERY_LIMITS, /, **asked: Unpack[LimitKeywords]
+) -> QueryLimits:
+    """The limits that the words mean; the memory of `default` where nobody says how much.
 
     Raises:
         UsageError: one of them makes no sense, or the folder is not there.
@@ -36,9 +38,7 @@ def query_limits(**asked: Unpack[LimitKeywords]) -> QueryLimits:
     threads = _said(asked.get("threads"), settings.threads)
     folder = _said(asked.get("spill_folder"), settings.spill_folder)
     return QueryLimits(
-        memory_bytes_max=DEFAULT_QUERY_LIMITS.memory_bytes_max
-        if memory is None
-        else _bytes(memory),
+        memory_bytes_max=default.memory_bytes_max if memory is None else _bytes(memory),
         threads=settings.cores if threads is None else _count(threads),
         spill_folder=None if folder is None else _folder(Path(folder)),
     )

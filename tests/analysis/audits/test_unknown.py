@@ -117,6 +117,20 @@ def test_a_problem_leaves_in_doubt_what_calls_about_objects_yield(
     assert found.exit_code == 3
 
 
+def test_where_a_run_counted_field_by_field_only_their_audits_are_in_doubt(tmp_path: Path) -> None:
+    told = {
+        "problems": {"refused": 9, "postponed": 2},
+        "missing": {"ObjectAccessControlList": {"refused": 5}, "EncryptionStatus": {"failed": 1}},
+    }
+    found = audited(planted_report(tmp_path, planted=CLEAN, **told))
+    put_off = Unknown(Doubt.PROBLEM, "postponed", 2)
+    refused, failed = Unknown(Doubt.PROBLEM, "refused", 5), Unknown(Doubt.PROBLEM, "failed", 1)
+    assert finding(found, "public-grant").unknown == (refused, put_off)
+    assert finding(found, "not-encrypted").unknown == (put_off, failed)
+    assert finding(found, "legal-hold").unknown == (put_off,)
+    assert finding(found, "duplicate").unknown == ()
+
+
 def test_a_row_that_is_all_of_a_newer_object_leaves_nothing_in_doubt(tmp_path: Path) -> None:
     found = audited(planted_report(tmp_path, planted=CLEAN, problems={"changed": 3}))
     assert not [each.name for each in found.findings if each.unknown]

@@ -41,7 +41,10 @@ def audit_report(
         StoreError: the store was asked for a data file and did not give it.
     """
     questions = make_questions(
-        Subject(report.manifest, report.fields, report.sidecar), policy, prices, now
+        Subject(report.manifest, report.fields, report.sidecar, bool(report.sidecar_error)),
+        policy,
+        prices,
+        now,
     )
     asked = [question for question in questions if question.asked]
     measured = measure(report, asked, limits)
@@ -60,8 +63,13 @@ def audit_report(
             _finding(question, measures.get(question.audit.name, _NOTHING), measured)
             for question in questions
         ),
-        warnings=report.sidecar.warnings if report.sidecar else (),
+        warnings=_warnings(report),
     )
+
+
+def _warnings(report: Report) -> tuple[str, ...]:
+    said = (report.sidecar_error, report.sidecar_note)
+    return (*(report.sidecar.warnings if report.sidecar else ()), *filter(None, said))
 
 
 def _finding(question: Question, found: Measure, measured: Measured) -> AuditFinding:

@@ -18,6 +18,7 @@ from stocktake.analysis.relation import literal
 from stocktake.model.fields import BY_NAME as FIELDS
 from stocktake.model.fields import Field, Source
 from stocktake.model.manifest import Manifest
+from stocktake.model.paths import SIDECAR
 from stocktake.model.prices import GB, Prices
 from stocktake.model.runs import Problem
 from stocktake.model.sidecar import Sidecar
@@ -35,6 +36,8 @@ _WITNESS = FIELDS["EncryptionStatus"]
 # Problems that leave no value unknown: a row that is all of a newer object, a key's latest version
 # (`_VERSION_FIELDS` alone depend on it), and values, which are counted field by field.
 _HARMLESS = (Problem.CHANGED, Problem.LATEST, Problem.UNKNOWABLE)
+# Problems of calls, whose missing values a run counts field by field.
+_MISSING = (Problem.REFUSED, Problem.FAILED, Problem.VANISHED)
 _VERSION_FIELDS = ("IsLatest",)
 
 # The access control list as a struct; NULL where it is none. It costs more than all else that is asked of a row.
@@ -53,6 +56,7 @@ class Doubt(StrEnum):
     WITHHELD = "the store may have withheld the value"
     HIDDEN = "encrypted with a customer's key, so that the store told nothing else"
     LATEST = "keys without exactly one latest version"
+    DAMAGED = "what counts the values that are not known cannot be read"
     PROBLEM = "the run counted them as"
 
 
@@ -60,8 +64,7 @@ class Doubt(StrEnum):
 class Unknown:
     """So many objects of which it cannot be told, for want of `what`: a field, or a kind of problem.
 
-    `rows` None is all that there are. Of a kind of problem they are an upper bound: a run counts calls, and
-    does not tell which. The same objects may be counted for several reasons.
+    `rows` None is all that there are. The same objects may be counted for several reasons.
     """
 
     doubt: Doubt
@@ -108,6 +111,7 @@ class Subject:
     manifest: Manifest
     fields: tuple[Field, ...]
     sidecar: Sidecar | None
+    damaged: bool = False  # there is a sidecar, and it cannot be read
 
     @property
     def names(self) -> set[str]:
@@ -192,6 +196,8 @@ def _silent(audit: Audit) -> bool:
 def _unknown(audit: Audit, subject: Subject) -> Iterable[Unknown]:
     missing = [name for name in audit.needs if name not in subject.names]
     yield from (Unknown(Doubt.MISSING, name, None) for name in missing)
+    if subject.damaged and any(FIELDS[name].source in CALLS for name in audit.needs):
+        yield Unknown(Doubt.DAMAGED, SIDECAR, None)
     if subject.sidecar is None or missing:
         return
     yield from (Unknown(Doubt.NEVER, name, None) for name in _never(audit, subject))
@@ -201,12 +207,7 @@ def _unknown(audit: Audit, subject: Subject) -> Iterable[Unknown]:
     )
     if (latest := problems.get(Problem.LATEST)) and set(audit.needs) & set(_VERSION_FIELDS):
         yield Unknown(Doubt.LATEST, Problem.LATEST, latest)
-    if _asks_of_calls(audit):
-        yield from (
-            Unknown(Doubt.PROBLEM, kind, rows)
-            for kind, rows in problems.items()
-            if kind not in _HARMLESS and rows
-        )
+    yield from _of_calls(audit, subject.sidecar)
     if _silent(audit) and (hidden := _hidden(subject.sidecar)):
         yield Unknown(Doubt.HIDDEN, "SSE-C", hidden)
 
@@ -216,9 +217,32 @@ def _never(audit: Audit, subject: Subject) -> list[str]:
     return [name for name in audit.needs if name in never]
 
 
-def _asks_of_calls(audit: Audit) -> bool:
-    """Whether it reads what only a call about each object yields."""
-    return any(FIELDS[name].source in CALLS for name in audit.needs)
+def _of_calls(audit: Audit, sidecar: Sidecar) -> Iterable[Unknown]:
+    """What calls about single objects did not tell, of the fields that the audit reads.
+
+    A report of before `missing` was kept has counted calls alone, and so has every report what was put off: that is in
+    doubt for all that any call yields.
+    """
+    called = [name for name in audit.needs if FIELDS[name].source in CALLS]
+    if not called:
+        return
+    counted = dict(sidecar.problems)
+    if sidecar.missing is not None:
+        counted |= {kind: _missing(called, kind, sidecar.missing) for kind in _MISSING}
+    yield from (
+        Unknown(Doubt.PROBLEM, kind, rows)
+        for kind, rows in counted.items()
+        if kind not in _HARMLESS and rows
+    )
+
+
+def _missing(names: Sequence[str], kind: str, missing: Mapping[str, Mapping[str, int]]) -> int:
+    """How many rows lack one of these fields. Those that one call yields are lacking together."""
+    of_call: dict[Source, int] = {}
+    for name in names:
+        source = FIELDS[name].source
+        of_call[source] = max(of_call.get(source, 0), missing.get(name, {}).get(kind, 0))
+    return sum(of_call.values())
 
 
 def _hidden(sidecar: Sidecar) -> int:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from stocktake.analysis.report import CHECKSUM_BYTES_MAX, Report
 from stocktake.formats.tables import decode_table, encode_table
-from stocktake.model.errors import NoSuchKeyError, ReportError
+from stocktake.model.errors import AccessDeniedError, NoSuchKeyError, ReportError
 from stocktake.model.paths import CHECKSUM, USAGE
 from stocktake.model.usage import (
     METADATA,
@@ -60,7 +60,7 @@ def find_cube(report: Report) -> Cube | None:
     """
     try:
         body = report.files.read(_beside(report, USAGE), USAGE_BYTES_MAX)
-    except NoSuchKeyError:
+    except (NoSuchKeyError, AccessDeniedError):  # 403 is for what is absent, too
         return None
     table = decode_table(body, SCHEMA)
     facts = parse_usage_facts((table.schema.metadata or {}).get(METADATA, b""))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Unpack
 
-from stocktake.analysis.audits.asking import audit_report
+from stocktake.analysis.audits.asking import AUDIT_LIMITS, audit_report
 from stocktake.analysis.audits.audit import Severity
 from stocktake.analysis.audits.findings import AuditFinding, AuditReport, Status
 from stocktake.analysis.audits.pack import BY_NAME
@@ -15,6 +16,7 @@ from stocktake.model.errors import UsageError
 from stocktake.model.store import Store
 from stocktake.service import house
 from stocktake.service.commands.report import opened_report
+from stocktake.service.limits import LimitKeywords, query_limits
 from stocktake.service.options import choose
 from stocktake.service.tables import load_policy, load_prices
 
@@ -29,20 +31,21 @@ def audit(
     only: Sequence[str] = (),
     fail_on: str | None = None,
     prices: str | None = None,
+    **limits: Unpack[LimitKeywords],
 ) -> AuditReport:
     """What the audits of a policy file find in the report at `address`, as of now.
 
     `only` names the audits to ask, whatever the policy says; so does `fail_on`, the least severity of
-    findings that make it fail.
+    findings that make it fail. `limits` say what DuckDB may use, or else the environment.
 
     Raises:
-        UsageError: no such audit or severity, no policy, no price table.
+        UsageError: no such audit or severity, no policy, no price table, or limits that make no sense.
         InventoryError: the report cannot be opened or read.
     """
     asked = _asked(load_policy(policy) if policy is not None else DEFAULT_POLICY, only, fail_on)
-    table = load_prices(prices)
+    table, bounds = load_prices(prices), query_limits(AUDIT_LIMITS, **limits)
     with opened_report(address, store) as report:
-        return audit_report(report, now=house.now(), policy=asked, prices=table)
+        return audit_report(report, now=house.now(), policy=asked, prices=table, limits=bounds)
 
 
 def _asked(policy: Policy, only: Sequence[str], fail_on: str | None) -> Policy:
