@@ -15,6 +15,7 @@ import pytest
 from stocktake.model.configuration import Format
 from tests.acceptance.command_line import stocktake
 from tests.analysis.reports import OUR_MOMENT, our_report, republish
+from tests.servers.server import Server
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "diff.md"
 COMMANDS = re.findall(
@@ -171,6 +172,7 @@ def test_copies_of_which_nobody_can_tell_end_with_3(tmp_path: Path) -> None:
         (["--depth", "-1"], "--depth -1 is out of range"),
         (["--format", "table"], "rows cannot be written as table"),
         (["--as-manifest"], "a manifest needs a file"),
+        (["--store", "c:profile=x"], "`--store c:profile=x` is of no report"),
         (["--as-manifest", "--only", "deleted", "--output", "m.csv"], "deleted objects are not in report B"),
         (["--as-manifest", "--only", "lost", "--output", "m.csv"], "unknown kind of change `lost`"),
         (["--as-manifest", "--side", "c", "--output", "m.csv"], "unknown side `c`"),
@@ -181,6 +183,28 @@ def test_what_makes_no_sense_is_one_clear_error(
 ) -> None:
     diff("monday-report", "tuesday-report", *arguments).failed_clearly(2, said)
     assert not (days / "m.csv").exists()
+
+
+def test_each_report_is_read_from_its_own_store(days: Path, moto_server: Server) -> None:
+    client = moto_server.client()
+    for day in ("monday", "tuesday"):
+        client.create_bucket(Bucket=f"differing-{day}")
+        for file in (days / day).rglob("*.*"):
+            if file.is_file():
+                key = file.relative_to(days / day).as_posix()
+                client.put_object(Bucket=f"differing-{day}", Key=key, Body=file.read_bytes())
+    environment = moto_server.environment()
+    endpoint = environment.pop("AWS_ENDPOINT_URL")
+    done = stocktake(
+        "diff", *(f"s3://differing-{day}/inventory/source/stocktake" for day in ("monday", "tuesday")),
+        "--json", "--prefix", "a/", "--endpoint-url", "http://127.0.0.1:9",
+        "--store", f"a:endpoint-url={endpoint}", "--store", f"b:endpoint-url={endpoint}",
+        environment=environment,
+    )  # fmt: skip
+    assert done.code == 1, done
+    here = diff("monday-report", "tuesday-report", "--json", "--prefix", "a/").document
+    assert {**done.document, "a": here["a"], "b": here["b"]} == here
+    assert [here[kind]["objects"] for kind in ("created", "deleted", "changed")] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("line", sorted(set(COMMANDS)))

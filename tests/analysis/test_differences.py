@@ -20,7 +20,7 @@ from stocktake.analysis.differences_comparison import Mode
 from stocktake.analysis.differences_totals import Change
 from stocktake.analysis.report import Report
 from stocktake.model.configuration import Format
-from stocktake.model.errors import DataFileError
+from stocktake.model.errors import DataFileError, UsageError
 from stocktake.model.fields import Field, report_fields
 from stocktake.model.manifest import ManifestFile
 from tests.analysis.questions import opened
@@ -131,13 +131,16 @@ def found(
     ordered=st.tuples(st.booleans(), st.booleans()),
     formats=st.tuples(st.sampled_from(Format), st.sampled_from(Format)),
     window_rows=st.integers(1, 9),
+    prefix=st.sampled_from(["", "", "a", "a/", "z", "nothing"]),
 )
 def test_all_versions_differ_as_brute_force_finds(
     a: list[dict[str, object]],
     b: list[dict[str, object]],
+    *,
     ordered: tuple[bool, bool],
     formats: tuple[Format, Format],
     window_rows: int,
+    prefix: str,
 ) -> None:
     identity = ("key", "version_id")
     with tempfile.TemporaryDirectory() as folder:
@@ -152,10 +155,13 @@ def test_all_versions_differ_as_brute_force_finds(
             )
             for name, listed, order, form in zip("ab", (a, b), ordered, formats, strict=True)
         ]
-        differences = compare_reports(*reports, mode=Mode.HISTORY, window_rows=window_rows)
-        assert found(differences, identity) == brute_force(a, b, identity, VERSIONED)
+        differences = compare_reports(
+            *reports, mode=Mode.HISTORY, window_rows=window_rows, prefix=prefix
+        )
+        a, b = ([row for row in each if str(row["key"]).startswith(prefix)] for each in (a, b))
+        kinds, same = brute_force(a, b, identity, VERSIONED)
+        assert found(differences, identity) == (kinds, same)
         counts = differences.totals.counts
-        kinds, _ = brute_force(a, b, identity, VERSIONED)
         assert {kind: counts[kind].objects for kind in Change} == {
             kind: sum(each.values()) for kind, each in kinds.items()
         }
@@ -185,6 +191,45 @@ def test_current_objects_differ_from_the_current_ones_among_all_versions_as_brut
         differences = compare_reports(*reports, mode=Mode.HISTORY, window_rows=window_rows)
         assert not differences.comparison.by_version
         assert found(differences, ["key"]) == brute_force(a, current, ["key"], COMPARED)
+
+
+def covering(root: Path, key_prefix: str, keys: Sequence[str], *, sidecar: bool = True) -> Report:
+    """A report of what lies below a prefix, a data file for each key; without its sidecar nobody knows of it."""
+    listed = [[{"bucket": "source", **one(key)}] for key in keys]
+    ours = our_report(root, Format.PARQUET, listed, fields=FIELDS, key_prefix=key_prefix)
+    if not sidecar:
+        (root / ours.paths.sidecar).unlink()
+    return opened(ours.manifest_path)
+
+
+@pytest.mark.parametrize("sidecar", [True, False])
+def test_only_what_both_reports_cover_is_compared(tmp_path: Path, sidecar: bool) -> None:
+    a = covering(tmp_path / "a", "", ["a/1", "b/2", "b0", "c/3"], sidecar=sidecar)
+    b = covering(tmp_path / "b", "b/", ["b/2", "b/4"])
+    differences = compare_reports(a, b)
+    kinds, same = found(differences, ["key"])
+    assert kinds == {kind: Counter([("b/4",)] * (kind is Change.CREATED)) for kind in Change}
+    assert same == 1
+    assert differences.to_json()["prefix"] == "b/"
+    assert "only what lies below 'b/' was compared" in differences.warnings()[0]
+
+
+def test_files_without_what_is_compared_are_not_read(tmp_path: Path) -> None:
+    a = covering(tmp_path / "a", "", ["a/1", "b/2", "c/3"])
+    b = covering(tmp_path / "b", "b/", ["b/2"])
+    for file in (a.manifest.files[0], a.manifest.files[2]):
+        (tmp_path / "a" / file.key).unlink()
+    differences = compare_reports(a, b)
+    differences.count()
+    assert (differences.totals.same, differences.differ) == (1, False)
+
+
+def test_reports_that_cover_nothing_in_common_cannot_be_compared(tmp_path: Path) -> None:
+    a, b = covering(tmp_path / "a", "a/", ["a/1"]), covering(tmp_path / "b", "b/", ["b/1"])
+    with pytest.raises(UsageError, match="covers the prefix 'a/', report B 'b/'"):
+        compare_reports(a, b)
+    with pytest.raises(UsageError, match="the prefix 'b/' was asked for"):
+        compare_reports(a, a, prefix="b/")
 
 
 def one(key: str = "k", **values: object) -> dict[str, object]:

@@ -101,8 +101,8 @@ class Differences:
         ]
         schemas = [report_schema(BY_COLUMN[column] for column in each) for each in read]
         pairs = paired_windows(
-            ordered_batches(self.a, read[0]),
-            ordered_batches(self.b, read[1]),
+            ordered_batches(self.a, read[0], self.comparison.prefix),
+            ordered_batches(self.b, read[1], self.comparison.prefix),
             (schemas[0], schemas[1]),
             window_rows=self.window_rows,
         )
@@ -134,8 +134,8 @@ class Differences:
         prefixes = [_filter_prefix(report) for report in (self.a, self.b)]
         if prefixes[0] != prefixes[1]:
             told.append(
-                f"report A covers the prefix {prefixes[0]!r}, report B {prefixes[1]!r}: objects that"
-                " only one covers count as created or deleted"
+                f"report A covers the prefix {prefixes[0]!r}, report B {prefixes[1]!r}: only what lies"
+                f" below {self.comparison.prefix!r} was compared"
             )
         return told
 
@@ -147,6 +147,7 @@ class Differences:
             "b": self.b.address,
             "mode": comparison.mode.value,
             "byVersion": comparison.by_version,
+            "prefix": comparison.prefix,
             "compared": [*comparison.compared, *(["content"] if comparison.by_content else [])],
             "notCompared": list(comparison.ignored),
             "onlyInA": list(comparison.only_a),
@@ -176,6 +177,7 @@ def compare_reports(
     mode: Mode | None = None,
     columns: Sequence[str] = (),
     current: bool = False,
+    prefix: str = "",
     depth: int = 1,
     window_rows: int = WINDOW_ROWS,
 ) -> Differences:
@@ -183,9 +185,12 @@ def compare_reports(
 
     Raises:
         UnknownFieldError: one of `columns` is not in both reports.
+        UsageError: the reports have nothing in common below `prefix`.
         ManifestError: a manifest names a column that nobody knows.
     """
-    comparison = make_comparison(_side(a), _side(b), mode=mode, columns=columns, current=current)
+    comparison = make_comparison(
+        _side(a), _side(b), mode=mode, columns=columns, current=current, prefix=prefix
+    )
     return Differences(a, b, comparison, Totals(depth), window_rows)
 
 
@@ -221,7 +226,7 @@ def _check(selection: Selection) -> None:
 
 def _side(report: Report) -> Side:
     store = report.sidecar.endpoint if report.sidecar else ""
-    return Side(report.fields, report.manifest.source_bucket, store)
+    return Side(report.fields, report.manifest.source_bucket, store, _filter_prefix(report))
 
 
 def _columns(report: Report) -> tuple[str, ...]:

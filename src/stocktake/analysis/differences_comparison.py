@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stocktake.model.errors import UnknownFieldError
+from stocktake.model.errors import UnknownFieldError, UsageError
 from stocktake.model.fields import BY_COLUMN, BY_NAME, FIELDS, Field
 
 IDENTITY = ("bucket", "key", "version_id")
@@ -40,11 +40,14 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What is known of a report before its rows are read. `store` is empty where nobody says it."""
+    """What is known of a report before its rows are read. `store` is empty where nobody says it, and `prefix`, below
+    which its objects are, where all are covered or nobody says it.
+    """
 
     fields: tuple[Field, ...]
     bucket: str
     store: str = ""
+    prefix: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -59,7 +62,8 @@ class Comparison:
     `by_version`: objects are the same by key and version id, else by key, and only current objects
     count. `compared` are the columns that make a change, `ignored` those that both have and that make
     none, `only_a` and `only_b` what the other lacks. `by_content`: ETags and checksums decide together
-    whether content is the same. `tells`: a row without a differing column is the same for sure.
+    whether content is the same. `tells`: a row without a differing column is the same for sure. Only
+    objects below `prefix` are compared.
     """
 
     mode: Mode
@@ -71,6 +75,7 @@ class Comparison:
     only_b: tuple[str, ...]
     by_content: bool
     tells: bool
+    prefix: str = ""
 
 
 def make_comparison(
@@ -80,16 +85,18 @@ def make_comparison(
     mode: Mode | None = None,
     columns: Sequence[str] = (),
     current: bool = False,
+    prefix: str = "",
 ) -> Comparison:
     """How to compare `a` with `b`.
 
     Without `mode`, reports of one bucket on one store are its history, all others copies. `columns` (of
     either spelling) are compared instead of those of the mode. Versions are compared where both reports
     have them, unless only `current` objects are wanted; copies too have the ids of their sources
-    where replication made them.
+    where replication made them. Objects are compared that both reports cover, of them those below `prefix`.
 
     Raises:
         UnknownFieldError: one of `columns` is in neither report, or only in one.
+        UsageError: the reports cover nothing in common below `prefix`.
     """
     chosen = mode or _mode(a, b)
     shared = tuple(column for column in a.columns if column in b.columns)
@@ -108,6 +115,18 @@ def make_comparison(
         only_b=tuple(column for column in b.columns if column not in shared),
         by_content=by_content,
         tells=tells,
+        prefix=_common(a.prefix, b.prefix, prefix),
+    )
+
+
+def _common(a: str, b: str, asked: str) -> str:
+    """The prefix below which is what all three prefixes cover."""
+    longest = max(a, b, asked, key=len)
+    if all(longest.startswith(each) for each in (a, b, asked)):
+        return longest
+    said = f" and the prefix {asked!r} was asked for" if asked else ""
+    raise UsageError(
+        f"report A covers the prefix {a!r}, report B {b!r}{said}: there is nothing in all of them to compare"
     )
 
 

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stocktake.analysis.query import QueryLimits, run_query
-from stocktake.analysis.relation import VIEW, identifier
+from stocktake.analysis.relation import VIEW, identifier, literal
 from stocktake.analysis.report import Report
+from stocktake.analysis.session import key_ranges
 from stocktake.model.errors import DataFileError
 from stocktake.model.fields import BY_COLUMN, report_schema
 
@@ -35,8 +36,11 @@ def is_ordered(report: Report) -> bool:
     return True
 
 
-def ordered_batches(report: Report, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """All rows in the order of their keys, `columns` typed as the table of fields has them.
+def ordered_batches(
+    report: Report, columns: Sequence[str], prefix: str = ""
+) -> Iterator[pa.RecordBatch]:
+    """All rows of keys below `prefix`, in the order of keys, `columns` typed as the table of fields has them. Data
+    files that hold none of them, as far as stocktake.json says it, are not read.
 
     Memory: a batch, or what `SORT_LIMITS` allows; the rest of a sort lies in a temporary folder.
 
@@ -46,14 +50,33 @@ def ordered_batches(report: Report, columns: Sequence[str]) -> Iterator[pa.Recor
         QueryError: no room to sort.
     """
     if is_ordered(report):
-        yield from _ascending(report.batches(columns), report.address)
+        yield from _below(_ascending(_batches(report, columns, prefix), report.address), prefix)
         return
     schema = report_schema(BY_COLUMN[column] for column in columns)
     names = ", ".join(map(identifier, columns))
-    sql = f"SELECT {names} FROM {VIEW} ORDER BY {identifier('key')}"  # noqa: S608 - quoted
+    sql = f"SELECT {names} FROM {VIEW} WHERE starts_with(key, {literal(prefix)}) ORDER BY key"  # noqa: S608 - quoted
     with run_query(report, sql, limits=SORT_LIMITS) as answer:
         for batch in answer.batches():
             yield batch.cast(schema)
+
+
+def _batches(report: Report, columns: Sequence[str], prefix: str) -> Iterator[pa.RecordBatch]:
+    """The rows of the data files that may hold keys below `prefix`."""
+    ranges = key_ranges(report)
+    for file in report.manifest.files:
+        first, last = ranges.get(file.key, (prefix, prefix))
+        if last >= prefix and (first <= prefix or first.startswith(prefix)):
+            yield from report.file_batches(file, columns)
+
+
+def _below(batches: Iterator[pa.RecordBatch], prefix: str) -> Iterator[pa.RecordBatch]:
+    if not prefix:
+        yield from batches
+        return
+    for batch in batches:
+        kept = batch.filter(pc.starts_with(batch.column("key"), prefix))
+        if kept.num_rows:
+            yield kept
 
 
 class _DisorderError(DataFileError):

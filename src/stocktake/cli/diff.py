@@ -9,7 +9,7 @@ import typer
 
 from stocktake.cli import options as opt
 from stocktake.cli.outcome import failures_told, print_json, visible
-from stocktake.cli.panels import OUTPUT
+from stocktake.cli.panels import OUTPUT, STORE
 from stocktake.cli.sinks import opened_sink, print_text
 from stocktake.cli.words import bytes_text, count
 
@@ -20,12 +20,11 @@ EXAMPLES = """\
 stocktake diff ./monday ./tuesday
 stocktake diff ./monday ./tuesday --output changes.parquet
 stocktake diff ./source ./replica --as-manifest --side a --output missing.csv
+stocktake diff s3://here/inventory s3://there/inventory --store b:endpoint-url=https://ceph.example
 """
-_OTHER_WORDS = ("endpoint_url", "profile", "region")
 _PREFIXES_SHOWN_MAX = 20
 _SOME_DIFFER, _CANNOT_TELL = 1, 3
 _BOTH = "The newer report, or the copy: as REPORT-A."
-_B_STORE = "Report B's store, where it is another one"
 
 
 _ReportA = Annotated[
@@ -99,17 +98,21 @@ _Only = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
-_OtherEndpointUrl = Annotated[
-    str | None,
-    typer.Option(metavar="URL", help="Report B's endpoint.", rich_help_panel=_B_STORE),
+_Prefix = Annotated[
+    str,
+    typer.Option(
+        metavar="PREFIX",
+        help="Compare only objects below it. Default: what both reports cover.",
+        show_default=False,
+    ),
 ]
-_OtherProfile = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Report B's profile.", rich_help_panel=_B_STORE),
-]
-_OtherRegion = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Report B's region.", rich_help_panel=_B_STORE),
+_Stores = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="a|b:OPTION=VALUE",
+        help="A store option for one report alone: --store b:endpoint-url=URL.",
+        rich_help_panel=STORE,
+    ),
 ]
 
 
@@ -120,12 +123,14 @@ def diff(
     mode: _Mode = None,
     columns: _Columns = "",
     current: _Current = False,
+    prefix: _Prefix = "",
     depth: _Depth = 1,
     output: _Output = None,
     format: _Format = "parquet",  # noqa: A002 - the option's name
     as_manifest: _AsManifest = False,
     side: _Side = "b",
     only: _Only = "",
+    store: _Stores = None,
     endpoint_url: opt.EndpointUrl = None,
     profile: opt.Profile = None,
     region: opt.Region = None,
@@ -134,9 +139,6 @@ def diff(
     request_payer: opt.RequestPayer = False,
     ca_bundle: opt.CaBundle = None,
     no_verify_ssl: opt.NoVerifySsl = False,
-    other_endpoint_url: _OtherEndpointUrl = None,
-    other_profile: _OtherProfile = None,
-    other_region: _OtherRegion = None,
     json: opt.Json = False,
     verbose: opt.Verbose = 0,
 ) -> None:
@@ -162,17 +164,20 @@ def _compared(asked: dict[str, Any]) -> Differences:
     from stocktake.model.errors import UsageError
     from stocktake.service.commands.diff import Wanted
     from stocktake.service.commands.diff import diff as compare
+    from stocktake.service.naming import named_stores
 
     wanted = Wanted(**{name: asked[name] for name in Wanted.__dataclass_fields__})
-    other = {name: asked[f"other_{name}"] for name in _OTHER_WORDS}
-    of_b = asked | {name: value for name, value in other.items() if value is not None}
-    stores = (opt.store_of(asked), opt.store_of(of_b))
+    addresses = {"a": asked["report_a"], "b": asked["report_b"]}
+    stores: dict[str, Any] = {
+        "store": opt.store_of(asked),
+        "stores": named_stores(asked["store"] or (), addresses, opt.store_words(asked)),
+    }
     if asked["output"] is None:
         if wanted.as_manifest:
             raise UsageError("a manifest needs a file", hint="name one with --output FILE")
-        return compare(asked["report_a"], asked["report_b"], wanted, stores=stores)
+        return compare(**addresses, wanted=wanted, **stores)
     with opened_sink(asked["output"], binary=True) as sink:
-        return compare(asked["report_a"], asked["report_b"], wanted, stores=stores, sink=sink)
+        return compare(**addresses, wanted=wanted, sink=sink, **stores)
 
 
 def difference_lines(differences: Differences) -> list[str]:
@@ -183,6 +188,7 @@ def difference_lines(differences: Differences) -> list[str]:
         "report B": differences.b.address,
         "compared as": f"{comparison.mode.value}, by "
         + ("key and version" if comparison.by_version else "key"),
+        "below": comparison.prefix,
         "columns": ", ".join(differences.to_json()["compared"]) or "none",
         "not compared": ", ".join(comparison.ignored),
         "only in A": ", ".join(comparison.only_a),

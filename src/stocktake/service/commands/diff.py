@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -31,6 +31,7 @@ class Wanted:
     mode: str | None = None
     columns: str = ""
     current: bool = False
+    prefix: str = ""
     depth: int = 1
     format: str = "parquet"
     as_manifest: bool = False
@@ -39,9 +40,16 @@ class Wanted:
 
 
 def diff(
-    a: str, b: str, wanted: Wanted, *, stores: tuple[Store, Store], sink: BinaryIO | None = None
+    a: str,
+    b: str,
+    wanted: Wanted,
+    *,
+    store: Store,
+    stores: Mapping[str, Store] | None = None,
+    sink: BinaryIO | None = None,
 ) -> Differences:
-    """Compare the reports at `a` and `b`; rows, where there is a `sink`, go there.
+    """Compare the reports at `a` and `b`, each on its own of `stores` (`a`, `b`), or on `store`; rows, where there is
+    a `sink`, go there.
 
     Raises:
         UsageError: words that mean nothing; UnknownFieldError: a column that cannot be compared.
@@ -54,13 +62,18 @@ def diff(
     if not 0 <= wanted.depth <= DEPTH_MAX:
         raise UsageError(f"--depth {wanted.depth} is out of range; expected 0 to {DEPTH_MAX}")
     selection = _selection(wanted)
-    with opened_report(a, stores[0]) as report_a, opened_report(b, stores[1]) as report_b:
+    own = stores or {}
+    with (
+        opened_report(a, own.get("a", store)) as report_a,
+        opened_report(b, own.get("b", store)) as report_b,
+    ):
         differences = compare_reports(
             report_a,
             report_b,
             mode=mode,
             columns=_words(wanted.columns),
             current=wanted.current,
+            prefix=wanted.prefix,
             depth=wanted.depth,
         )
         if sink is None:
