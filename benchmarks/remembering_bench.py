@@ -31,9 +31,9 @@ def _options() -> argparse.Namespace:
         prog="make bench-remembering", description="the second run beside the first"
     )
     parser.add_argument("--stocktake", type=Path, default=STOCKTAKE, help="the program")
-    parser.add_argument("--objects", type=int, default=300_000, help="of the runs")
+    parser.add_argument("--objects", type=int, default=1_000_000, help="of the runs")
     parser.add_argument(
-        "--merge-rows", type=int, nargs="+", default=(1_000_000, 10_000_000), help="of the merge"
+        "--merge-rows", type=int, nargs="+", default=(1_000_000, 50_000_000), help="of the merge"
     )
     parser.add_argument("--shape", default="uuid", help="of the keys")
     parser.add_argument("--folder", type=Path, help="for reports, which are removed afterwards")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,14 @@ def test_a_page_without_marks_is_left_as_it_is(
 def test_the_readme_tells_what_the_kept_results_come_to() -> None:
     document = json.loads((results.RESULTS / "bench.json").read_text())
     assert f"<!-- {NAME}: begin -->\n{loop_table(document)}\n<!-- " in README.read_text()
+
+
+def test_every_benchmark_has_a_place_for_what_it_keeps() -> None:
+    scripts = results.PAGE.parent.glob("*.py")
+    kept = {
+        name for each in scripts for name in re.findall(r'\bkeep\("([a-z-]+)"', each.read_text())
+    }
+    marks = re.findall(r"<!-- ([a-z-]+): (begin|end) -->", results.PAGE.read_text())
+    assert "bench" in kept
+    assert marks == [(name, mark) for name, _ in marks[::2] for mark in ("begin", "end")]
+    assert kept <= {name for name, _ in marks}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from stocktake.model.errors import CredentialsError
 from stocktake.model.runs import missing_values
-from tests.inventory.lanes import open_lane
+from tests.inventory.lanes import QUICK, open_lane
 from tests.servers.fault import (
     Action,
     FaultServer,
@@ -122,6 +123,20 @@ def test_an_object_whose_head_keeps_failing_is_counted_and_the_rest_is_whole(
     assert lane.problems() == {"failed": 1}
     each = {"failed": 1}
     assert missing_values(lane.counters) == {"EncryptionStatus": each, "KmsKeyArn": each}
+
+
+def test_an_answer_that_makes_no_sense_is_a_failure_and_no_row_of_nulls(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = FixtureObject("b", head_headers={"x-amz-meta-odd": "half an end\rof a line"})
+    fault_server.bucket("b", [FixtureObject("a", head_headers=KMS), odd])
+    limits = replace(QUICK, concurrency=1)  # so that both are asked about on one connection
+    with open_lane(
+        fault_server.as_server(), "b", monkeypatch, fields="EncryptionStatus", limits=limits
+    ) as lane:
+        found = {row["key"]: row["encryption_status"] for row in lane.reported()}
+    assert found == {"a": "SSE-KMS", "b": None}
+    assert lane.problems() == {"failed": 1}
 
 
 def test_credentials_that_are_no_longer_accepted_end_the_run_and_are_not_taken_for_refusals(

@@ -17,6 +17,7 @@ from stocktake.model.fields import BY_COLUMN
 from stocktake.model.runs import Call
 from stocktake.store.heads import (
     HEADS_SCHEMA,
+    UNREADABLE,
     Subject,
     head_request,
     head_requests,
@@ -276,7 +277,7 @@ def test_user_metadata_is_read_as_it_was_meant(sent: bytes, meant: str) -> None:
 @given(
     st.dictionaries(
         st.from_regex(r"[a-z0-9_.-]{1,12}", fullmatch=True),
-        st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=20),
+        st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), max_size=20),
     )
 )
 def test_any_metadata_survives(wanted: dict[str, str]) -> None:
@@ -285,6 +286,14 @@ def test_any_metadata_survives(wanted: dict[str, str]) -> None:
     assert metadata(*lines) == {
         name: metadata(f"x-amz-meta-x: {value}")["x"] if value.startswith("=?") else value
         for name, value in kept.items()
+    }
+
+
+@pytest.mark.parametrize("line", ["no header", "ETag: a\rb", "ETag: a\0b", ": nameless"])
+def test_an_answer_with_a_line_that_is_no_header_says_nothing(line: str) -> None:
+    found = row("Content-Length: 5", line)
+    assert {name: value for name, value in found.items() if value is not None} == {
+        "status": UNREADABLE
     }
 
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from stocktake.store.errands import Broken
+from stocktake.store.heads import UNREADABLE, read_heads
 from stocktake.store.requests import Answer
-from stocktake.store.sockets_answers import HEADER_BYTES_MAX, AnswerReader
+from stocktake.store.sockets_answers import HEADER_BYTES_MAX, AnswerReader, plain_answer
+from stocktake.store.sockets_line import RECEIVE_BYTES
 from tests.store.carrying import ask, carrying, in_pieces, seal
 from tests.store.doors import listener, read_head, scripted
 
@@ -138,6 +140,21 @@ def test_an_answer_means_what_it_means_to_libcurl(strange: str, size: int) -> No
         assert found.status == expected.status or "before" in strange
     else:
         assert found == expected
+
+
+@pytest.mark.parametrize("strange", _ANSWERS)
+def test_a_later_answer_on_a_connection_says_the_same_or_is_unreadable(strange: str) -> None:
+    wire = _ANSWERS[strange]
+    if len(wire) > RECEIVE_BYTES or (plain := plain_answer(wire)) is None:
+        return  # never seen as a whole, or looked at line by line
+    strict = AnswerReader().take(wire)
+    [status] = read_heads([plain]).column("status").to_pylist()
+    assert plain == strict or status == UNREADABLE or "reason" in strange
+    assert strange not in {"another answer behind", "a body", "half a header"}
+
+
+def test_a_later_answer_is_looked_at_once_where_it_is_plain() -> None:
+    assert plain_answer(_KEPT) == Answer(200, b"ETag: kept\r\n", b"")
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,9 @@ class Enricher:
         objects = pc.invert(listed.column("is_delete_marker"))
         if not self._plan.asks:
             return self._projected(columns, objects)
+        if recollection is None and not self._run.remembering.bounded and _all(objects):
+            self._taking.count_new(listed.num_rows, counters)
+            return (await self._ask(listed, counters)).rows
         recalled = nothing_recalled(listed) if recollection is None else recollection.of(listed)
         wanted = pc.and_not(objects, pc.and_not(recalled.known, recalled.due))
         rows = self._projected(self._taking.columns(listed, recalled, wanted), objects)
@@ -147,16 +150,13 @@ class Enricher:
             self._run, self._plan, subjects, self._transport, counters, since_s=self.since_s
         )
         found = {name: heads.batch.column(name) for name in heads.batch.schema.names}
-        changed = heads.changed
-        for name in _REPEATED:
-            columns[name] = pc.if_else(changed, found[name], columns[name])
         for name in LISTED_OR_HEAD:
-            columns[name] = pc.if_else(
-                changed, found[name], pc.coalesce(columns[name], found[name])
-            )
-        columns["object_owner"] = pc.if_else(
-            changed, pa.scalar(None, TEXT), columns["object_owner"]
-        )
+            columns[name] = pc.coalesce(columns[name], found[name])
+        if heads.changed.true_count:
+            of_another = {name: found[name] for name in (*_REPEATED, *LISTED_OR_HEAD)}
+            of_another["object_owner"] = pa.scalar(None, TEXT)
+            for name, other in of_another.items():
+                columns[name] = pc.if_else(heads.changed, other, columns[name])
         for field in self._fields:
             if field.column in found and field.column not in columns:
                 columns[field.column] = found[field.column]
@@ -235,6 +235,10 @@ class Enricher:
             ],
             schema=self.schema,
         )
+
+
+def _all(mask: pa.BooleanArray) -> bool:
+    return bool(mask.true_count == len(mask))
 
 
 def _add_parts(columns: dict[str, pa.Array], objects: pa.Array, *, counted: bool) -> None:

@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stocktake.inventory.calls import CallPlan
-from stocktake.model.errors import CredentialsError, StoreError
+from stocktake.model.errors import CredentialsError, ServerError, StoreError
 from stocktake.model.fields import Source
 from stocktake.model.runs import Counters, InventoryRun, Problem
 from stocktake.store.failures import failure
-from stocktake.store.heads import Subject, head_requests, proof_request, read_heads
+from stocktake.store.heads import UNREADABLE, Subject, head_requests, proof_request, read_heads
 from stocktake.store.requests import Answer, Request
 from stocktake.store.transport import Transport
 
@@ -102,6 +102,17 @@ class _Round:
             self.answers[row] = answer
         self.doubtful = sorted({*self.doubtful, *chosen})
 
+    def read(self) -> pa.RecordBatch:
+        """What the answers say. One whose lines are no headers is a failure from now on."""
+        batch = read_heads(self.answers)
+        for row in _true_rows(pc.equal(batch.column("status"), UNREADABLE)):
+            error = ServerError(
+                f"the answer about {self.subjects[row].key} holds lines that are no headers"
+            )
+            self.answers[row] = Answer(UNREADABLE, b"", b"", error=error)
+            self.doubtful.append(row)
+        return batch
+
     async def prove(self, rows: Sequence[int]) -> list[Answer]:
         """The one-byte GET about each of `rows`; its error code says what the HEAD could not."""
         payer = self._run.source.request_payer
@@ -144,7 +155,7 @@ async def fetch_heads(
     await _settle_forbidden(asked)
     await _settle_bad(asked)
     await _ask_unnamed(asked)
-    batch = read_heads(asked.answers)
+    batch = asked.read()
     changed = _changed(listed, batch, since_s)
     if plan.checksums and (
         lacking := [r for r in _true_rows(changed) if not asked.subjects[r].checksum]
@@ -153,7 +164,7 @@ async def fetch_heads(
         await asked.repeat(
             lacking, lambda subject: Subject(subject.key, subject.version, checksum=True)
         )
-        batch = read_heads(asked.answers)
+        batch = asked.read()
     counters[f"problems.{Problem.CHANGED}"] += pc.sum(changed, min_count=0).as_py()
     if hides_more(run):
         counters[HIDDEN] += len(asked.sse_c)

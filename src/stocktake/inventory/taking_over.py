@@ -85,6 +85,12 @@ class TakingOver:
             }
         return columns
 
+    @staticmethod
+    def count_new(rows: int, counters: Counters) -> None:
+        """Count so many rows that are asked about at once, of none of which anything is known."""
+        for what in (DUE, ASKED):
+            counters[f"{what}.{due_name(None)}"] += rows
+
     def count(
         self,
         rows: pa.RecordBatch,

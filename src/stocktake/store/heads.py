@@ -12,12 +12,13 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from stocktake.model.runs import Call
-from stocktake.store.heads_exact import HEADS_SCHEMA
+from stocktake.store.heads_exact import HEADS_SCHEMA, UNREADABLE
 from stocktake.store.heads_fast import read_fast
 from stocktake.store.requests import Answer, Request
 
 __all__ = [
     "HEADS_SCHEMA",
+    "UNREADABLE",
     "Subject",
     "head_request",
     "head_requests",

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from stocktake.store.cutting import binaries, integer, integers, offsets, ramp
 
 _END = "\r\n"
+_ODD = (b"\r", b"\n", b"\0")  # in what is between
 _LINES = re.compile(rb"(?:[A-Za-z0-9!#$%&'*+.^_`|~-]+:[^\r\n]*\r\n)+")
 _NAME = re.compile(rb"^[^:\r\n]+:", re.MULTILINE)
 _LAYOUTS_KEPT = 64
@@ -58,13 +59,13 @@ class Blocks:
 
     @classmethod
     def of(cls, raw: list[bytes]) -> Blocks | None:
-        """None where any of them has half an end of a line, or all of them are too long to be taken together."""
+        """None where any of them has half an end of a line or a NUL, or all are too long to be taken together."""
         blocks = pa.array(raw, pa.binary())
         if isinstance(blocks, pa.ChunkedArray):
             return None
         lines = pc.split_pattern(blocks, _END)
         text = _text(lines.values)
-        return None if b"\r" in text or b"\n" in text else cls(lines)
+        return None if any(byte in text for byte in _ODD) else cls(lines)
 
     def cut(self, layout: Layout, among: pa.Array) -> Cut:
         """The values of the blocks among these rows that have this layout; there may be none."""

@@ -21,6 +21,11 @@ from stocktake.store.moments import any_moment, http_moment, iso_text
 from stocktake.store.requests import Answer
 
 _OK = 200  # HTTPStatus.OK costs a function call for each look
+UNREADABLE = -1  # the status of an answer of 200 that makes no sense
+# Before the headers may stand a status line, behind them an empty one; a header may go on in lines that are indented.
+_SOUND = re.compile(
+    rb"(?:HTTP/[^\r\n\0]*+\r\n)?(?:[^:\r\n\0]++:[^\r\n\0]*+\r\n(?:[ \t][^\r\n\0]*+\r\n)*+)*+(?:\r\n)?"
+)
 DIGITS_MAX = 18  # of a number that fits 64 bits
 
 METADATA = b"x-amz-meta-"
@@ -65,9 +70,20 @@ class Column:
 
 
 def read_exact(answers: Sequence[Answer]) -> pa.RecordBatch:
-    """One row of HEADS_SCHEMA for each answer, in their order; all but the status is null where that is not 200."""
-    known = [read_headers(answer.headers) if answer.status == _OK else None for answer in answers]
-    columns = [pa.array([answer.status for answer in answers], pa.int16())]
+    """One row of HEADS_SCHEMA for each answer, in their order; all but the status is null where that is not 200. It is
+    UNREADABLE where any line is no header.
+    """
+    statuses = [
+        UNREADABLE
+        if answer.status == _OK and _SOUND.fullmatch(answer.headers) is None
+        else answer.status
+        for answer in answers
+    ]
+    known = [
+        read_headers(answer.headers) if status == _OK else None
+        for answer, status in zip(answers, statuses, strict=True)
+    ]
+    columns = [pa.array(statuses, pa.int16())]
     columns += [
         pa.array(
             [None if headers is None else column.read(headers) for headers in known], column.kind

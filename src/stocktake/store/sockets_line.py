@@ -10,7 +10,7 @@ import pycurl
 
 from stocktake.store.errands import Broken, Errand
 from stocktake.store.requests import Answer
-from stocktake.store.sockets_answers import AnswerReader, whole_answer
+from stocktake.store.sockets_answers import AnswerReader, plain_answer, whole_answer
 from stocktake.store.sockets_names import Address
 from stocktake.store.sockets_place import Place
 from stocktake.store.sockets_tls import Tls
@@ -166,7 +166,10 @@ class Line:
         if not data:
             return (reader or AnswerReader()).ended()
         if reader is None:
-            if (answer := whole_answer(data)) is not None:
+            answer = plain_answer(data) if self.answers else None
+            if answer is None:
+                answer = whole_answer(data)
+            if answer is not None:
                 return answer
             reader = self._reader = AnswerReader()
         if (came := reader.take(data)) is not None:

@@ -140,8 +140,8 @@ class Transport(AbstractContextManager["Transport"]):
         return exchange
 
     def turn(self, wait_s_max: float = STOP_NOTICED_S_MAX) -> list[Exchange]:
-        """Send what may be sent, take what has arrived; where nothing has, wait for it, but not for long. The exchanges
-        that this has answered in full.
+        """Send what may be sent and take what arrives, until an exchange is answered in full or so many seconds are
+        over; 0 never waits. The exchanges that this has answered in full.
 
         Raises:
             StoppedError: `stop` was called. No exchange under way will be answered.
@@ -151,14 +151,22 @@ class Transport(AbstractContextManager["Transport"]):
             if self._stopping.is_set():
                 raise StoppedError("stopped", signal_number=self._stop_signal)  # noqa: TRY301
             self._identity.keep_fresh()
-            self._send_due()
-            if not self._collect():
-                self._wait(wait_s_max)
+            self._move(wait_s_max)
         except BaseException:
             self._drop_all()
             raise
         answered, self._answered = self._answered, []
         return answered
+
+    def _move(self, wait_s_max: float) -> None:
+        until = self._monotonic() + wait_s_max
+        while True:
+            self._send_due()
+            arrived = self._collect()
+            if self._answered or (left_s := until - self._monotonic()) <= 0:
+                return
+            if not arrived:
+                self._wait(left_s)
 
     def push(self) -> None:
         """Send what may be sent, before what has arrived is taken."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import select
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -27,6 +28,12 @@ RECEIVE_BYTES = 64 * 2**10
 # How long to wait where libcurl knows of nothing to wait for, such as while a name is looked up.
 LOOK_AGAIN_S = 0.005
 LOOK_DUE_S_MAX = 1.0
+# A connection whose answer takes so many times as long as answers do on average is not used again: the next one may
+# lead to another server.
+SLOW_TIMES = 3.0
+SLOW_S_MIN = 0.1
+TIMED_EVERY_S = 0.05
+OLDER_WEIGHT = 7 / 8  # how much each answer leaves of the average before
 _END_OF_HEADERS = b"\r\n\r\n"
 
 
@@ -42,13 +49,14 @@ class WireOptions:
 class Wire:
     """A handle that sends one request at a time and keeps what came back until the next."""
 
-    __slots__ = ("_body", "_body_bytes_max", "_headers", "_method", "_proxy", "easy")
+    __slots__ = ("_body", "_body_bytes_max", "_given_up", "_headers", "_method", "_proxy", "easy")
 
     def __init__(self, options: WireOptions) -> None:
         self._headers = BytesIO()
         self._body: list[bytes] = []
         self._method, self._body_bytes_max = "GET", -1
         self._proxy = ""
+        self._given_up = False  # its connection
         self.easy = easy = pycurl.Curl()
         easy.setopt(pycurl.HEADERFUNCTION, self._headers.write)
         easy.setopt(pycurl.WRITEFUNCTION, self._body.append)
@@ -101,6 +109,15 @@ class Wire:
         if bound != self._body_bytes_max:
             easy.setopt(pycurl.MAXFILESIZE_LARGE, bound)
             self._body_bytes_max = bound
+        if self._given_up:
+            easy.setopt(pycurl.FORBID_REUSE, 0)
+            self._given_up = False
+
+    def give_up_connection(self) -> None:
+        """Have the connection closed behind the answer that is awaited."""
+        if not self._given_up:
+            self.easy.setopt(pycurl.FORBID_REUSE, 1)
+            self._given_up = True
 
     def status(self) -> int:
         """The HTTP status of the last answer, 0 where none came."""
@@ -137,8 +154,13 @@ class Wires:
     Memory: the two buffers of a wire, for as many as ever were under way together.
     """
 
-    def __init__(self, options: WireOptions) -> None:
+    def __init__(
+        self, options: WireOptions, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._options = options
+        self._monotonic = monotonic
+        self._usual_s = 0.0  # that answers take; 0 before the first one
+        self._timed_at = float("-inf")
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, options.limits.concurrency)
         self._idle: list[Wire] = []
@@ -170,12 +192,25 @@ class Wires:
         if not self._under_way:
             return arrivals
         self._multi.perform()
+        now = self._monotonic()
         more = 1
         while more:
             more, succeeded, failed = self._multi.info_read(len(self._under_way) or 1)
             arrivals += [self._receive(easy, 0, "") for easy in succeeded]
             arrivals += [self._receive(easy, code, text) for easy, code, text in failed]
+        for errand, _ in arrivals:
+            took_s = now - errand.sent_at
+            self._usual_s += (took_s - self._usual_s) * (1 - OLDER_WEIGHT if self._usual_s else 1)
+        if now - self._timed_at >= TIMED_EVERY_S:
+            self._timed_at = now
+            self._give_up_slow_ones(now)
         return arrivals
+
+    def _give_up_slow_ones(self, now: float) -> None:
+        usual_s = self._usual_s
+        for wire, errand in self._under_way.values() if usual_s else ():
+            if now - errand.sent_at > max(usual_s * SLOW_TIMES, usual_s + SLOW_S_MIN):
+                wire.give_up_connection()
 
     def _receive(self, easy: pycurl.Curl, code: int, text: str) -> Arrival:
         self._multi.remove_handle(easy)
