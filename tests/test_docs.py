@@ -383,12 +383,18 @@ def test_every_command_shown_in_the_document_of_checks_runs(
     audit = fault_server.bucket("audit")
     fault_server.bucket("destination")
     (tmp_path / "daily.json").write_text(worker_configuration().to_json())
+    with Ledger.open(tmp_path / "state", now=house.now) as ledger:
+        ledger.configurations.put("default", "photos", worker_configuration())
+    environment = {
+        **fault_server.environment(),
+        "STOCKTAKE_STATE_FOLDER": str(tmp_path / "state"),
+    }
     for _, line in _shown("docs/check.md"):
-        done = in_process(*shlex.split(line)[1:], environment=fault_server.environment())
+        done = in_process(*shlex.split(line)[1:], environment=environment)
         assert (done.code, "error" in done.err) == (0, False), (line, done)
         assert done.out
     assert audit.keys() == []
-    assert [path.name for path in tmp_path.iterdir()] == ["daily.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["daily.json", "state"]
 
 
 @pytest.mark.parametrize("line", sorted({line for _, line in _shown("docs/settings.md")}))

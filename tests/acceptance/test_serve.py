@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -92,6 +93,16 @@ def test_from_a_put_to_a_report_with_nobody_touching_anything(
             time.sleep(0.2)
             listed = store.list_objects_v2(Bucket=bucket).get("Contents", [])
             found = [each["Key"] for each in listed]
+        # What was put was tried out meanwhile, and nothing of that is left; here and through the server.
+        pair = {"AWS_ACCESS_KEY_ID": key["access_key"], "AWS_SECRET_ACCESS_KEY": key["secret_key"]}
+        ways: tuple[tuple[list[str], dict[str, str]], ...] = (([], {}), (["--server", url], pair))
+        for words, more in ways:
+            for verb, place in (("get", [f"s3://{bucket}", "daily"]), ("list", [f"s3://{bucket}"])):
+                document = _until_checked(verb, *place, *words, environment=environment | more)
+                assert document["check"]["verdict"] == "ok", document
+                assert document["configuration"] == wanted
+    listed = store.list_objects_v2(Bucket=bucket)["Contents"]
+    assert not [each["Key"] for each in listed if "/check-" in each["Key"]]
     assert [each for each in found if each.endswith("manifest.checksum")], (found, said)
     lines = [json.loads(each) for each in said]  # the worker's are among them
     assert {each["message"] for each in lines} >= {"stopped", "working for default"}
@@ -100,6 +111,17 @@ def test_from_a_put_to_a_report_with_nobody_touching_anything(
     [put] = [each for each in lines if each.get("method") == "PUT"]
     assert (put["status"], put["key"]) == (204, key["access_key"])
     assert key["secret_key"] not in "".join(said)
+
+
+def _until_checked(*words: str, environment: dict[str, str]) -> Any:
+    """What `stocktake config WORDS --json` says of the one configuration, once its check is there."""
+    until = time.monotonic() + 30
+    while True:
+        document = stocktake("config", *words, "--json", environment=environment).document
+        [found] = document.get("configurations", [document])
+        if "check" in found or time.monotonic() > until:
+            return found
+        time.sleep(0.2)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from stocktake.api.failures import RequestError
 from stocktake.api.guard import OPEN, Guard
 from stocktake.api.problems import MEDIA_TYPE, problem, problem_of
 from stocktake.model.access import Grant
+from stocktake.model.checks import CheckResult, StoredCheck
 from stocktake.model.configuration import (
     InventoryConfiguration,
     parse_configuration_json,
@@ -37,8 +38,14 @@ class Problem(BaseModel):
     hint: str | None = None
 
 
+class KeptCheck(CheckResult):
+    """What trying a configuration out has shown, and when."""
+
+    checked: datetime
+
+
 class KeptConfiguration(BaseModel):
-    """A configuration as it was put last. A greater version was put later."""
+    """A configuration as it was put last. A greater version was put later. `check` is absent until it was tried out."""
 
     store: str
     bucket: str
@@ -47,6 +54,7 @@ class KeptConfiguration(BaseModel):
     changed: datetime
     version: int
     configuration: InventoryConfiguration
+    check: KeptCheck | None = None
 
 
 class ConfigurationPage(BaseModel):
@@ -132,7 +140,7 @@ def _add_configurations(api: FastAPI, service: Service) -> None:
         page = commands.list_configurations(
             service.desk, _grant(request), place.store, place.bucket, token
         )
-        kept = [_kept(stored) for stored in page.configurations]
+        kept = [_kept(stored) for stored in commands.with_checks(service.desk, page.configurations)]
         return ConfigurationPage(configurations=kept, next_token=page.next_token)
 
     @api.get(one, response_model_exclude_none=True)
@@ -141,7 +149,8 @@ def _add_configurations(api: FastAPI, service: Service) -> None:
     ) -> KeptConfiguration:
         """Read a configuration."""
         place = key(store, bucket, identity)
-        return _kept(commands.get_configuration(service.desk, _grant(request), place))
+        found = commands.get_configuration(service.desk, _grant(request), place)
+        return _kept(commands.with_checks(service.desk, [found])[0])
 
     @api.put(one, response_model_exclude_none=True, openapi_extra=_DOCUMENT)
     async def put_configuration(
@@ -187,7 +196,14 @@ def _kept(stored: StoredConfiguration) -> KeptConfiguration:
         changed=stored.changed,
         version=stored.version,
         configuration=stored.configuration,
+        check=_kept_check(stored.check),
     )
+
+
+def _kept_check(check: StoredCheck | None) -> KeptCheck | None:
+    if check is None:
+        return None
+    return KeptCheck(**check.result.model_dump(exclude={"verdict"}), checked=check.checked)
 
 
 async def _told(_request: Request, error: Exception) -> Response:

@@ -11,7 +11,7 @@ import typer
 from stocktake.cli import options as opt
 from stocktake.cli.groups import ExamplesGroup
 from stocktake.cli.outcome import failures_told, print_json
-from stocktake.cli.panels import STORE, PanelCommand
+from stocktake.cli.panels import OUTPUT, STORE, PanelCommand
 from stocktake.cli.sinks import print_text
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ stocktake config put s3://photos daily.json --endpoint-url http://127.0.0.1:7480
 """
 GET_EXAMPLES = """\
 stocktake config get s3://photos daily
+stocktake config get s3://photos daily --json
 """
 LIST_EXAMPLES = """\
 stocktake config list s3://photos
@@ -118,12 +119,21 @@ def get(
     region: opt.Region = None,
     ca_bundle: opt.CaBundle = None,
     no_verify_ssl: opt.NoVerifySsl = False,
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="With what is known of it: when it was put, what trying it has shown.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     verbose: opt.Verbose = 0,
 ) -> None:
     """Print a configuration as `aws s3api get-bucket-inventory-configuration` does, as JSON."""
     asked: dict[str, Any] = dict(locals())
     with failures_told(as_json=True, verbose=verbose), _kept(asked) as kept:
-        print_json({"InventoryConfiguration": _aws(kept.get(bucket, id))})
+        stored = kept.get(bucket, id)
+        print_json(_document(stored) if json else {"InventoryConfiguration": _aws(stored)})
 
 
 @app.command("list", cls=PanelCommand, epilog=LIST_EXAMPLES)
@@ -194,6 +204,7 @@ def _document(stored: StoredConfiguration) -> dict[str, object]:
         "changed": stored.changed.isoformat(),
         "version": stored.version,
         "configuration": _aws(stored),
+        **({"check": stored.check.to_json()} if stored.check is not None else {}),
     }
 
 
@@ -204,5 +215,13 @@ def _line(stored: StoredConfiguration) -> str:
     place = f"s3://{delivery.bucket_name}/{delivery.prefix or ''}".removesuffix("/")
     return (
         f"{stored.key.id}: {configuration.schedule.frequency}, {delivery.format} to {place},"
-        f" {configuration.included_object_versions} versions{paused}"
+        f" {configuration.included_object_versions} versions{paused}{_checked(stored)}"
     )
+
+
+def _checked(stored: StoredConfiguration) -> str:
+    """What trying it has shown, where that is worth a word."""
+    if stored.check is None or stored.check.result.verdict == "ok":
+        return ""
+    wrong = [str(each.check) for each in stored.check.result.checks if each.outcome != "ok"]
+    return f"; check {stored.check.result.verdict}: {', '.join(wrong)}"

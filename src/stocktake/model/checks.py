@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 
 class Check(StrEnum):
@@ -140,6 +141,7 @@ class CheckResult(BaseModel):
     requests: int
     left: tuple[str, ...] = ()
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def verdict(self) -> Outcome:
         """The worst of the outcomes."""
@@ -162,3 +164,15 @@ class CheckResult(BaseModel):
             "requests": self.requests,
             "left": list(self.left),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheck:
+    """What is kept of a configuration's check: when it ended, and what it found."""
+
+    checked: datetime
+    result: CheckResult
+
+    def to_json(self) -> dict[str, object]:
+        """As `--json` prints it."""
+        return {"checked": self.checked.isoformat(), **self.result.to_json()}

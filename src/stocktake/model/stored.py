@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from stocktake.model.checks import StoredCheck
 from stocktake.model.configuration import InventoryConfiguration
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketInventoryConfiguration.html
@@ -28,7 +29,8 @@ class StoredConfiguration:
     """One configuration as it was put last.
 
     `created` is when this key was put first, `changed` when last. `version` is greater than that of every earlier put
-    of any configuration in the same ledger, deleted ones too: two equal versions are one put.
+    of any configuration in the same ledger, deleted ones too: two equal versions are one put. `check` is what trying it
+    out has shown, where that is known, and was asked for.
     """
 
     key: ConfigurationKey
@@ -36,3 +38,13 @@ class StoredConfiguration:
     created: datetime
     changed: datetime
     version: int
+    check: StoredCheck | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckClaim:
+    """That somebody tries a configuration out since `begun`. `trial` is what an earlier one wrote, who never ended."""
+
+    key: ConfigurationKey
+    begun: datetime
+    trial: str | None

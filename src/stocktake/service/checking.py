@@ -14,9 +14,9 @@ from stocktake.inventory.checking_destination import (
     removed,
 )
 from stocktake.inventory.checking_source import source_checks, source_findings
-from stocktake.model.addresses import LocalAddress
+from stocktake.model.addresses import LocalAddress, parse_s3_address
 from stocktake.model.checks import Check, CheckResult, Finding, Outcome
-from stocktake.model.errors import InventoryError
+from stocktake.model.errors import DestinationError, StoreError, UsageError
 from stocktake.model.paths import configuration_root
 from stocktake.model.runs import Counters, InventoryRun, Limits
 from stocktake.store.client import Client
@@ -34,19 +34,25 @@ _Over = Callable[[], bool]
 
 
 def check_run(
-    run: InventoryRun, *, monotonic: Callable[[], float], time_s_max: float = CHECK_S_MAX
+    run: InventoryRun,
+    *,
+    monotonic: Callable[[], float],
+    time_s_max: float = CHECK_S_MAX,
+    stopped: _Over = lambda: False,
+    tell: Callable[[str], None] = lambda _address: None,
 ) -> CheckResult:
-    """Try what `run` would do. After `time_s_max` nothing more is tried, and what is not known by then is unknown; what
-    was written on trial is removed in any case, which takes a few requests more.
+    """Try what `run` would do. After `time_s_max`, or once `stopped` says so, nothing more is tried, and what is not
+    known by then is unknown; what was written on trial is removed in any case, which takes a few requests more. `tell`
+    is told the address of that before its first byte; what it raises ends the check.
     """
     counters: Counters = Counter()
     over_s = monotonic() + time_s_max
 
     def over() -> bool:
-        return monotonic() >= over_s
+        return stopped() or monotonic() >= over_s
 
     of_source = _source(run, counters, over)
-    of_destination, left = _destination(run, counters, over)
+    of_destination, left = _destination(run, counters, over, tell)
     prefix = run.configuration.prefix
     return CheckResult(
         source=f"s3://{run.bucket}/{prefix}" if prefix else f"s3://{run.bucket}",
@@ -55,6 +61,18 @@ def check_run(
         requests=sum(count for name, count in counters.items() if name.startswith("requests.")),
         left=left,
     )
+
+
+def clear_trial(run: InventoryRun, address: str) -> tuple[str, ...]:
+    """Remove what an earlier check of this destination wrote to `address` and never removed; what is left, and why.
+
+    Raises:
+        UsageError, CredentialsError: the store cannot be asked.
+    """
+    where = parse_s3_address(address)
+    connection = Connection.open(run.destination)
+    with BucketTrial.open(connection, where.bucket, where.key, Counter(), _CLIENT_LIMITS) as trial:
+        return trial.clear(written=True)
 
 
 def _source(run: InventoryRun, counters: Counters, over: _Over) -> Sequence[Finding]:
@@ -79,13 +97,13 @@ def _source(run: InventoryRun, counters: Counters, over: _Over) -> Sequence[Find
 
 
 def _destination(
-    run: InventoryRun, counters: Counters, over: _Over
+    run: InventoryRun, counters: Counters, over: _Over, tell: Callable[[str], None]
 ) -> tuple[Sequence[Finding], tuple[str, ...]]:
     """The findings, and what is left of what was written."""
     checks, address = destination_checks(run), run.address
     prefix = "" if isinstance(address, LocalAddress) else address.key
     folder = configuration_root(prefix, run.bucket, run.configuration.id)
-    key = f"{folder}/data/probe-{uuid4()}"
+    key = f"{folder}/check-{uuid4()}"  # not in data/, where readers may take it for rows
     if isinstance(address, LocalAddress):
         bucket = run.configuration.delivery.bucket_name
         return _all(checks, *_gathered(checks, folder_findings(address, bucket, key), over)), ()
@@ -104,6 +122,7 @@ def _destination(
                 BucketTrial.open(connection, address.bucket, key, counters, _CLIENT_LIMITS)
             )
             doors.callback(clear, trial)
+            tell(trial.uri)
             yield from bucket_findings(run, trial, folder)
 
     found, why = _gathered(checks, findings(), over)
@@ -122,7 +141,7 @@ def _gathered(
             found[finding.check] = finding
             if over():
                 return found, "not tried: there was no time left"
-    except InventoryError as error:
+    except (UsageError, StoreError, DestinationError) as error:
         at = next((check for check in checks if check not in found), checks[-1])
         found[at] = Finding(
             check=at, outcome=Outcome.FAILED, evidence=error.message, remedy=error.hint

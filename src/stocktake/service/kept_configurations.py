@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from stocktake.model.access import EVERYTHING
 from stocktake.model.addresses import S3Address, parse_address
+from stocktake.model.checks import CheckResult, StoredCheck
 from stocktake.model.configuration import InventoryConfiguration, parse_configuration_json
 from stocktake.model.errors import ServerError, UsageError
 from stocktake.model.store import Store
@@ -64,7 +65,7 @@ def kept_configurations(
             open_ledger(house.settings().state_folder) as ledger,
             KnownBuckets({name: store}, house.monotonic) as buckets,
         ):
-            yield _InLedger(name, Desk(ledger.configurations, buckets.check))
+            yield _InLedger(name, Desk(ledger.configurations, buckets.check, ledger.checks))
         return
     if store.endpoint_url is not None:
         raise UsageError(
@@ -86,14 +87,15 @@ class _InLedger:
         self._store = store
         self._desk = desk
         # What is in the ledger can be read and deleted when the bucket is gone, too.
-        self._believing = Desk(desk.kept, _believe)
+        self._believing = replace(desk, check_bucket=_believe)
 
     def put(self, bucket: str, configuration: InventoryConfiguration) -> StoredConfiguration:
         name = _bucket(bucket)
         return commands.put_configuration(self._desk, EVERYTHING, self._store, name, configuration)
 
     def get(self, bucket: str, identity: str) -> StoredConfiguration:
-        return commands.get_configuration(self._believing, EVERYTHING, self._key(bucket, identity))
+        found = commands.get_configuration(self._believing, EVERYTHING, self._key(bucket, identity))
+        return commands.with_checks(self._desk, [found])[0]
 
     def list(self, bucket: str) -> Sequence[StoredConfiguration]:
         name, token = _bucket(bucket), None
@@ -102,7 +104,7 @@ class _InLedger:
             page = commands.list_configurations(
                 self._believing, EVERYTHING, self._store, name, token
             )
-            found += page.configurations
+            found += commands.with_checks(self._desk, page.configurations)
             if (token := page.next_token) is None:
                 return found
 
@@ -166,8 +168,15 @@ def _stored(said: Any) -> StoredConfiguration:
             datetime.fromisoformat(said["created"]),
             datetime.fromisoformat(said["changed"]),
             said["version"],
+            _check(said.get("check")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ServerError(
             f"the server's answer is not one of this version of stocktake: {error}"
         ) from error
+
+
+def _check(said: Any) -> StoredCheck | None:
+    if said is None:
+        return None
+    return StoredCheck(datetime.fromisoformat(said["checked"]), CheckResult.model_validate(said))

@@ -52,4 +52,6 @@ def opened_service(sites: tuple[Site, ...]) -> Iterator[Service]:
         open_ledger(settings.state_folder) as ledger,
         KnownBuckets(stores, house.monotonic) as buckets,
     ):
-        yield Service(sites, Desk(ledger.configurations, buckets.check), keys, house.now)
+        yield Service(
+            sites, Desk(ledger.configurations, buckets.check, ledger.checks), keys, house.now
+        )

@@ -1,4 +1,6 @@
-"""A worker: claims runs one after the other, carries them out, and clears away what cancelled ones left."""
+"""A worker: claims runs one after the other, carries them out, and clears away what cancelled ones left. Beside that it
+schedules, and tries out the configurations that were put.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from datetime import timedelta
 
 from stocktake.model.errors import InventoryError, UsageError
 from stocktake.service import house
+from stocktake.service.checking_put import check_until
 from stocktake.service.clearing import find_left_at, opened_place_of, remove_leftovers
 from stocktake.service.runs import open_ledger
 from stocktake.service.scheduler import schedule_until
@@ -47,13 +50,18 @@ def run_worker(
     spool = house.made_spool_folder(settings.spool_folder)
     with open_ledger(settings.state_folder, ledger_url) as ledger:
         place = Workplace(ledger, stores, spool, stop)
-        scheduling = threading.Thread(target=schedule_until, args=(stop, ledger.schedule))
-        scheduling.start()
+        beside = (
+            threading.Thread(target=schedule_until, args=(stop, ledger.schedule)),
+            threading.Thread(target=check_until, args=(place,)),
+        )
+        for thread in beside:
+            thread.start()
         try:
             _work(place, timedelta(seconds=lease_s))
         finally:
             stop.set()
-            scheduling.join()
+            for thread in beside:
+                thread.join()
 
 
 def _work(place: Workplace, lease: timedelta) -> None:

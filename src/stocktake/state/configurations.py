@@ -38,7 +38,13 @@ from stocktake.model.stored import (
     ConfigurationKey,
     StoredConfiguration,
 )
-from stocktake.state.tables import VERSIONS, configurations, counters, report_options
+from stocktake.state.tables import (
+    VERSIONS,
+    configuration_checks,
+    configurations,
+    counters,
+    report_options,
+)
 from stocktake.state.transactions import Transactions
 
 
@@ -102,14 +108,15 @@ class Configurations(Transactions):
             return tuple(sorted(map(_stored, connection.execute(found)), key=lambda each: each.key))
 
     def delete(self, key: ConfigurationKey) -> None:
-        """Forget the configuration under `key`, and its options.
+        """Forget the configuration under `key`, its options, and what is known of it.
 
         Raises:
             NoSuchConfigurationError: there is none.
         """
         with self.writing() as connection:
             if connection.execute(delete(configurations).where(_at(configurations, key))).rowcount:
-                connection.execute(delete(report_options).where(_at(report_options, key)))
+                for beside in (report_options, configuration_checks):
+                    connection.execute(delete(beside).where(_at(beside, key)))
                 return
         raise _missing(key)
 
@@ -128,6 +135,9 @@ class Configurations(Transactions):
             there = _at(report_options, key)
             if connection.execute(update(report_options).where(there).values(values)).rowcount == 0:
                 connection.execute(insert(report_options).values(**_columns(key), **values))
+            # What was found without them is no longer true.
+            wanting = update(configuration_checks).where(_at(configuration_checks, key))
+            connection.execute(wanting.values(version=None, begun=None))
 
     def options(self, key: ConfigurationKey) -> Mapping[str, Any]:
         """The options beside the configuration under `key`; empty where none were put."""

@@ -35,6 +35,7 @@ from stocktake.model.ledger import (
 from stocktake.model.pieces import Delivery, Kept, Segment
 from stocktake.model.runs import InventoryRun
 from stocktake.state import holdings, scheduled_writes
+from stocktake.state.checks import Checks
 from stocktake.state.claims import Claims
 from stocktake.state.configurations import Configurations
 from stocktake.state.opening import FILE, moment_of, open_database, open_server
@@ -59,6 +60,7 @@ class Ledger(Transactions, AbstractContextManager["Ledger"]):
     def __init__(self, engine: Engine, where: object, now: Callable[[], datetime]) -> None:
         super().__init__(engine, where, now)
         self.configurations = Configurations(engine, where, now)  # that users put
+        self.checks = Checks(engine, where, now)  # of configurations
         self.schedule = Schedule(engine, where, now)  # of runs of these
         self.claims = Claims(engine, where, now)  # of scheduled runs
 

@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 SCHEMA_VERSION = (
-    "0004"  # the newest migration; they are numbered, so that a newer ledger can be told
+    "0005"  # the newest migration; they are numbered, so that a newer ledger can be told
 )
 
 
@@ -149,6 +149,21 @@ report_options = Table(
     Column("id", _IDENTITY, primary_key=True),
     Column("document", Text, nullable=False),  # a JSON object
     Column("changed", Moment, nullable=False),
+)
+
+# What trying a configuration out has shown, under the same key. Somebody tries it since `begun`; `trial` is what they
+# write meanwhile, to be removed by whoever comes after them.
+configuration_checks = Table(
+    "configuration_checks",
+    metadata,
+    Column("store", String(64), primary_key=True),
+    Column("bucket", String(255), primary_key=True),
+    Column("id", _IDENTITY, primary_key=True),
+    Column("begun", Moment),
+    Column("trial", Text),
+    Column("version", BigInteger),  # of the configuration that was tried
+    Column("checked", Moment),
+    Column("document", Text),  # a CheckResult
 )
 
 # Numbers that only grow, in this ledger, whatever is deleted.

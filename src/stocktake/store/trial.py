@@ -171,9 +171,11 @@ class BucketTrial(AbstractContextManager["BucketTrial"]):
 
     # -- removing ----------------------------------------------------------------------------------
 
-    def clear(self) -> tuple[str, ...]:
-        """Remove all that was written, however far that came. What is left is told, and why, not raised."""
-        if not self._stored:
+    def clear(self, *, written: bool = False) -> tuple[str, ...]:
+        """Remove all that was written, however far that came. What is left is told, and why, not raised.
+        `written` says that somebody else wrote it.
+        """
+        if not (self._stored or written):
             return ()
         left: list[str] = []
         for upload in sorted(self._begun | self._found_uploads()):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from stocktake.model.access import Grant
 from stocktake.model.configuration import ID_PATTERN, InventoryConfiguration
 from stocktake.model.errors import ContinuationTokenError
 from stocktake.model.stored import ConfigurationKey, StoredConfiguration
 from stocktake.model.submission import check_storable, read_submission
+from stocktake.state.checks import Checks
 from stocktake.state.configurations import Configurations
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBucketInventoryConfigurations.html
@@ -21,12 +22,14 @@ _FORM = "1"  # so that another form can be told from this one
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where configurations are kept, and who says whether a store has a bucket: `check_bucket` takes the store's name
-    and the bucket's, and raises NoSuchBucketError, or StoreError where it cannot be told.
+    """Where configurations and what trying them has shown are kept, and who says whether a store has a bucket:
+    `check_bucket` takes the store's name and the bucket's, and raises NoSuchBucketError, or StoreError where it cannot
+    be told.
     """
 
     kept: Configurations
     check_bucket: Callable[[str, str], None]
+    checks: Checks
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,17 @@ def list_configurations(
     found = desk.kept.page(store, bucket, after=after, rows_max=PAGE_ROWS + 1)
     page = tuple(found[:PAGE_ROWS])
     return Page(page, _token(page[-1].key.id) if len(found) > PAGE_ROWS else None)
+
+
+def with_checks(
+    desk: Desk, found: Sequence[StoredConfiguration]
+) -> tuple[StoredConfiguration, ...]:
+    """`found`, configurations of one bucket ascending by Id, with what trying each of them has shown."""
+    if not found:
+        return ()
+    first, last = found[0].key, found[-1].key
+    known = desk.checks.of_bucket(first.store, first.bucket, first=first.id, last=last.id)
+    return tuple(replace(each, check=known.get(each.key.id)) for each in found)
 
 
 def delete_configuration(desk: Desk, grant: Grant, key: ConfigurationKey) -> None:
