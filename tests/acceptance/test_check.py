@@ -203,6 +203,19 @@ def test_it_ends_in_time_and_clears_up(store: FaultServer) -> None:
     stocktake("check", "s3://photos", "s3://audit", *words).failed_clearly(2, "out of bounds")
 
 
+def test_the_way_there_is_tried_too(store: FaultServer) -> None:
+    words = ("check", "s3://photos", "s3://audit", "--json")
+    nobody = stocktake(*words, "--endpoint-url", store.endpoint_url)
+    assert nobody.code == 1, nobody
+    assert "AWS_ACCESS_KEY_ID" in nobody.document["checks"][0]["remedy"]
+    environment = store.environment() | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    closed = stocktake(*words, environment=environment)
+    assert (closed.code, closed.document["verdict"]) == (3, "unknown"), closed
+    stocktake(*words, "--profile", "none", environment=environment).failed_clearly(2, "`none`")
+    stocktake("check", "s3://photos", environment=environment).failed_clearly(2, "DESTINATION")
+    assert store.bucket_named("audit").keys() == []
+
+
 def test_a_signal_in_the_middle_leaves_nothing(store: FaultServer) -> None:
     store.rule(latency(3), operation="GetObject", bucket="audit")
     running = subprocess.Popen(

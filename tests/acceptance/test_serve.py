@@ -101,6 +101,18 @@ def test_from_a_put_to_a_report_with_nobody_touching_anything(
                 document = _until_checked(verb, *place, *words, environment=environment | more)
                 assert document["check"]["verdict"] == "ok", document
                 assert document["configuration"] == wanted
+        anew = stocktake(
+            "config",
+            "check",
+            f"s3://{bucket}",
+            "daily",
+            "--server",
+            url,
+            environment=environment | pair,
+        )
+        assert anew.out == f"daily of {bucket} waits for a worker to try it out\n", anew
+        again = _until_checked("get", f"s3://{bucket}", "daily", environment=environment)
+        assert again["check"]["checked"] > document["check"]["checked"]
     listed = store.list_objects_v2(Bucket=bucket)["Contents"]
     assert not [each["Key"] for each in listed if "/check-" in each["Key"]]
     assert [each for each in found if each.endswith("manifest.checksum")], (found, said)

@@ -187,3 +187,13 @@ def test_schemathesis_finds_no_failure_and_no_answer_that_is_not_described(
     )
     assert done.returncode == 0, done.stdout
     assert api.ask("GET", "/readyz", key=None).status == 200
+
+
+def test_to_have_a_configuration_tried_anew_takes_who_may_write(
+    api: Api, bucket: str, place: str
+) -> None:
+    put(api, bucket, plain("report1"))
+    assert api.ask("POST", f"{place}/report1/check").status == 202
+    refused(api.ask("POST", f"{place}/report1/check", key=READER), 403, "AccessDenied")
+    refused(api.ask("POST", f"{place}/none/check"), 404, "NoSuchConfiguration")
+    assert "check" not in document(api.ask("GET", f"{place}/report1"))

@@ -108,6 +108,19 @@ def test_other_options_and_a_deletion_end_claims_and_what_was_known(ledger: Ledg
     assert claim(ledger).trial is None
 
 
+def test_what_was_tried_can_be_tried_anew(ledger: Ledger) -> None:
+    key = put(ledger)
+    finish(ledger, claim(ledger))
+    ledger.checks.want(key)
+    assert known(ledger) == []
+    held = claim(ledger)
+    ledger.checks.want(key)  # while it is tried
+    finish(ledger, held)
+    assert known(ledger) == []
+    finish(ledger, claim(ledger))
+    assert known(ledger) == [key.id]
+
+
 def test_whoever_does_not_come_back_is_followed_by_somebody_who_knows_what_they_wrote(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

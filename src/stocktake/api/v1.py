@@ -173,6 +173,14 @@ def _add_configurations(api: FastAPI, service: Service) -> None:
         )
         return _kept(stored)
 
+    @api.post(f"{one}/check", status_code=202)
+    def check_configuration(
+        request: Request, store: _StoreName, bucket: _Bucket, identity: _Identity
+    ) -> Response:
+        """Have a configuration be tried out anew, by a worker; its `check` is absent until then."""
+        commands.want_check(service.desk, _grant(request), key(store, bucket, identity))
+        return Response(status_code=202)
+
     @api.delete(one, status_code=204)
     def delete_configuration(
         request: Request, store: _StoreName, bucket: _Bucket, identity: _Identity

@@ -24,6 +24,7 @@ GROUP_EXAMPLES = """\
 stocktake config put s3://photos daily.json
 stocktake config get s3://photos daily
 stocktake config list s3://photos
+stocktake config check s3://photos daily
 stocktake config delete s3://photos daily
 """
 PUT_EXAMPLES = """\
@@ -36,6 +37,9 @@ stocktake config get s3://photos daily --json
 LIST_EXAMPLES = """\
 stocktake config list s3://photos
 stocktake config list s3://photos --json
+"""
+CHECK_EXAMPLES = """\
+stocktake config check s3://photos daily
 """
 DELETE_EXAMPLES = """\
 stocktake config delete s3://photos daily
@@ -157,6 +161,30 @@ def list_(
             print_json({"configurations": [_document(stored) for stored in found]})
         else:
             print_text("\n".join(map(_line, found)) or f"{bucket} has no inventory configuration")
+
+
+@app.command(cls=PanelCommand, epilog=CHECK_EXAMPLES)
+def check(
+    bucket: Bucket,
+    id: Identity,  # noqa: A002 - AWS's word
+    *,
+    server: Server = None,
+    store_name: opt.StoreName = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
+    json: opt.Json = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Have a worker try a configuration out anew; `get --json` shows what it finds."""
+    asked: dict[str, Any] = dict(locals())
+    with failures_told(as_json=json, verbose=verbose), _kept(asked) as kept:
+        key = kept.check(bucket, id)
+        if json:
+            print_json({"waiting": {"store": key.store, "bucket": key.bucket, "id": key.id}})
+        else:
+            print_text(f"{key.id} of {key.bucket} waits for a worker to try it out")
 
 
 @app.command(cls=PanelCommand, epilog=DELETE_EXAMPLES)

@@ -16,7 +16,7 @@ from stocktake.inventory.checking_destination import (
 from stocktake.inventory.checking_source import source_checks, source_findings
 from stocktake.model.addresses import LocalAddress, parse_s3_address
 from stocktake.model.checks import Check, CheckResult, Finding, Outcome
-from stocktake.model.errors import DestinationError, StoreError, UsageError
+from stocktake.model.errors import DestinationError, StoreError
 from stocktake.model.paths import configuration_root
 from stocktake.model.runs import Counters, InventoryRun, Limits
 from stocktake.store.client import Client
@@ -44,6 +44,9 @@ def check_run(
     """Try what `run` would do. After `time_s_max`, or once `stopped` says so, nothing more is tried, and what is not
     known by then is unknown; what was written on trial is removed in any case, which takes a few requests more. `tell`
     is told the address of that before its first byte; what it raises ends the check.
+
+    Raises:
+        UsageError: a store cannot be as described.
     """
     counters: Counters = Counter()
     over_s = monotonic() + time_s_max
@@ -141,7 +144,7 @@ def _gathered(
             found[finding.check] = finding
             if over():
                 return found, "not tried: there was no time left"
-    except (UsageError, StoreError, DestinationError) as error:
+    except (StoreError, DestinationError) as error:
         at = next((check for check in checks if check not in found), checks[-1])
         found[at] = Finding(
             check=at, outcome=Outcome.FAILED, evidence=error.message, remedy=error.hint

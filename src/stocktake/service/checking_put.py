@@ -72,19 +72,19 @@ def _result(place: Workplace, claim: CheckClaim, stored: StoredConfiguration) ->
         RunStateError: somebody else tries it by now, or it is gone.
     """
     checks = place.ledger.checks
-    try:
-        run = planned(place, stored, place.ledger.schedule.moment())
-        if claim.trial is not None:
-            for left in clear_trial(run, claim.trial):
-                _log.warning("an earlier check left %s", left)
-    except (UsageError, StoreError) as error:
-        return _refused(stored, error)
 
     def tell(address: str) -> None:
         if not checks.name_trial(claim, address):
             raise RunStateError("it was put anew, or deleted")
 
-    result = check_run(run, monotonic=house.monotonic, stopped=place.stop.is_set, tell=tell)
+    try:
+        run = planned(place, stored, place.ledger.schedule.moment())
+        if claim.trial is not None:
+            for left in clear_trial(run, claim.trial):
+                _log.warning("an earlier check left %s", left)
+        result = check_run(run, monotonic=house.monotonic, stopped=place.stop.is_set, tell=tell)
+    except (UsageError, StoreError) as error:
+        return _refused(stored, error)
     if not result.left:
         checks.name_trial(claim, None)
     return result

@@ -41,6 +41,9 @@ class KeptConfigurations(Protocol):
     def list(self, bucket: str) -> Sequence[StoredConfiguration]:
         """All configurations of the bucket, ascending by Id."""
 
+    def check(self, bucket: str, identity: str) -> ConfigurationKey:
+        """Have a configuration be tried out anew, by a worker."""
+
     def delete(self, bucket: str, identity: str) -> ConfigurationKey:
         """Forget a configuration, and the options beside it. The bucket may be gone from the store, where it is this
         machine that keeps them.
@@ -108,6 +111,11 @@ class _InLedger:
             if (token := page.next_token) is None:
                 return found
 
+    def check(self, bucket: str, identity: str) -> ConfigurationKey:
+        key = self._key(bucket, identity)
+        commands.want_check(self._believing, EVERYTHING, key)
+        return key
+
     def delete(self, bucket: str, identity: str) -> ConfigurationKey:
         key = self._key(bucket, identity)
         commands.delete_configuration(self._believing, EVERYTHING, key)
@@ -140,6 +148,10 @@ class _OnServer:
             if (token := page.get("next_token")) is None or token == query.get("token"):
                 return found
             query = {"token": token}
+
+    def check(self, bucket: str, identity: str) -> ConfigurationKey:
+        self._api.ask("POST", *self._path(bucket, identity), "check")
+        return ConfigurationKey(self._store, _bucket(bucket), identity)
 
     def delete(self, bucket: str, identity: str) -> ConfigurationKey:
         self._api.ask("DELETE", *self._path(bucket, identity))

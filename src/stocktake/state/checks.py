@@ -110,6 +110,12 @@ class Checks(Transactions):
         with self.writing() as connection:
             connection.execute(_of(claim).values(begun=None))
 
+    def want(self, key: ConfigurationKey) -> None:
+        """Have a configuration be tried anew, as soon as somebody can; a claim of it ends."""
+        values = {"version": None, "begun": None}
+        with self.writing() as connection:
+            connection.execute(update(configuration_checks).where(_at(key)).values(values))
+
     def of_bucket(
         self, store: str, bucket: str, *, first: str, last: str
     ) -> Mapping[str, StoredCheck]:

@@ -114,6 +114,20 @@ def with_checks(
     return tuple(replace(each, check=known.get(each.key.id)) for each in found)
 
 
+def want_check(desk: Desk, grant: Grant, key: ConfigurationKey) -> None:
+    """Have the configuration under `key` be tried out anew, by a worker.
+
+    Raises:
+        NotAllowedError: the grant does not cover the bucket, or no writing.
+        NoSuchBucketError: the store has no such bucket.
+        NoSuchConfigurationError: there is none.
+    """
+    grant.check_write(key.bucket)
+    desk.check_bucket(key.store, key.bucket)
+    desk.kept.get(key)
+    desk.checks.want(key)
+
+
 def delete_configuration(desk: Desk, grant: Grant, key: ConfigurationKey) -> None:
     """Forget the configuration under `key`, and our own options beside it.
 
