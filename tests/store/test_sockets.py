@@ -178,6 +178,24 @@ def test_a_reset_is_the_same_error_by_either_carrier(begun: bytes) -> None:
     ] * 2
 
 
+def test_libcurl_uses_no_connection_again_that_is_much_slower_than_usual() -> None:
+    asked: list[list[str]] = []
+    pauses_s = {"/b/slower": 0.05, "/b/slow": 0.5}
+
+    def serve(link: socket.socket) -> None:
+        mine: list[str] = []
+        asked.append(mine)
+        while request := read_head(link):
+            mine.append(request.split()[1].decode())
+            time.sleep(pauses_s.get(mine[-1], 0))
+            link.sendall(_KEPT)
+
+    targets = ["/b/1", "/b/slower", "/b/slow", "/b/2", "/b/3"]
+    with listener(serve) as port, carrying("libcurl") as carrier:
+        ask(carrier, seal(f"http://127.0.0.1:{port}"), targets)
+    assert asked == [targets[:3], targets[3:]]
+
+
 def test_idle_connections_are_no_more_than_may_be_in_flight_and_are_closed_in_time() -> None:
     clock = [1000.0]
     with _counted(_KEPT, _KEPT) as (port, counts):
