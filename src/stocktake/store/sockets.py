@@ -111,7 +111,7 @@ class Sockets:
 
     def arrived(self) -> list[Arrival]:
         """What has come of errands since the last time."""
-        if not self._looked:
+        if self._lines and not self._looked:
             # On a busy machine, others go first: so there is more to take each time, which costs less an answer.
             os.sched_yield()
             self._look(0)
