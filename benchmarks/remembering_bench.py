@@ -1,5 +1,8 @@
 """The second inventory beside the first one, and beside a bare listing: what remembering saves, and what it costs.
 
+The second report must say, of every object and in every field, what a run says that asks about all of them anew; and
+with `--revisit 0%` it must have asked about exactly those that are new or were written: else the benchmark fails.
+
     make bench-remembering [ARGS="--objects 1000000 --save"]
 
 The last line is one JSON object with every figure.
@@ -14,8 +17,11 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from benchmarks.harness import ROOT, STOCKTAKE, Figures, replaying, run_stocktake, scratch
-from benchmarks.measure import Usage
+from benchmarks.measure import CommandError, Usage
 from benchmarks.results import FIGURE_COLUMNS, Table, conditions, figure_cells, keep, tell
 
 # Without ReplicationStatus: a quarter of the replayed objects are PENDING, and always asked about again.
@@ -24,6 +30,8 @@ FIELDS = (
     "BucketKeyStatus,KmsKeyArn"
 )
 GOAL_US = 1.0
+_REMEMBERING = "second run, --revisit 0%"
+_IDENTITY = ["key", "size", "last_modified_date", "e_tag"]
 
 
 def _options() -> argparse.Namespace:
@@ -53,16 +61,19 @@ def _runs(options: argparse.Namespace, folder: Path) -> dict[str, tuple[Figures,
         usage = run_stocktake(options.stocktake, replay, folder, heads)
         sent = replay.counters()
         found["first run"] = _figures(usage, replay.objects, sent)
+    first = _report(folder, "stocktake")
     # A report is of one store, so the second day is served at the same address.
     second = {
-        "second run, --revisit 0%": [*heads, "--revisit", "0%"],
-        "second run, --revisit 10%": [*heads, "--id", "ten", "--remember", str(_report(folder))],
+        _REMEMBERING: [*heads, "--revisit", "0%"],
+        "second run, --revisit 10%": [*heads, "--id", "ten", "--remember", str(first)],
+        "second day, all asked anew": [*heads, "--id", "anew", "--no-remember"],
         "second day, nothing but LIST": ["--id", "bare"],
     }
     for name, words in second.items():
         with replaying(options.shape, options.objects, "--day", "2", "--port", port) as replay:
             usage = run_stocktake(options.stocktake, replay, folder, words)
             found[name] = _figures(usage, replay.objects, replay.counters())
+    _compare(first, folder, heads=found[_REMEMBERING][1])
     return found
 
 
@@ -71,10 +82,36 @@ def _figures(usage: Usage, objects: int, sent: dict[str, int]) -> tuple[Figures,
     return figures, sent["head"]
 
 
-def _report(folder: Path) -> Path:
-    """The report of the first run."""
-    [path] = (folder / "report").glob("*/stocktake/*/manifest.json")
-    return path
+def _report(folder: Path, configuration: str) -> Path:
+    """The newest report of a configuration."""
+    return max((folder / "report").glob(f"*/{configuration}/*/manifest.json"))
+
+
+def _compare(first: Path, folder: Path, *, heads: int) -> None:
+    """Hold the second reports against the one for which all was asked, and `heads` against what had been written.
+
+    Raises:
+        CommandError: they differ.
+    """
+    anew = _rows(_report(folder, "anew"))
+    for configuration in ("stocktake", "ten"):
+        if not _rows(_report(folder, configuration)).equals(anew):
+            raise CommandError(f"the second report of {configuration} differs from one asked anew")
+    known = _rows(first).select(_IDENTITY)
+    written = (
+        anew.num_rows - anew.select(_IDENTITY).join(known, _IDENTITY, join_type="inner").num_rows
+    )
+    if heads != written:
+        raise CommandError(f"{heads} HEADs were sent, and {written} objects were new or written")
+
+
+def _rows(manifest: Path) -> pa.Table:
+    """All rows of a report, by key."""
+    keys = [each["key"] for each in json.loads(manifest.read_text())["files"]]
+    root = manifest.parents[3]
+    return (
+        pa.concat_tables(pq.read_table(root / key) for key in keys).sort_by("key").combine_chunks()
+    )
 
 
 def _merged(options: argparse.Namespace, rows: int) -> dict[str, float]:
