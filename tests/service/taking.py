@@ -219,7 +219,7 @@ def _published(
 ) -> InventoryResult:
     manifest = Manifest(
         run.bucket,
-        bucket_arn("dest"),
+        bucket_arn(run.address.bucket if isinstance(run.address, S3Address) else "dest"),
         paths.moment,
         Format.CSV,
         file_schema(Format.CSV, run.fields),

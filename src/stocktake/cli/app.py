@@ -26,6 +26,7 @@ from stocktake.cli import (
     probe,
     query,
     read,
+    retention,
     run,
     runs,
     scheduled,
@@ -67,6 +68,7 @@ app.command(cls=PanelCommand, epilog=policy.LIFECYCLE_EXAMPLES)(policy.lifecycle
 app.command(cls=PanelCommand, epilog=worker.EXAMPLES)(worker.worker)
 scheduled.add_to(runs.app)
 app.add_typer(runs.app, name="runs")
+retention.add_to(orphans.app)
 app.add_typer(orphans.app, name="reports")
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from stocktake.service.orphans import Orphans
 
 REPORTS_EXAMPLES = """\
+stocktake reports list s3://audit/inventory/photos/daily
+stocktake reports expire s3://audit/inventory/photos/daily --keep-last 30 --dry-run
 stocktake reports orphans s3://audit/inventory/photos/daily
 """
 ORPHANS_EXAMPLES = """\

@@ -5,6 +5,7 @@
                                                      /stocktake.json        (ours, beside AWS's two)
                                                      /usage.parquet         (ours, made afterwards, if at all)
                                                      /enrichment.parquet    (ours, how old answers are)
+                                                     /stocktake.keep        (ours, where the report is to stay for ever)
     {prefix}/{source bucket}/{id}/hive/dt={YYYY-MM-DD-HH-MM}/symlink.txt
     {prefix}/{source bucket}/{id}/data/{uuid}.csv.gz | .orc | .parquet
 
@@ -27,6 +28,7 @@ SIDECAR = "stocktake.json"
 USAGE = "usage.parquet"
 SYMLINK = "symlink.txt"
 AGES = "enrichment.parquet"
+KEEP = "stocktake.keep"
 DATA_SUFFIXES: dict[Format, str] = {
     Format.CSV: ".csv.gz",
     Format.ORC: ".orc",
@@ -74,6 +76,17 @@ class ReportPaths:
     def ages(self) -> str:
         """The key of the file that says how old the answers about objects are."""
         return f"{self.folder}/{AGES}"
+
+    @property
+    def keep(self) -> str:
+        """The key of the mark that no retention is to remove the report."""
+        return f"{self.folder}/{KEEP}"
+
+    @property
+    def commit(self) -> tuple[str, ...]:
+        """The keys of all that makes data files a report, in the order in which they must go."""
+        ours = (self.sidecar, self.usage, self.ages, self.keep)
+        return (self.checksum, self.manifest, self.symlink, *ours)
 
     @property
     def symlink(self) -> str:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from stocktake.model.errors import UsageError
 from stocktake.model.fields import EXTENSION_FIELDS
 from stocktake.model.periods import HOUR
+from stocktake.model.retention import KEEP_DAYS_MAX, KEEP_LAST_MAX, Retention
 
 
 class ReportOptions(BaseModel):
@@ -22,6 +23,14 @@ class ReportOptions(BaseModel):
     destination_store: str | None = None  # the store's name in settings; None: the source's
     owner_full_control: bool = False
     strict: bool = False  # a row that is not whole fails the run
+    # After each publication reports go that neither of these keeps; None keeps none, and where both are, all stay.
+    keep_last: Annotated[int, Field(ge=1, le=KEEP_LAST_MAX)] | None = None
+    keep_days: Annotated[int, Field(ge=1, le=KEEP_DAYS_MAX)] | None = None
+
+    @property
+    def retention(self) -> Retention:
+        """Which reports stay."""
+        return Retention(self.keep_last, self.keep_days)
 
     @field_validator("extension_fields")
     @classmethod

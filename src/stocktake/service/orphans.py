@@ -65,7 +65,7 @@ def find_orphans(
     """
     where = parse_address(address, folder=house.settings().working_folder)
     prefix = "" if isinstance(where, LocalAddress) else where.key
-    root = _root(prefix, source_bucket, configuration_id)
+    root = folder_of(prefix, source_bucket, configuration_id)
     start = f"{root}/data/" if root else "data/"
     with opened_place(where, store) as place:
         # In this order: what was listed is named by then, and what leaves the ledger stands in a manifest.
@@ -91,7 +91,12 @@ def find_orphans(
         )
 
 
-def _root(prefix: str, source_bucket: str | None, configuration_id: str | None) -> str:
+def folder_of(prefix: str, source_bucket: str | None, configuration_id: str | None) -> str:
+    """The configuration's folder: below `prefix` where its source's bucket and its id are given, else `prefix` itself.
+
+    Raises:
+        UsageError: one of the two is missing.
+    """
     if source_bucket is not None and configuration_id is not None:
         return configuration_root(prefix, source_bucket, configuration_id)
     if source_bucket is None and configuration_id is None:

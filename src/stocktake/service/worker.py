@@ -13,6 +13,7 @@ from stocktake.model.errors import InventoryError, UsageError
 from stocktake.service import house
 from stocktake.service.checking_put import check_until
 from stocktake.service.clearing import find_left_at, opened_place_of, remove_leftovers
+from stocktake.service.retention import TRY_AGAIN_AFTER, finish_expiries
 from stocktake.service.runs import open_ledger
 from stocktake.service.scheduler import schedule_until
 from stocktake.service.server_settings import Site
@@ -79,6 +80,7 @@ def _work(place: Workplace, lease: timedelta) -> None:
             if house.monotonic() - cleared_at >= CLEAR_EVERY_S:
                 cleared_at = house.monotonic()
                 clear_cancelled(place.ledger)
+                finish_expiries(place.ledger, untried_for=TRY_AGAIN_AFTER)
         except InventoryError as error:
             failures += 1
             _log.warning("no run can be claimed: %s", error)

@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 SCHEMA_VERSION = (
-    "0005"  # the newest migration; they are numbered, so that a newer ledger can be told
+    "0006"  # the newest migration; they are numbered, so that a newer ledger can be told
 )
 
 
@@ -164,6 +164,17 @@ configuration_checks = Table(
     Column("version", BigInteger),  # of the configuration that was tried
     Column("checked", Moment),
     Column("document", Text),  # a CheckResult
+)
+
+# Reports that are being removed, each with all objects of it, in the order in which they go.
+expiries = Table(
+    "expiries",
+    metadata,
+    Column("place", Text, primary_key=True),  # the report folder, with its store
+    Column("document", Text, nullable=False),  # the Expiry
+    Column("begun", Moment, nullable=False),
+    Column("tried", Moment),
+    Column("error", Text),
 )
 
 # Numbers that only grow, in this ledger, whatever is deleted.

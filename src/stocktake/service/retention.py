@@ -1,0 +1,293 @@
+"""Removing whole reports that are old: what there is, what is to go, and its removal, whatever interrupts it.
+
+Which objects go is decided by names that a report of this very configuration can have and no other manifest names;
+what a manifest says beyond that is somebody's text. All that is to go is in the ledger before the first of it goes, the
+checksum before all else, so that nothing half removed looks whole.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from stocktake.model.addresses import Address
+from stocktake.model.errors import (
+    InventoryError,
+    ManifestError,
+    NoSuchKeyError,
+    ReportError,
+    UndecidedError,
+)
+from stocktake.model.manifest import MANIFEST_BYTES_MAX, parse_manifest, render_checksum
+from stocktake.model.paths import MANIFEST, ReportPaths, parse_manifest_key
+from stocktake.model.retention import (
+    Condition,
+    Doomed,
+    Expiry,
+    KeptReport,
+    Retention,
+    expired,
+    judge,
+)
+from stocktake.model.store import Store
+from stocktake.service.clearing import Place, basename, basenames, named_by_manifests, opened_place
+from stocktake.state.expiries import OpenExpiry
+from stocktake.state.ledger import Ledger
+from stocktake.store.files import ReportFiles
+from stocktake.store.removing import Removing, open_removing
+
+_log = logging.getLogger("stocktake")
+
+REPORTS_MAX = 100_000  # of one configuration
+TRY_AGAIN_AFTER = timedelta(minutes=10)
+_CHECKSUM_BYTES_MAX = 1024
+_KEEP_BYTES_MAX = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The reports of one configuration: the destination at `address` of `store`, and their folder `root` in it."""
+
+    address: Address
+    store: Store
+    root: str
+    place: Place
+    removing: Removing
+
+    def expiry(self, paths: ReportPaths, objects: Sequence[Doomed] = ()) -> Expiry:
+        """The removal of a report that lies there."""
+        return Expiry(self.address, self.store, self.root, paths.moment, tuple(objects))
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A report and what became of it: it is removed, or would be; or stays, for the reason `why`."""
+
+    report: KeptReport
+    uri: str
+    objects: int
+    why: str = ""
+
+
+@contextmanager
+def opened_shelf(address: Address, store: Store, root: str) -> Iterator[Shelf]:
+    """The reports in the folder `root` of a destination.
+
+    Raises:
+        InventoryError: it cannot be reached.
+    """
+    with opened_place(address, store) as place, open_removing(address, store) as removing:
+        yield Shelf(address, store, root, place, removing)
+
+
+# -- what there is -----------------------------------------------------------------------------------
+
+
+def find_reports(shelf: Shelf) -> Sequence[KeptReport]:
+    """Every report folder of the configuration, the oldest first.
+
+    Raises:
+        InventoryError: the destination cannot be asked.
+    """
+    files, root = shelf.place.files, shelf.root
+    data = frozenset(files.list(f"{root}/data/"))
+    found: list[KeptReport] = []
+    for entry in files.list(f"{root}/"):
+        paths = parse_manifest_key(f"{entry}{MANIFEST}") if entry.endswith("/") else None
+        if paths is None:
+            continue
+        if len(found) >= REPORTS_MAX:
+            raise UndecidedError(f"there are more than {REPORTS_MAX} reports in {files.uri(root)}")
+        found.append(_looked_at(files, paths, data))
+    return tuple(sorted(found, key=lambda each: each.paths.moment))
+
+
+def _looked_at(files: ReportFiles, paths: ReportPaths, data: Collection[str]) -> KeptReport:
+    spared = _read(files, paths.keep, _KEEP_BYTES_MAX) is not None
+    body = _read(files, paths.manifest, MANIFEST_BYTES_MAX)
+    checksum = _read(files, paths.checksum, _CHECKSUM_BYTES_MAX)
+    if body is None:
+        return KeptReport(paths, Condition.UNFINISHED, None, spared, "it has no manifest")
+    try:
+        manifest = parse_manifest(body)
+    except ManifestError as error:
+        return KeptReport(paths, Condition.UNFINISHED, None, spared, error.message, unreadable=True)
+    if checksum is None or checksum.split() != render_checksum(body).split():
+        why = "it has no checksum" if checksum is None else "its checksum is of another manifest"
+        return KeptReport(paths, Condition.UNFINISHED, manifest, spared, why)
+    condition, why = judge(paths, manifest, files.bucket, data)
+    return KeptReport(paths, condition, manifest, spared, why)
+
+
+def _read(files: ReportFiles, key: str, bytes_max: int) -> bytes | None:
+    """The whole file; None where there is none. What is too long to be one is there, and says nothing."""
+    try:
+        return files.read(key, bytes_max)
+    except NoSuchKeyError:
+        return None
+    except ReportError:
+        return b""
+
+
+# -- what is to go -----------------------------------------------------------------------------------
+
+
+def expire(
+    shelf: Shelf,
+    ledger: Ledger,
+    retention: Retention,
+    now: datetime,
+    *,
+    dry_run: bool = False,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Sequence[Expired]:
+    """Remove the reports that `retention` does not keep, the oldest first; with `dry_run` only say so. What was begun
+    before is ended first.
+
+    Raises:
+        UndecidedError: a manifest cannot be read, so that nobody knows what it names.
+        InventoryError: the destination, or the ledger, cannot be used.
+    """
+    if not dry_run:
+        finish_expiries(ledger, only=shelf)
+    # Before and after: what a run names is in the ledger, and, once it leaves that, in a manifest.
+    under_way = basenames(ledger.names_unfinished())
+    reports = find_reports(shelf)
+    under_way |= basenames(ledger.names_unfinished())
+    old = expired(reports, retention, now, spared=_guarded(shelf, ledger, reports))
+    if not old:
+        return ()
+    needed = _needed(shelf, reports, under_way)
+    told: list[Expired] = []
+    for report in old:
+        if stopping():
+            break
+        told.append(_expire_one(shelf, ledger, report, needed, now, dry_run=dry_run))
+        if not told[-1].why and not dry_run:
+            needed.subtract(_names(report))
+    return tuple(told)
+
+
+def _guarded(shelf: Shelf, ledger: Ledger, reports: Sequence[KeptReport]) -> Collection[str]:
+    """The newest good report of those that this ledger knows to be its own: one that somebody puts there with a newer
+    date must not be the end of it.
+    """
+    good = {each.paths.folder for each in reports if each.condition is Condition.GOOD}
+    if not good:
+        return ()
+    known = ledger.expiries.published(shelf.expiry(reports[0].paths))
+    return tuple(folder for folder in known if folder in good)[:1]
+
+
+def _needed(
+    shelf: Shelf, reports: Sequence[KeptReport], under_way: Collection[str]
+) -> Counter[str]:
+    """How many manifests name a data file; one that a run under way has named counts as if others did, too."""
+    if unreadable := next((each for each in reports if each.unreadable), None):
+        uri = shelf.place.files.uri(unreadable.paths.manifest)
+        raise UndecidedError(
+            f"{uri} cannot be read, so any file may be one that it names: {unreadable.why}",
+            hint="mend that manifest, or remove it, first",
+        )
+    needed: Counter[str] = Counter()
+    for report in reports:
+        needed.update(_names(report))
+    needed.update(dict.fromkeys(under_way, 2))
+    return needed
+
+
+def _names(report: KeptReport) -> set[str]:
+    return {basename(file.key) for file in report.manifest.files} if report.manifest else set()
+
+
+def _expire_one(
+    shelf: Shelf,
+    ledger: Ledger,
+    report: KeptReport,
+    needed: Counter[str],
+    now: datetime,
+    *,
+    dry_run: bool,
+) -> Expired:
+    """Remove one report. It stays whole where any of it is locked, or where it cannot be told what there is of it."""
+    assert report.manifest is not None
+    own = [file.key for file in report.manifest.files if needed[basename(file.key)] == 1]
+    uri = shelf.place.files.uri(report.paths.folder)
+    try:
+        objects, locked = _objects(shelf, (*report.paths.commit, *own), now)
+        if locked:
+            return Expired(report, uri, len(objects), locked)
+        if not dry_run:
+            place = ledger.expiries.begin(shelf.expiry(report.paths, objects))
+            _remove(ledger, place, shelf.removing, objects)
+    except InventoryError as error:
+        return Expired(report, uri, 0, error.message)
+    return Expired(report, uri, len(objects))
+
+
+def _objects(shelf: Shelf, keys: Sequence[str], now: datetime) -> tuple[Sequence[Doomed], str]:
+    """What there is under the keys; and what keeps one of them from being removed, if anything."""
+    objects: list[Doomed] = []
+    locked = ""
+    for key in keys:
+        for piece in shelf.removing.pieces(key):
+            objects.append(Doomed(key, piece.id))
+            if not locked and (lock := shelf.removing.lock(key, piece, now)):
+                locked = f"{shelf.place.files.uri(key)} is {lock}"
+    return objects, locked
+
+
+# -- its removal -------------------------------------------------------------------------------------
+
+
+def _remove(ledger: Ledger, place: str, removing: Removing, objects: Sequence[Doomed]) -> None:
+    try:
+        for each in objects:
+            removing.remove(each.key, each.version)
+    except InventoryError as error:
+        ledger.expiries.failed(place, error)
+        raise
+    ledger.expiries.over(place)
+
+
+def finish_expiries(
+    ledger: Ledger, *, only: Shelf | None = None, untried_for: timedelta | None = None
+) -> None:
+    """End the removals that were begun and that nothing ended; all, or those of one shelf. What cannot be removed is
+    noted, and tried again next time.
+
+    Raises:
+        LedgerError: the ledger cannot be used.
+    """
+    for begun in ledger.expiries.open(untried_for=untried_for):
+        expiry = begun.expiry
+        if only is not None and (expiry.address, expiry.root) != (only.address, only.root):
+            continue
+        try:
+            with opened_shelf(expiry.address, expiry.store, expiry.root) as shelf:
+                _finish(ledger, shelf, begun)
+        except InventoryError as error:
+            _log.warning("the report %s is not removed yet: %s", begun.place, error)
+            ledger.expiries.failed(begun.place, error)
+
+
+def _finish(ledger: Ledger, shelf: Shelf, begun: OpenExpiry) -> None:
+    paths = begun.expiry.paths
+    if shelf.place.destination.exists(paths.checksum):
+        # It is whole: whether it is to go may be another question by now.
+        ledger.expiries.over(begun.place)
+        return
+    needed = basenames(ledger.names_unfinished())
+    needed |= named_by_manifests(shelf.place.files, shelf.root, but=(paths.manifest,))
+    needed |= basenames(ledger.names_unfinished())
+    commit = frozenset(paths.commit)
+    objects = [
+        each
+        for each in begun.expiry.objects
+        if each.key in commit or basename(each.key) not in needed
+    ]
+    _remove(ledger, begun.place, shelf.removing, objects)
