@@ -14,7 +14,12 @@ import pytest
 from sqlalchemy import update
 
 from stocktake.model.configuration import Frequency, Schedule
-from stocktake.model.errors import InventoryError, RunStateError, UsageError
+from stocktake.model.errors import (
+    InventoryError,
+    NoSuchConfigurationError,
+    RunStateError,
+    UsageError,
+)
 from stocktake.model.ledger import RunState
 from stocktake.model.scheduled import (
     ATTEMPTS_MAX,
@@ -108,7 +113,7 @@ def test_disabled_configurations_run_nothing(ledger: Ledger) -> None:
     assert claim(ledger) is None, "before any scheduler has heard of it"
     tick(ledger)
     assert only(ledger).state is ScheduledState.CANCELLED
-    with pytest.raises(UsageError, match="is disabled"):
+    with pytest.raises(RunStateError, match="is disabled"):
         ledger.schedule.run_now(key)
 
 
@@ -321,9 +326,9 @@ def test_runs_that_users_ask_for(ledger: Ledger) -> None:
     key = put(ledger)
     run = ledger.schedule.run_now(key)
     assert only(ledger).period is None
-    with pytest.raises(UsageError, match=f"the run {run} .* under way already"):
+    with pytest.raises(RunStateError, match=f"the run {run} .* under way already"):
         ledger.schedule.run_now(key)
-    with pytest.raises(UsageError, match="is not there"):
+    with pytest.raises(NoSuchConfigurationError, match="is not there"):
         ledger.schedule.run_now(replace(key, id="other"))
     ledger.schedule.cancel(run)
     with pytest.raises(RunStateError, match="is cancelled and cannot be cancelled"):

@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from stocktake import __version__
-from stocktake.api.failures import RequestError
 from stocktake.api.guard import OPEN, Guard
-from stocktake.api.problems import MEDIA_TYPE, problem, problem_of
-from stocktake.model.access import Grant
+from stocktake.api.problems import problem, problem_of
+from stocktake.api.v1_parts import (
+    REFUSALS,
+    Bucket,
+    Identity,
+    StoreName,
+    Token,
+    grant_of,
+    key_maker,
+)
+from stocktake.api.v1_runs import add_runs
 from stocktake.model.checks import CheckResult, StoredCheck
 from stocktake.model.configuration import (
     InventoryConfiguration,
     parse_configuration_json,
-    valid_bucket_name,
 )
 from stocktake.model.errors import IdMismatchError, InventoryError
-from stocktake.model.stored import ConfigurationKey, StoredConfiguration
+from stocktake.model.stored import StoredConfiguration
 from stocktake.service.commands import configurations as commands
 from stocktake.service.serving import Service
-
-
-class Problem(BaseModel):
-    """RFC 9457; the title is the code that S3 has for it."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    hint: str | None = None
 
 
 class KeptCheck(CheckResult):
@@ -77,15 +73,9 @@ class KnownStores(BaseModel):
     stores: list[KnownStore]
 
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in (400, 403, 404, 405, 503)
-}
 # What FastAPI calls the schema of the document that answers hold.
 _SCHEMA = {"schema": {"$ref": "#/components/schemas/InventoryConfiguration"}}
 _DOCUMENT = {"requestBody": {"required": True, "content": {"application/json": _SCHEMA}}}
-_StoreName = Annotated[str, Path(description="what the settings call the store")]
-_Bucket = Annotated[str, Path(description="the source bucket")]
-_Identity = Annotated[str, Path(alias="id", description="the configuration's Id")]
 
 
 def make_v1(service: Service) -> Guard:
@@ -98,13 +88,14 @@ def make_v1(service: Service) -> Guard:
         openapi_url=OPEN,
         docs_url=None,
         redoc_url=None,
-        responses=_REFUSALS,
+        responses=REFUSALS,
     )
     api.add_exception_handler(InventoryError, _told)
     api.add_exception_handler(Exception, _told)
     api.add_exception_handler(RequestValidationError, _told)
     api.add_exception_handler(HTTPException, _unknown)
     _add_configurations(api, service)
+    add_runs(api, service)
 
     @api.get("/stores")
     def stores() -> KnownStores:
@@ -117,44 +108,35 @@ def make_v1(service: Service) -> Guard:
 
 def _add_configurations(api: FastAPI, service: Service) -> None:
     one = "/configurations/{store}/{bucket}/{id}"
-    stores = {site.name for site in service.sites}
-
-    def key(store: str, bucket: str, identity: str = "") -> ConfigurationKey:
-        if store not in stores:
-            raise RequestError(
-                "InvalidArgument", f"no store is called `{store}`; `/stores` lists them"
-            )
-        if not valid_bucket_name(bucket):
-            raise RequestError("InvalidBucketName", f"`{bucket}` is no bucket's name")
-        return ConfigurationKey(store, bucket, identity)
+    key = key_maker(service)
 
     @api.get("/configurations/{store}/{bucket}", response_model_exclude_none=True)
     def list_configurations(
         request: Request,
-        store: _StoreName,
-        bucket: _Bucket,
-        token: Annotated[str | None, Query(description="the next_token of the page before")] = None,
+        store: StoreName,
+        bucket: Bucket,
+        token: Token = None,
     ) -> ConfigurationPage:
         """List a page of a bucket's configurations."""
-        place = key(store, bucket)
+        place = key(store, bucket, "")
         page = commands.list_configurations(
-            service.desk, _grant(request), place.store, place.bucket, token
+            service.desk, grant_of(request), place.store, place.bucket, token
         )
         kept = [_kept(stored) for stored in commands.with_checks(service.desk, page.configurations)]
         return ConfigurationPage(configurations=kept, next_token=page.next_token)
 
     @api.get(one, response_model_exclude_none=True)
     def get_configuration(
-        request: Request, store: _StoreName, bucket: _Bucket, identity: _Identity
+        request: Request, store: StoreName, bucket: Bucket, identity: Identity
     ) -> KeptConfiguration:
         """Read a configuration."""
         place = key(store, bucket, identity)
-        found = commands.get_configuration(service.desk, _grant(request), place)
+        found = commands.get_configuration(service.desk, grant_of(request), place)
         return _kept(commands.with_checks(service.desk, [found])[0])
 
     @api.put(one, response_model_exclude_none=True, openapi_extra=_DOCUMENT)
     async def put_configuration(
-        request: Request, store: _StoreName, bucket: _Bucket, identity: _Identity
+        request: Request, store: StoreName, bucket: Bucket, identity: Identity
     ) -> KeptConfiguration:
         """Put a configuration, in place of any with its Id."""
         place = key(store, bucket, identity)
@@ -166,7 +148,7 @@ def _add_configurations(api: FastAPI, service: Service) -> None:
         stored = await to_thread.run_sync(
             commands.put_configuration,
             service.desk,
-            _grant(request),
+            grant_of(request),
             place.store,
             place.bucket,
             configuration,
@@ -175,24 +157,19 @@ def _add_configurations(api: FastAPI, service: Service) -> None:
 
     @api.post(f"{one}/check", status_code=202)
     def check_configuration(
-        request: Request, store: _StoreName, bucket: _Bucket, identity: _Identity
+        request: Request, store: StoreName, bucket: Bucket, identity: Identity
     ) -> Response:
         """Have a configuration be tried out anew, by a worker; its `check` is absent until then."""
-        commands.want_check(service.desk, _grant(request), key(store, bucket, identity))
+        commands.want_check(service.desk, grant_of(request), key(store, bucket, identity))
         return Response(status_code=202)
 
     @api.delete(one, status_code=204)
     def delete_configuration(
-        request: Request, store: _StoreName, bucket: _Bucket, identity: _Identity
+        request: Request, store: StoreName, bucket: Bucket, identity: Identity
     ) -> Response:
         """Delete a configuration, and the options beside it."""
-        commands.delete_configuration(service.desk, _grant(request), key(store, bucket, identity))
+        commands.delete_configuration(service.desk, grant_of(request), key(store, bucket, identity))
         return Response(status_code=204)
-
-
-def _grant(request: Request) -> Grant:
-    grant: Grant = request.state.grant
-    return grant
 
 
 def _kept(stored: StoredConfiguration) -> KeptConfiguration:

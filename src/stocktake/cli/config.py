@@ -11,7 +11,7 @@ import typer
 from stocktake.cli import options as opt
 from stocktake.cli.groups import ExamplesGroup
 from stocktake.cli.outcome import failures_told, print_json
-from stocktake.cli.panels import OUTPUT, STORE, PanelCommand
+from stocktake.cli.panels import OUTPUT, PanelCommand
 from stocktake.cli.sinks import print_text
 
 if TYPE_CHECKING:
@@ -52,15 +52,6 @@ Identity = Annotated[
     str, typer.Argument(metavar="ID", help="The configuration's Id.", show_default=False)
 ]
 
-Server = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        help="Ask this `stocktake serve`, with your own keys, instead of this machine's ledger.",
-        rich_help_panel=STORE,
-    ),
-]
-
 app = typer.Typer(cls=ExamplesGroup, no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -84,7 +75,8 @@ def put(
         ),
     ],
     *,
-    server: Server = None,
+    server: opt.Server = None,
+    token_file: opt.TokenFile = None,
     store_name: opt.StoreName = None,
     endpoint_url: opt.EndpointUrl = None,
     profile: opt.Profile = None,
@@ -117,7 +109,8 @@ def get(
     bucket: Bucket,
     id: Identity,  # noqa: A002 - AWS's word
     *,
-    server: Server = None,
+    server: opt.Server = None,
+    token_file: opt.TokenFile = None,
     store_name: opt.StoreName = None,
     profile: opt.Profile = None,
     region: opt.Region = None,
@@ -144,7 +137,8 @@ def get(
 def list_(
     bucket: Bucket,
     *,
-    server: Server = None,
+    server: opt.Server = None,
+    token_file: opt.TokenFile = None,
     store_name: opt.StoreName = None,
     profile: opt.Profile = None,
     region: opt.Region = None,
@@ -168,7 +162,8 @@ def check(
     bucket: Bucket,
     id: Identity,  # noqa: A002 - AWS's word
     *,
-    server: Server = None,
+    server: opt.Server = None,
+    token_file: opt.TokenFile = None,
     store_name: opt.StoreName = None,
     profile: opt.Profile = None,
     region: opt.Region = None,
@@ -192,7 +187,8 @@ def delete(
     bucket: Bucket,
     id: Identity,  # noqa: A002 - AWS's word
     *,
-    server: Server = None,
+    server: opt.Server = None,
+    token_file: opt.TokenFile = None,
     store_name: opt.StoreName = None,
     profile: opt.Profile = None,
     region: opt.Region = None,
@@ -213,10 +209,10 @@ def delete(
 
 def _kept(asked: dict[str, Any]) -> AbstractContextManager[KeptConfigurations]:
     from stocktake.service.kept_configurations import kept_configurations
-    from stocktake.service.options import StoreKeywords, make_store
 
-    words = {name: asked[name] for name in StoreKeywords.__annotations__ if name in asked}
-    return kept_configurations(asked["server"], asked["store_name"], make_store(**words))
+    return kept_configurations(
+        asked["server"], asked["store_name"], opt.store_of(asked), asked["token_file"]
+    )
 
 
 def _aws(stored: StoredConfiguration) -> dict[str, Any]:

@@ -144,6 +144,22 @@ LogFormat = Annotated[
         help="How the log is written, on stderr. Default: text.",
     ),
 ]
+Server = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Ask this `stocktake serve`, with your own keys or a token, instead of this machine's ledger.",
+        rich_help_panel=STORE,
+    ),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Ask the server with the token in this file, yours alone. Default: STOCKTAKE_TOKEN, else your keys.",
+        rich_help_panel=STORE,
+    ),
+]
 Dates = Annotated[
     str | None,
     typer.Option(
@@ -219,7 +235,8 @@ def store_words(asked: dict[str, Any]) -> StoreKeywords:
     """What a command's options say of a store."""
     from stocktake.service.options import StoreKeywords
 
-    return cast("StoreKeywords", {name: asked[name] for name in StoreKeywords.__annotations__})
+    names = [name for name in StoreKeywords.__annotations__ if name in asked]
+    return cast("StoreKeywords", {name: asked[name] for name in names})
 
 
 def limits_of(asked: dict[str, Any]) -> QueryLimits:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stocktake.cli import options as opt
 from stocktake.cli.outcome import failures_told, print_json, visible
-from stocktake.cli.panels import OUTPUT, STORE, PanelCommand
+from stocktake.cli.panels import OUTPUT, PanelCommand
 from stocktake.cli.sinks import print_text
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from stocktake.model.scheduled import ScheduledRun
-    from stocktake.service.commands.scheduled import Overview
+    from stocktake.service.kept_runs import KeptRuns, Overview
 
 SCHEDULED_EXAMPLES = """\
 stocktake runs scheduled
 stocktake runs scheduled --all --json
+stocktake runs scheduled --server https://stocktake.example.com
 """
 NOW_EXAMPLES = """\
 stocktake runs now s3://photos daily
@@ -55,15 +57,21 @@ def scheduled(
         typer.Option("--all", help="List runs of long ago, too.", rich_help_panel=OUTPUT),
     ] = False,
     ledger: LedgerUrl = None,
+    server: opt.Server = None,
+    token_file: opt.TokenFile = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
     json: opt.Json = False,
     verbose: opt.Verbose = 0,
 ) -> None:
     """List the runs that the service does by itself, and when the next ones are due."""
-    with failures_told(as_json=json, verbose=verbose):
-        opt.speak_up(verbose)
-        from stocktake.service.commands.scheduled import list_scheduled
+    asked: dict[str, Any] = dict(locals())
+    with failures_told(as_json=json, verbose=verbose), _kept(asked) as kept:
+        from stocktake.service.kept_runs import overview
 
-        found = list_scheduled(everything=everything, ledger_url=ledger)
+        found = overview(kept, everything=everything)
         if json:
             print_json(_document(found))
         else:
@@ -79,47 +87,59 @@ def now(
         str, typer.Argument(metavar="ID", help="The configuration's Id.", show_default=False)
     ],
     *,
-    store_name: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="What the ledger calls the store. Default: default.",
-            rich_help_panel=STORE,
-        ),
-    ] = None,
+    store_name: opt.StoreName = None,
     ledger: LedgerUrl = None,
+    server: opt.Server = None,
+    token_file: opt.TokenFile = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
     json: opt.Json = False,
     verbose: opt.Verbose = 0,
 ) -> None:
     """Have a configuration run as soon as a worker is free."""
-    with failures_told(as_json=json, verbose=verbose):
-        opt.speak_up(verbose)
-        from stocktake.service.commands.scheduled import run_now
-
-        run = run_now(bucket, id, store_name=store_name, ledger_url=ledger)
-        _told(run, "waits for a worker", as_json=json)
+    asked: dict[str, Any] = dict(locals())
+    with failures_told(as_json=json, verbose=verbose), _kept(asked) as kept:
+        _told(kept.now(bucket, id).id, "waits for a worker", as_json=json)
 
 
 def cancel(
-    run: Run, *, ledger: LedgerUrl = None, json: opt.Json = False, verbose: opt.Verbose = 0
+    run: Run,
+    *,
+    ledger: LedgerUrl = None,
+    server: opt.Server = None,
+    token_file: opt.TokenFile = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
+    json: opt.Json = False,
+    verbose: opt.Verbose = 0,
 ) -> None:
     """Cancel a run. What it left in its destination is removed by a worker."""
-    with failures_told(as_json=json, verbose=verbose):
-        opt.speak_up(verbose)
-        from stocktake.service.commands.scheduled import cancel_run
-
-        _told(cancel_run(run, ledger_url=ledger).id, "is cancelled", as_json=json)
+    asked: dict[str, Any] = dict(locals())
+    with failures_told(as_json=json, verbose=verbose), _kept(asked) as kept:
+        _told(kept.cancel(run).id, "is cancelled", as_json=json)
 
 
 def retry(
-    run: Run, *, ledger: LedgerUrl = None, json: opt.Json = False, verbose: opt.Verbose = 0
+    run: Run,
+    *,
+    ledger: LedgerUrl = None,
+    server: opt.Server = None,
+    token_file: opt.TokenFile = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
+    json: opt.Json = False,
+    verbose: opt.Verbose = 0,
 ) -> None:
     """Have a run that failed be tried again at once."""
-    with failures_told(as_json=json, verbose=verbose):
-        opt.speak_up(verbose)
-        from stocktake.service.commands.scheduled import retry_run
-
-        _told(retry_run(run, ledger_url=ledger).id, "waits for a worker", as_json=json)
+    asked: dict[str, Any] = dict(locals())
+    with failures_told(as_json=json, verbose=verbose), _kept(asked) as kept:
+        _told(kept.retry(run).id, "waits for a worker", as_json=json)
 
 
 def add_to(runs: typer.Typer) -> None:
@@ -133,6 +153,19 @@ def add_to(runs: typer.Typer) -> None:
         runs.command(cls=PanelCommand, epilog=epilog)(command)
 
 
+def _kept(asked: dict[str, Any]) -> AbstractContextManager[KeptRuns]:
+    opt.speak_up(asked["verbose"])
+    from stocktake.service.kept_runs import kept_runs
+
+    return kept_runs(
+        asked["server"],
+        asked.get("store_name"),
+        opt.store_of(asked),
+        token_file=asked["token_file"],
+        ledger_url=asked["ledger"],
+    )
+
+
 # -- what they print ---------------------------------------------------------------------------------
 
 
@@ -144,33 +177,15 @@ def _told(run: str, what: str, *, as_json: bool) -> None:
 
 
 def _document(found: Overview) -> dict[str, Any]:
-    return {
-        "runs": [_run_document(run) for run in found.runs],
-        "next": [
-            {"store": key.store, "bucket": key.bucket, "id": key.id, "due": _iso(due)}
-            for key, due in sorted(found.next.items())
-        ],
-    }
+    from stocktake.model.run_documents import RunDocument, UpcomingDocument
 
-
-def _run_document(run: ScheduledRun) -> dict[str, Any]:
+    upcoming = [
+        UpcomingDocument(store=key.store, bucket=key.bucket, id=key.id, due=due)
+        for key, due in sorted(found.next.items())
+    ]
     return {
-        "run": run.id,
-        "state": str(run.state),
-        "store": run.key.store,
-        "bucket": run.key.bucket,
-        "id": run.key.id,
-        "period": _iso(run.period),
-        "due": _iso(run.due),
-        "created": _iso(run.created),
-        "finished": _iso(run.finished),
-        "attempts": run.attempts,
-        "claims": run.claims,
-        "lease_until": _iso(run.lease_until),
-        "worker": run.owner,
-        "progress": dict(run.progress),
-        "error": run.error,
-        "hint": run.hint,
+        "runs": [RunDocument.of(run).model_dump(mode="json") for run in found.runs],
+        "next": [each.model_dump(mode="json") for each in upcoming],
     }
 
 
@@ -203,7 +218,3 @@ def _row(run: ScheduledRun) -> tuple[str, ...]:
         ", ".join(f"{count} {kind}" for kind, count in problems.items()),
         visible(run.error or ""),
     )
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -23,12 +23,34 @@ class ReceivedRequest:
     headers: Mapping[str, str]
 
 
+class Right(StrEnum):
+    """What may be done with a bucket that a key covers."""
+
+    READ = "read"  # its configurations, their options, their runs and reports
+    WRITE = "write"  # put and delete these; have them run, end what somebody asked for, try again
+    ADMINISTER = "administer"  # say whither reports go, end runs of the schedule
+
+
 class Role(StrEnum):
     """What a key may do with the buckets that it covers."""
 
-    ADMIN = "admin"  # all there is, settings included
-    WRITER = "writer"  # read, put and delete configurations
-    READER = "reader"  # read configurations
+    ADMIN = "admin"  # with all buckets covered: stores, tokens and settings, too
+    WRITER = "writer"
+    READER = "reader"
+
+
+RIGHTS: Mapping[Role, frozenset[Right]] = {
+    Role.ADMIN: frozenset(Right),
+    Role.WRITER: frozenset({Right.READ, Right.WRITE}),
+    Role.READER: frozenset({Right.READ}),
+}
+# What a role that lacks a right is told.
+_LACKING: Mapping[Right, str] = {
+    Right.READ: "sees nothing",
+    Right.WRITE: "changes nothing",
+    Right.ADMINISTER: "administers nothing",
+}
+EVERY_BUCKET = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +67,35 @@ class Grant:
         """Whether `bucket` is one of those it is for."""
         return any(_matcher(pattern).fullmatch(bucket) for pattern in self.buckets)
 
+    def check(self, right: Right, bucket: str) -> None:
+        """Check that a right is had with `bucket`.
+
+        Raises:
+            NotAllowedError: it is not.
+        """
+        if not self.covers(bucket):
+            raise NotAllowedError(f"the key does not cover the bucket {bucket}")
+        if right not in RIGHTS[self.role]:
+            raise NotAllowedError(f"the key's role is {self.role}, which {_LACKING[right]}")
+
+    def check_server(self) -> None:
+        """Check that the whole server may be administered: its stores, tokens and settings.
+
+        Raises:
+            NotAllowedError: it may not.
+        """
+        if self.role is not Role.ADMIN or EVERY_BUCKET not in self.buckets:
+            raise NotAllowedError(
+                f"that takes the role {Role.ADMIN} for all buckets, `{EVERY_BUCKET}`"
+            )
+
     def check_read(self, bucket: str) -> None:
         """Check that configurations of `bucket` may be read.
 
         Raises:
             NotAllowedError: they may not.
         """
-        if not self.covers(bucket):
-            raise NotAllowedError(f"the key does not cover the bucket {bucket}")
+        self.check(Right.READ, bucket)
 
     def check_write(self, bucket: str) -> None:
         """Check that configurations of `bucket` may be put and deleted.
@@ -60,9 +103,7 @@ class Grant:
         Raises:
             NotAllowedError: they may not.
         """
-        self.check_read(bucket)
-        if self.role is Role.READER:
-            raise NotAllowedError("the key's role is reader, and readers change nothing")
+        self.check(Right.WRITE, bucket)
 
     def check_put(self, bucket: str, configuration: InventoryConfiguration) -> None:
         """Check that this very configuration may be put: we write to its destination with credentials of our own, so

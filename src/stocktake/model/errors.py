@@ -8,7 +8,9 @@
     │   │   ├── InvalidIdError          an Id, a prefix or a key that no configuration can have
     │   │   └── BucketArnError          its destination is no bucket's ARN
     │   ├── AccessKeysError             a file of access keys that cannot be used
-    │   ├── ContinuationTokenError      a token that no list of configurations gave
+    │   ├── ContinuationTokenError      a token that no list gave
+    │   ├── OptionsError                options beside a configuration that make no sense
+    │   ├── NoSuchRunError              no scheduled run is called so
     │   ├── UnknownFieldError           a field that no report has
     │   └── QueryError                  SQL that cannot run, or asks for a field the report lacks
     ├── StoreError                      the store was asked and did not do it
@@ -107,7 +109,15 @@ class AccessKeysError(UsageError):
 
 
 class ContinuationTokenError(UsageError):
-    """A continuation token that no list of configurations gave."""
+    """A continuation token that no list gave."""
+
+
+class OptionsError(UsageError):
+    """Options beside a configuration that make no sense."""
+
+
+class NoSuchRunError(UsageError):
+    """No scheduled run is called so."""
 
 
 class UnknownFieldError(UsageError):

@@ -7,10 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from stocktake.model.errors import UsageError
+from stocktake.model.errors import OptionsError
 from stocktake.model.fields import EXTENSION_FIELDS
 from stocktake.model.periods import HOUR
 from stocktake.model.retention import KEEP_DAYS_MAX, KEEP_LAST_MAX, Retention
+
+# Whither a report goes is decided by admins alone: it is written with the service's own credentials.
+TARGET_OPTIONS = ("destination_store", "owner_full_control")
 
 
 class ReportOptions(BaseModel):
@@ -45,14 +48,14 @@ def parse_report_options(document: Mapping[str, Any], where: str) -> ReportOptio
     """The options in a JSON object, that of the configuration `where`.
 
     Raises:
-        UsageError: it says what nobody knows, or what makes no sense.
+        OptionsError: it says what nobody knows, or what makes no sense.
     """
     try:
         return ReportOptions.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(map(str, first["loc"])) or "options"
-        raise UsageError(
+        raise OptionsError(
             f"the option `{name}` of {where} makes no sense: {first['msg']}",
             hint=f"expected {', '.join(ReportOptions.model_fields)}",
         ) from error

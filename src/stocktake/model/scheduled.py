@@ -87,6 +87,28 @@ class ScheduledRun:
 
 
 @dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which scheduled runs are wanted: those of a store, a bucket, a configuration, in one of these states. What is not
+    said does not matter.
+    """
+
+    store: str | None = None
+    bucket: str | None = None
+    id: str | None = None
+    states: tuple[ScheduledState, ...] = ()
+
+    def columns(self) -> Mapping[str, str]:
+        """What of a run's row must be what."""
+        said = {"store": self.store, "bucket": self.bucket, "configuration_id": self.id}
+        return {name: value for name, value in said.items() if value is not None}
+
+    def covers(self, key: ConfigurationKey) -> bool:
+        """Whether runs of that configuration are wanted."""
+        said = ((self.store, key.store), (self.bucket, key.bucket), (self.id, key.id))
+        return all(wanted in (None, found) for wanted, found in said)
+
+
+@dataclass(frozen=True, slots=True)
 class QuietHours:
     """A part of every day, UTC, in which a store is left alone: from `begin` on, until before `end`, over midnight
     where that is earlier.

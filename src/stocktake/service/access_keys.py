@@ -6,9 +6,7 @@ The pairs are copies of the store's own, so that users sign as ever. They never 
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import stat
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from stocktake.model.access import AccessKey, Grant, Role
 from stocktake.model.errors import AccessKeysError, UsageError
 from stocktake.model.fields import OPTIONAL_FIELDS
+from stocktake.service.private_files import read_private, seen_now, unusable, write_private
 from stocktake.service.settings import secret_variable
 
 FILE_BYTES_MAX = 16 * 2**20  # some hundred thousand keys
@@ -174,21 +173,12 @@ class WatchedKeys:
         Raises:
             AccessKeysError: as `read_keys`. Keys of an earlier file are not used then: one of them may be revoked.
         """
-        seen = self._seen()
+        seen = seen_now(self._path, what="key")
         stamp, keys = self._known
         if stamp != seen:
             keys = read_keys(self._path)
             self._known = (seen, keys)
         return keys
-
-    def _seen(self) -> object:
-        try:
-            found = self._path.stat()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise _unusable(self._path, error.strerror or str(error)) from error
-        return (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)
 
 
 def _grant(entry: _Entry) -> Grant:
@@ -228,16 +218,9 @@ def _secret(entry: _Entry, path: Path) -> str:
 
 
 def _read(path: Path) -> _Document:
-    try:
-        with path.open("rb") as file:
-            _check_private(path, os.fstat(file.fileno()))
-            text = file.read(FILE_BYTES_MAX + 1)
-    except FileNotFoundError:
+    text = read_private(path, FILE_BYTES_MAX, what="key")
+    if text is None:
         return _Document()
-    except OSError as error:
-        raise _unusable(path, error.strerror or str(error)) from error
-    if len(text) > FILE_BYTES_MAX:
-        raise _unusable(path, f"it is larger than {FILE_BYTES_MAX} bytes")
     try:
         document = _Document.model_validate_json(text)
     except ValidationError as error:
@@ -251,35 +234,10 @@ def _read(path: Path) -> _Document:
     return document
 
 
-def _check_private(path: Path, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise _unusable(path, "it is no regular file")
-    if found.st_mode & 0o077:
-        raise AccessKeysError(
-            f"the keys in {path} are readable by others: its mode is {stat.S_IMODE(found.st_mode):04o}, expected 0600",
-            hint=f"`chmod 600 {path}`, and give out new keys if somebody may have read these",
-        )
-
-
 def _write(path: Path, document: _Document) -> None:
     body = json.dumps(document.model_dump(mode="json", exclude_none=True), indent=2) + "\n"
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        beside.unlink(missing_ok=True)
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise _unusable(path, f"it cannot be written: {error.strerror or error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    write_private(path, body, what="key")
 
 
 def _unusable(path: Path, why: str) -> AccessKeysError:
-    return AccessKeysError(
-        f"the file of access keys {path} cannot be used: {why}",
-        hint="`stocktake keys` makes such files; STOCKTAKE_KEYS_FILE names another one",
-    )
+    return unusable(path, why, what="key")

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from stocktake.model.access import EVERYTHING
-from stocktake.model.addresses import S3Address, parse_address
 from stocktake.model.checks import CheckResult, StoredCheck
 from stocktake.model.configuration import InventoryConfiguration, parse_configuration_json
-from stocktake.model.errors import ServerError, UsageError
+from stocktake.model.errors import ServerError
 from stocktake.model.store import Store
 from stocktake.model.stored import ConfigurationKey, StoredConfiguration
 from stocktake.service import house
+from stocktake.service.asking_server import asking_server
 from stocktake.service.commands import configurations as commands
 from stocktake.service.commands.configurations import Desk
+from stocktake.service.kept_runs import bucket_at
 from stocktake.service.known_buckets import KnownBuckets
 from stocktake.service.runs import open_ledger
 from stocktake.service.server_settings import STORE
-from stocktake.store.connection import Connection
 from stocktake.store.server_api import ServerApi
 
 
@@ -52,10 +53,10 @@ class KeptConfigurations(Protocol):
 
 @contextmanager
 def kept_configurations(
-    server: str | None, store_name: str | None, store: Store
+    server: str | None, store_name: str | None, store: Store, token_file: Path | None = None
 ) -> Iterator[KeptConfigurations]:
-    """Those that the server at the URL `server` has, asked as `store` says; without one, those of this machine's
-    ledger, for the buckets of `store`.
+    """Those that the server at the URL `server` has, asked as `store` and `token_file` say; without one, those of this
+    machine's ledger, for the buckets of `store`.
 
     Raises:
         UsageError: the server, or the store, cannot be as described.
@@ -70,16 +71,7 @@ def kept_configurations(
         ):
             yield _InLedger(name, Desk(ledger.configurations, buckets.check, ledger.checks))
         return
-    if store.endpoint_url is not None:
-        raise UsageError(
-            "--server and --endpoint-url name two places to ask",
-            hint="the server knows the store; leave --endpoint-url away",
-        )
-    if not server.startswith(("http://", "https://")):
-        raise UsageError(
-            f"`{server}` is no server; expected http://HOST[:PORT] or https://HOST[:PORT]"
-        )
-    with closing(ServerApi(Connection.open(replace(store, endpoint_url=server)))) as api:
+    with asking_server(server, store, token_file) as api:
         yield _OnServer(name, api)
 
 
@@ -93,7 +85,7 @@ class _InLedger:
         self._believing = replace(desk, check_bucket=_believe)
 
     def put(self, bucket: str, configuration: InventoryConfiguration) -> StoredConfiguration:
-        name = _bucket(bucket)
+        name = bucket_at(bucket)
         return commands.put_configuration(self._desk, EVERYTHING, self._store, name, configuration)
 
     def get(self, bucket: str, identity: str) -> StoredConfiguration:
@@ -101,7 +93,7 @@ class _InLedger:
         return commands.with_checks(self._desk, [found])[0]
 
     def list(self, bucket: str) -> Sequence[StoredConfiguration]:
-        name, token = _bucket(bucket), None
+        name, token = bucket_at(bucket), None
         found: list[StoredConfiguration] = []
         while True:  # no bucket has more than CONFIGURATIONS_PER_BUCKET_MAX
             page = commands.list_configurations(
@@ -122,7 +114,7 @@ class _InLedger:
         return key
 
     def _key(self, bucket: str, identity: str) -> ConfigurationKey:
-        return ConfigurationKey(self._store, _bucket(bucket), identity)
+        return ConfigurationKey(self._store, bucket_at(bucket), identity)
 
 
 class _OnServer:
@@ -140,36 +132,29 @@ class _OnServer:
         return _stored(self._api.ask("GET", *self._path(bucket, identity)))
 
     def list(self, bucket: str) -> Sequence[StoredConfiguration]:
-        query: dict[str, str] = {}
+        query: list[tuple[str, str]] = []
         found: list[StoredConfiguration] = []
         while True:
             page = self._api.ask("GET", *self._path(bucket), query=query)
             found += map(_stored, page["configurations"])
-            if (token := page.get("next_token")) is None or token == query.get("token"):
+            if (token := page.get("next_token")) is None or ("token", token) in query:
                 return found
-            query = {"token": token}
+            query = [("token", token)]
 
     def check(self, bucket: str, identity: str) -> ConfigurationKey:
         self._api.ask("POST", *self._path(bucket, identity), "check")
-        return ConfigurationKey(self._store, _bucket(bucket), identity)
+        return ConfigurationKey(self._store, bucket_at(bucket), identity)
 
     def delete(self, bucket: str, identity: str) -> ConfigurationKey:
         self._api.ask("DELETE", *self._path(bucket, identity))
-        return ConfigurationKey(self._store, _bucket(bucket), identity)
+        return ConfigurationKey(self._store, bucket_at(bucket), identity)
 
     def _path(self, bucket: str, *identity: str) -> tuple[str, ...]:
-        return ("configurations", self._store, _bucket(bucket), *identity)
+        return ("configurations", self._store, bucket_at(bucket), *identity)
 
 
 def _believe(_store: str, _bucket: str) -> None:
     """Take a bucket to be there."""
-
-
-def _bucket(address: str) -> str:
-    found = parse_address(address, folder=house.settings().working_folder)
-    if not isinstance(found, S3Address) or found.key:
-        raise UsageError(f"`{address}` is no bucket; expected s3://NAME")
-    return found.bucket
 
 
 def _stored(said: Any) -> StoredConfiguration:

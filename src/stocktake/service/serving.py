@@ -14,6 +14,7 @@ from stocktake.service.commands.configurations import Desk
 from stocktake.service.known_buckets import KnownBuckets
 from stocktake.service.runs import open_ledger
 from stocktake.service.server_settings import Site
+from stocktake.state.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Service:
     desk: Desk
     keys: Callable[[], Mapping[str, AccessKey]]
     now: Callable[[], datetime]
+    schedule: Schedule
 
     def check(self) -> None:
         """Check that it can do its work.
@@ -53,5 +55,9 @@ def opened_service(sites: tuple[Site, ...]) -> Iterator[Service]:
         KnownBuckets(stores, house.monotonic) as buckets,
     ):
         yield Service(
-            sites, Desk(ledger.configurations, buckets.check, ledger.checks), keys, house.now
+            sites,
+            Desk(ledger.configurations, buckets.check, ledger.checks),
+            keys,
+            house.now,
+            ledger.schedule,
         )

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, not_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, not_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from stocktake.model.errors import RunStateError, UsageError
+from stocktake.model.errors import NoSuchConfigurationError, RunStateError
 from stocktake.model.ledger import RunState
 from stocktake.model.scheduled import (
     CLAIMS_MAX,
     UNFINISHED_STATES,
+    RunFilter,
     ScheduledRun,
     ScheduledState,
 )
@@ -104,19 +105,22 @@ class Schedule(Transactions):
         """Have a configuration run as soon as a worker is free; what the run is called.
 
         Raises:
-            UsageError: there is no such configuration, it is disabled, or a run of it is under way.
+            NoSuchConfigurationError: there is no such configuration.
+            RunStateError: it is disabled, or a run of it is under way.
         """
         at = and_(
             *(configurations.c[name] == getattr(key, name) for name in ("store", "bucket", "id"))
         )
         with self.writing() as connection:
             found = connection.execute(select(configurations).where(at)).first()
-            if found is None or not found.enabled:
-                what = "is disabled" if found else "is not there"
-                raise UsageError(f"the configuration `{key.id}` of {key.bucket} {what}")
+            what = f"the configuration `{key.id}` of {key.bucket}"
+            if found is None:
+                raise NoSuchConfigurationError(f"{what} is not there")
+            if not found.enabled:
+                raise RunStateError(f"{what} is disabled")
             busy = and_(of_configuration(key, found.created), _TABLE.state.in_(UNFINISHED_STATES))
             if under_way := connection.scalar(select(_TABLE.id).where(busy)):
-                raise UsageError(
+                raise RunStateError(
                     f"the run {under_way} of the configuration `{key.id}` is under way already",
                     hint=f"`stocktake runs cancel {under_way}` ends it",
                 )
@@ -151,7 +155,7 @@ class Schedule(Transactions):
         """Cancel a run that is not over. Whoever works on it is refused from now on.
 
         Raises:
-            UsageError: there is no such run.
+            NoSuchRunError: there is no such run.
             RunStateError: it is over.
         """
         with self.writing() as connection:
@@ -199,7 +203,7 @@ class Schedule(Transactions):
         """Have a run that has failed, or waits to be tried again, be tried at once.
 
         Raises:
-            UsageError: there is no such run.
+            NoSuchRunError: there is no such run.
             RunStateError: it is in neither of these states, or its configuration is no more.
         """
         with self.writing() as connection:
@@ -222,6 +226,35 @@ class Schedule(Transactions):
                     hint="runs that failed can, as long as their configuration is there and enabled",
                 )
 
+    def page(
+        self,
+        wanted: RunFilter,
+        *,
+        after: tuple[datetime, str] | None = None,
+        rows_max: int = 100,
+    ) -> builtins.list[ScheduledRun]:
+        """The first `rows_max` of the wanted runs, the newest first, at most; `after` is when one was entered, and what
+        it is called: those behind it.
+        """
+        found = select(scheduled_runs).order_by(_TABLE.created.desc(), _TABLE.id).limit(rows_max)
+        for name, value in wanted.columns().items():
+            found = found.where(_TABLE[name] == value)
+        if wanted.states:
+            found = found.where(_TABLE.state.in_([str(state) for state in wanted.states]))
+        if after is not None:
+            created, run = after
+            found = found.where(
+                or_(_TABLE.created < created, and_(_TABLE.created == created, _TABLE.id > run))
+            )
+        with self.reading() as connection:
+            return [record_of(row) for row in connection.execute(found)]
+
+    def of(self, standing: Standing) -> builtins.list[ScheduledRun]:
+        """The runs of a configuration as it was put then."""
+        found = select(scheduled_runs).where(of_configuration(standing.key, standing.created))
+        with self.reading() as connection:
+            return [record_of(row) for row in connection.execute(found)]
+
     def list(self) -> builtins.list[ScheduledRun]:
         """All scheduled runs, the newest first."""
         newest = select(scheduled_runs).order_by(_TABLE.created.desc(), _TABLE.id)
@@ -232,7 +265,7 @@ class Schedule(Transactions):
         """The scheduled run that is called `run`.
 
         Raises:
-            UsageError: there is no such run.
+            NoSuchRunError: there is no such run.
         """
         with self.reading() as connection:
             return record_of(find_row(connection, run))

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, select
 
-from stocktake.model.errors import RunStateError, UsageError
+from stocktake.model.errors import NoSuchRunError, RunStateError
 from stocktake.model.scheduled import ScheduledClaim, ScheduledRun, ScheduledState
 from stocktake.model.stored import ConfigurationKey
 from stocktake.state.tables import configurations, scheduled_runs
@@ -55,15 +55,20 @@ def find_row(connection: Connection, run: str) -> Any:
     """The row of the scheduled run that a user calls `run`.
 
     Raises:
-        UsageError: there is no such run.
+        NoSuchRunError: there is no such run.
     """
     found = select(scheduled_runs).where(_TABLE.id == run.strip().lower())
     row = connection.execute(found).first()
     if row is None:
-        raise UsageError(
-            f"there is no scheduled run `{run}`", hint="`stocktake runs scheduled` lists them"
-        )
+        raise no_such_run(run)
     return row
+
+
+def no_such_run(run: str) -> NoSuchRunError:
+    """What those are told who ask for a run that is not there."""
+    return NoSuchRunError(
+        f"there is no scheduled run `{run}`", hint="`stocktake runs scheduled` lists them"
+    )
 
 
 def key_of(row: Any) -> ConfigurationKey:
