@@ -65,13 +65,21 @@ bench-shapes: $(BENCHED)/.installed $(BENCH)/.installed  ## measure every shape 
 bench-ceph: $(BENCHED)/.installed $(BENCH)/.installed  ## list a million entries of a Ceph bucket, serially and in parallel
 	$(BENCH)/bin/python -m benchmarks.ceph_bench $(ARGS)
 
+.PHONY: bench-query
+bench-query: $(BENCHED)/.installed  ## measure a question to reports, beside plain DuckDB and polars
+	$(BIN)/python -m benchmarks.query_bench $(ARGS)
+
 .PHONY: bench-audit
-bench-audit: $(STAMP)  ## measure audits of reports, beside plain DuckDB and polars
+bench-audit: $(BENCHED)/.installed  ## measure audits of reports, beside plain DuckDB and polars
 	$(BIN)/python -m benchmarks.audit_bench $(ARGS)
 
 .PHONY: bench-usage
-bench-usage: $(STAMP)  ## measure the usage of reports, beside plain DuckDB and polars
+bench-usage: $(BENCHED)/.installed  ## measure the usage of reports, beside plain DuckDB and polars
 	$(BIN)/python -m benchmarks.usage_bench $(ARGS)
+
+.PHONY: bench-diff
+bench-diff: $(BENCHED)/.installed  ## measure the comparison of reports, beside plain DuckDB and polars
+	$(BIN)/python -m benchmarks.diff_bench $(ARGS)
 
 .PHONY: bench-serve
 bench-serve: $(BENCHED)/.installed  ## measure the service under load, and the run beside it

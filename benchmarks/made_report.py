@@ -1,9 +1,9 @@
 """A report of any size with every field that audits go by, made of numbers, as stocktake delivers it to a folder.
 
-    .venv/bin/python -m benchmarks.made_report 1000000 FOLDER [CSV|ORC|Parquet]
+    .venv/bin/python -m benchmarks.made_report 1000000 FOLDER [CSV|ORC|Parquet] [later]
 
 What row N holds follows from N alone, so that the same size is the same report in each format. A million rows are a
-data file.
+data file. The later report is of the next day, on which one in a hundred objects is another one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import io
 import json
 import sys
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -75,19 +75,30 @@ _VALUES = {
 }  # fmt: skip
 
 
-def make_report(folder: Path, rows: int, report_format: Format) -> Path:
-    """Write the report of that many rows; its manifest.json."""
+# One object in 500 is written anew, a new version in place of the old one; of one in 200 the class changes; one in a
+# thousand is gone.
+_LATER = _VALUES | {
+    "version_id": f"CASE WHEN i % 500 = 7 THEN md5('w' || i) ELSE {_VALUES['version_id']} END",
+    "storage_class": f"CASE WHEN i % 200 = 3 THEN 'GLACIER_IR' ELSE {_VALUES['storage_class']} END",
+}
+_GONE = "i % 1000 = 4"
+
+
+def make_report(folder: Path, rows: int, report_format: Format, *, later: bool = False) -> Path:
+    """Write the report of that many objects, or the next day's; its manifest.json."""
     fields = tuple(BY_COLUMN[column] for column in _VALUES)
-    paths = ReportPaths(configuration_root("", _BUCKET, "made"), MOMENT)
+    moment = MOMENT + timedelta(days=later)
+    paths = ReportPaths(configuration_root("", _BUCKET, "made"), moment)
     files = []
     for number, first in enumerate(range(0, rows, FILE_ROWS_MAX)):
         key = paths.data(uuid.UUID(int=number), report_format)
-        body = _data_file(fields, report_format, first, min(rows, first + FILE_ROWS_MAX))
+        table = _rows(first, min(rows, first + FILE_ROWS_MAX), later=later)
+        body = _data_file(fields, report_format, table)
         _write(folder / key, body)
         files.append(ManifestFile(key, len(body), hashlib.md5(body).hexdigest()))
     schema = file_schema(report_format, fields)
     manifest = Manifest(
-        _BUCKET, bucket_arn(_DESTINATION), MOMENT, report_format, schema, tuple(files)
+        _BUCKET, bucket_arn(_DESTINATION), moment, report_format, schema, tuple(files)
     )
     document = render_manifest(manifest)
     symlink = render_symlink([f"s3://{_DESTINATION}/{file.key}" for file in files])
@@ -96,13 +107,18 @@ def make_report(folder: Path, rows: int, report_format: Format) -> Path:
     return _write(folder / paths.manifest, document)
 
 
-def _data_file(fields: tuple[Field, ...], report_format: Format, first: int, end: int) -> bytes:
-    columns = ", ".join(f"{value} AS {name}" for name, value in _VALUES.items())
+def _rows(first: int, end: int, *, later: bool) -> str:
+    values = _LATER if later else _VALUES
+    columns = ", ".join(f"{value} AS {name}" for name, value in values.items())
+    gone = _GONE if later else "false"
+    return f"SELECT {columns} FROM range({first}, {end}) AS numbers(i) WHERE NOT ({gone})"
+
+
+def _data_file(fields: tuple[Field, ...], report_format: Format, rows: str) -> bytes:
     sink, schema = io.BytesIO(), report_schema(fields)
     with duckdb.connect() as connection, open_writer(report_format, sink, schema) as writer:
         connection.execute("SET TimeZone = 'UTC'")
-        table = connection.sql(f"SELECT {columns} FROM range({first}, {end}) AS numbers(i)")
-        for batch in table.to_arrow_table().cast(schema).to_batches():
+        for batch in connection.sql(rows).to_arrow_table().cast(schema).to_batches():
             writer.write(batch)
     return sink.getvalue()
 
@@ -114,4 +130,6 @@ def _write(path: Path, body: bytes) -> Path:
 
 
 if __name__ == "__main__":
-    print(make_report(Path(sys.argv[2]), int(sys.argv[1]), Format(*sys.argv[3:] or ["Parquet"])))
+    form = Format(sys.argv[3]) if sys.argv[3:] else Format.PARQUET
+    made = make_report(Path(sys.argv[2]), int(sys.argv[1]), form, later="later" in sys.argv[4:])
+    print(made)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,12 +46,16 @@ class Usage:
 
 
 def measure(
-    command: Sequence[str | Path], *, environment: Mapping[str, str], stdout: Path
+    command: Sequence[str | Path],
+    *,
+    environment: Mapping[str, str],
+    stdout: Path,
+    codes: Collection[int] = (0,),
 ) -> Usage:
     """Run a command to its end, its standard output in a file.
 
     Raises:
-        CommandError: it did not end with 0.
+        CommandError: it ended with none of these `codes`.
     """
     errors = stdout.with_suffix(".stderr")
     with stdout.open("wb") as output, errors.open("wb") as error_output:
@@ -71,7 +75,7 @@ def measure(
             raise
         seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(waited[1])
-    if process.returncode:
+    if process.returncode not in codes:
         said = errors.read_bytes()[-_ERROR_BYTES_MAX:].decode(errors="replace")
         raise CommandError(f"{command[0]} ended with {process.returncode}: {said}")
     return Usage(waited[2].ru_utime + waited[2].ru_stime, seconds, tuple(memory))

@@ -47,12 +47,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def shown(browser: Browser, page: Path) -> Browser:
-    browser.open(page)
-    return browser
-
-
 def test_it_renders_without_errors_and_asks_the_network_for_nothing(
     shown: Browser, page: Path
 ) -> None:

@@ -33,6 +33,7 @@ from stocktake.analysis.differences_totals import Change, Count, Totals, differi
 from stocktake.analysis.differences_window import WindowDifference, compare_window
 from stocktake.analysis.output import Output, write_answer
 from stocktake.analysis.report import Report
+from stocktake.analysis.rows import Rows
 from stocktake.formats.answers import write_batch_manifest
 from stocktake.model.errors import UsageError
 from stocktake.model.fields import BY_COLUMN, report_schema
@@ -195,7 +196,7 @@ def compare_reports(
 
 
 @dataclass(frozen=True, slots=True)
-class _Journal:
+class _Journal(Rows):
     """The journal as rows that can be written."""
 
     differences: Differences
@@ -203,10 +204,6 @@ class _Journal:
     @property
     def schema(self) -> pa.Schema:
         return journal_schema(self.differences.comparison)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(self.schema.names)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         moment = self.differences.b.manifest.created

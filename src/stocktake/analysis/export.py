@@ -11,8 +11,9 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stocktake.analysis.output import Output, Rows, write_answer
+from stocktake.analysis.output import Output, write_answer
 from stocktake.analysis.relation import VIEW
+from stocktake.analysis.rows import Rows
 from stocktake.analysis.session import QueryLimits, open_session
 from stocktake.analysis.tables import Table
 from stocktake.formats.answers import write_batch_manifest

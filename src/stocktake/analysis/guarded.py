@@ -23,6 +23,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from stocktake.analysis.guard import check_guarded
+from stocktake.analysis.rows import PulledRows
 from stocktake.analysis.staging import is_staged
 from stocktake.analysis.tables import Table
 from stocktake.model import errors
@@ -47,7 +48,7 @@ class GuardedLimits:
 DEFAULT_GUARDED_LIMITS = GuardedLimits()
 
 
-class GuardedAnswer(AbstractContextManager["GuardedAnswer"]):
+class GuardedAnswer(PulledRows):
     """The rows of a guarded question. They can be taken once; `truncated` says afterwards whether there were more."""
 
     def __init__(
@@ -57,21 +58,10 @@ class GuardedAnswer(AbstractContextManager["GuardedAnswer"]):
         limits: GuardedLimits,
         warnings: Sequence[str],
     ) -> None:
-        self.warnings = tuple(warnings)
+        super().__init__(reader, tuple(warnings))
         self.truncated = False
-        self._reader = reader
         self._child = child
         self._limits = limits
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns and their Arrow types."""
-        return self._reader.schema
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of the columns."""
-        return tuple(self._reader.schema.names)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, at most `rows_max`, in the order the question gives them.
@@ -97,9 +87,6 @@ class GuardedAnswer(AbstractContextManager["GuardedAnswer"]):
     def close(self) -> None:
         """End the question and its process."""
         self._child.close()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def run_guarded(

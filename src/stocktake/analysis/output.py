@@ -14,11 +14,12 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from enum import StrEnum
 from itertools import chain, islice
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stocktake.analysis.rows import Rows
 from stocktake.formats import answers
 
 _WIDTH_ROWS_MAX = 1000  # the rows that decide how wide a table's columns are
@@ -32,21 +33,6 @@ class Output(StrEnum):
     CSV = "csv"
     JSONL = "jsonl"
     PARQUET = "parquet"
-
-
-class Rows(Protocol):
-    """What is written: an answer's columns and its rows, which can be taken once."""
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns and their Arrow types."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of the columns."""
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows, in order."""
 
 
 def write_answer(answer: Rows, output: Output, sink: BinaryIO) -> int:

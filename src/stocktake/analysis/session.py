@@ -27,6 +27,7 @@ from stocktake.analysis.decoding import DECODING_MACROS
 from stocktake.analysis.interrupting import Interruptible
 from stocktake.analysis.relation import identifier, literal
 from stocktake.analysis.report import Report
+from stocktake.analysis.rows import PulledRows
 from stocktake.analysis.tables import ENRICHED, Table, lacking_words
 from stocktake.analysis.views import select_table
 from stocktake.formats.frames import to_pandas, to_polars
@@ -56,8 +57,9 @@ class QueryLimits:
 DEFAULT_QUERY_LIMITS = QueryLimits()
 
 
-class Answer(AbstractContextManager["Answer"]):
-    """The rows a query yields, while it is under way. They can be taken once; close it when done.
+class Answer(PulledRows):
+    """The rows a query yields, while it is under way; moments are `timestamp[us, UTC]`. They can be taken once; close
+    it when done.
 
     `warnings` says what of it may be less than it looks: the columns it asks for that some of the
     reports lack.
@@ -71,21 +73,10 @@ class Answer(AbstractContextManager["Answer"]):
         calls: Interruptible,
         warnings: tuple[str, ...] = (),
     ) -> None:
-        self.warnings = warnings
-        self._reader = reader
+        super().__init__(reader, warnings)
         self._resources = resources
         self._damage = damage
         self._calls = calls
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns and their Arrow types; moments are `timestamp[us, UTC]`."""
-        return self._reader.schema
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of the columns."""
-        return tuple(self._reader.schema.names)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, in the order the query gives them, none empty.
@@ -124,9 +115,6 @@ class Answer(AbstractContextManager["Answer"]):
     def close(self) -> None:
         """Stop the query and remove what it kept on disk."""
         self._resources.close()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class Session(AbstractContextManager["Session"]):
