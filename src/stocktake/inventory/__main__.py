@@ -7,6 +7,7 @@ forked from the first, before that has a thread, a connection or anything else t
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -21,6 +22,7 @@ def main() -> None:
     from stocktake.inventory.worker import serve  # noqa: PLC0415 - the threshold is for what this makes, too
 
     gc.freeze()
+    atexit.register(gc.freeze)  # when all ends, nothing is worth looking for
     numbers = [int(number) for number in sys.argv[1:]]
     pipes = list(zip(numbers[::2], numbers[1::2], strict=True))
     own = pipes[0]
