@@ -15,6 +15,7 @@ from stocktake.model.fields import FIELDS, Field, Kind
 from stocktake.model.policies import ACL_ACTIONS, BUCKET_ACTIONS, KEY_ACTIONS, OBJECT_ACTIONS
 from stocktake.model.prices import Prices
 from stocktake.model.usage import NEEDS, ORDERED, Dimension
+from stocktake.service.metric_table import METRICS
 from stocktake.service.setting_table import SETTINGS, STORE_SETTINGS, Setting
 
 FOLDER = Path(__file__).parent
@@ -57,6 +58,10 @@ USAGE_HEADING = """\
 PRICES_HEADING = """\
 | name | without it |
 | --- | --- |
+"""
+METRICS_HEADING = """\
+| metric | type | what it is | told apart by | series at most |
+| --- | --- | --- | --- | --- |
 """
 SETTINGS_HEADING = """\
 | key | variable | what it is | unit | default, and why |
@@ -168,6 +173,15 @@ def settings() -> str:
     return f"{SETTINGS_HEADING}{service}\n## Of each store\n\n{SETTINGS_HEADING}{stores}"
 
 
+def metrics() -> str:
+    """Every metric."""
+    rows = (
+        f"| `{each.name}` | {each.type} | {each.meaning} | {', '.join(each.labels)} | {each.bound} |\n"
+        for each in METRICS
+    )
+    return f"{METRICS_HEADING}{''.join(rows)}"
+
+
 def _setting(setting: Setting) -> str:
     variable = f"`{setting.variable}`" if setting.variable else ""
     value = (
@@ -190,6 +204,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "audits.md": audits,
     "check.md": checks,
     "fields.md": fields,
+    "metrics.md": metrics,
     "plan.md": prices,
     "probe.md": abilities,
     "settings.md": settings,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import boto3
 import pytest
@@ -60,6 +61,11 @@ def served(
             process.send_signal(signal.SIGTERM)
             said += [first, *process.stderr]
             assert process.wait(timeout=30) == 0, said
+
+
+def _metrics(url: str) -> str:
+    with urlopen(f"{url}/metrics", timeout=30) as answer:
+        return str(answer.read().decode())
 
 
 @pytest.mark.slow
@@ -113,6 +119,13 @@ def test_from_a_put_to_a_report_with_nobody_touching_anything(
         assert anew.out == f"daily of {bucket} waits for a worker to try it out\n", anew
         again = _until_checked("get", f"s3://{bucket}", "daily", environment=environment)
         assert again["check"]["checked"] > document["check"]["checked"]
+        while time.monotonic() < until and "stocktake_objects_total 1.0\n" not in (
+            told := _metrics(url)
+        ):
+            time.sleep(1)  # the ledger is asked for them only so often
+        assert f'stocktake_report_age_seconds{{bucket="{bucket}",configuration="daily",' in told
+        assert 'stocktake_runs{state="published"} 1.0\n' in told
+        assert 'stocktake_store_requests_total{call="list"}' in told
     listed = store.list_objects_v2(Bucket=bucket)["Contents"]
     assert not [each["Key"] for each in listed if "/check-" in each["Key"]]
     assert [each for each in found if each.endswith("manifest.checksum")], (found, said)

@@ -166,14 +166,16 @@ def _sign(signer: Any, request: AWSRequest, moment: datetime | None) -> None:
 
 
 @contextmanager
-def running_api(folder: Path, sites: tuple[Site, ...], *, port: int = 0) -> Iterator[Api]:
+def running_api(
+    folder: Path, sites: tuple[Site, ...], *, port: int = 0, host: str = "127.0.0.1"
+) -> Iterator[Api]:
     """A service for `sites`, in a thread, with a ledger and the keys of this module in `folder`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STOCKTAKE_STATE_FOLDER", str(folder))
         keys_file = read_settings().keys_file
         add_keys(keys_file, (ADMIN, WRITER, READER))
         ending = threading.Event()
-        with opened_service(sites) as service, listening_socket("127.0.0.1", port) as listener:
+        with opened_service(sites) as service, listening_socket(host, port) as listener:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             thread = threading.Thread(target=serve, args=(service, listener, ending.is_set))
             thread.start()

@@ -67,6 +67,7 @@ def test_a_token_that_expires_is_renewed_from_the_containers_endpoint(
     assert counters == {
         "requests.proof": 100 + len(refused),
         "requests.head": 100,
+        "refusals.proof.400": len(refused),
         "retries": len(refused),
         "renewals": 1,
     }
@@ -142,7 +143,7 @@ def test_credentials_the_store_does_not_accept_are_an_answer_and_asked_for_once(
         [answer] = transport.exchange([listing("b")])
     assert (answer.status, answer.error) == (403, None)
     assert b"InvalidAccessKeyId" in answer.body
-    assert counters == {"requests.list": 1}
+    assert counters == {"requests.list": 1, "refusals.list.403": 1}
 
 
 def test_keys_that_were_exchanged_in_the_users_file_are_taken_over(
@@ -159,7 +160,12 @@ def test_keys_that_were_exchanged_in_the_users_file_are_taken_over(
         path.write_text(pair.format("NEW"))
         [answer] = transport.exchange([listing("b")])
     assert answer.status == 200
-    assert counters == {"requests.list": 2, "retries": 1, "renewals": 1}
+    assert counters == {
+        "requests.list": 2,
+        "refusals.list.403": 1,
+        "retries": 1,
+        "renewals": 1,
+    }
 
 
 def test_what_botocore_refreshes_by_itself_is_used_without_a_refusal(
@@ -191,7 +197,12 @@ def test_a_clock_that_differs_from_the_stores_is_corrected_once(
     with _transport(store, counters, replace(QUICK, concurrency=1)) as transport:
         assert {answer.status for answer in _gets(transport)} == {200}
         assert _heads(transport) == [200] * 100
-    assert counters == {"requests.proof": 101, "requests.head": 100, "retries": 1}
+    assert counters == {
+        "requests.proof": 101,
+        "requests.head": 100,
+        "refusals.proof.403": 1,
+        "retries": 1,
+    }
 
 
 def test_a_store_that_calls_every_clock_wrong_is_not_asked_for_ever(store: FaultServer) -> None:
@@ -254,7 +265,7 @@ def test_a_redirect_without_a_region_is_an_answer(store: FaultServer) -> None:
     with _transport(store, counters) as transport:
         [answer] = transport.exchange([listing("b")])
     assert (answer.status, answer.error) == (307, None)
-    assert counters == {"requests.list": 1}
+    assert counters == {"requests.list": 1, "refusals.list.301": 1}
 
 
 def test_renewing_while_the_credentials_endpoint_is_down_leaves_the_old_ones(

@@ -150,7 +150,11 @@ def test_after_so_many_tries_it_is_given_up_and_the_others_go_on(
     assert "(4 tries)" in str(bad.error)
     assert bad.status == status
     assert (good.status, good.body, good.error) == (200, b"x", None)
-    assert counters == {"requests.proof": QUICK.tries_max + 1, "retries": QUICK.tries_max - 1}
+    assert counters == {
+        "requests.proof": QUICK.tries_max + 1,
+        f"refusals.proof.{status if status >= 500 else 'broken'}": QUICK.tries_max,
+        "retries": QUICK.tries_max - 1,
+    }
 
 
 def test_what_is_refused_for_good_is_asked_once(store: FaultServer) -> None:
@@ -159,7 +163,7 @@ def test_what_is_refused_for_good_is_asked_once(store: FaultServer) -> None:
     with open_transport(store.endpoint_url, counters) as transport:
         [answer] = transport.exchange([get("b", "key-1")])
     assert (answer.status, answer.error) == (501, None)
-    assert counters == {"requests.proof": 1}
+    assert counters == {"requests.proof": 1, "refusals.proof.501": 1}
 
 
 def test_an_endpoint_where_nobody_listens_is_named() -> None:

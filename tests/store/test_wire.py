@@ -87,7 +87,7 @@ def test_an_unknown_certificate_is_refused_at_once_and_the_error_says_the_ways_o
     assert type(answer.error) is CertificateError
     assert "certificate" in str(answer.error)
     assert "--ca-bundle" in answer.error.hint
-    assert counters == {"requests.proof": 1}
+    assert counters == {"requests.proof": 1, "refusals.proof.broken": 1}
     assert not server.counts
 
 

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from stocktake import __version__
 from stocktake.api.bodies import Message, Receive, Send
 from stocktake.api.inventory import answer_inventory
+from stocktake.api.metrics import Counting, answer_metrics
 from stocktake.api.problems import problem
 from stocktake.api.requests import is_about_inventory
 from stocktake.api.v1 import make_v1
@@ -20,20 +21,32 @@ from stocktake.model.errors import InventoryError
 from stocktake.service.serving import Service
 
 
-def make_app(service: Service) -> Callable[[Message, Receive, Send], Awaitable[None]]:
-    """The ASGI application for `service`. A bucket may be called `healthz`, so the query decides first."""
-    own = _own(service)
+def make_app(
+    service: Service, *, public: bool
+) -> Callable[[Message, Receive, Send], Awaitable[None]]:
+    """The ASGI application for `service`, which others than this machine can ask where it is `public`. A bucket may be
+    called `healthz`, so the query decides first.
+    """
+    own = _own(service, public=public)
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and is_about_inventory(scope):
-            await answer_inventory(service, scope, receive, send)
-        else:
+        if scope["type"] != "http":
             await own(scope, receive, send)  # type: ignore[arg-type]  # scopes are dicts
+            return
+        inventory = is_about_inventory(scope)
+        counting = Counting(service, scope, send, inventory=inventory)
+        try:
+            if inventory:
+                await answer_inventory(service, scope, receive, counting.send)
+            else:
+                await own(scope, receive, counting.send)  # type: ignore[arg-type]
+        finally:
+            counting.end()
 
     return app
 
 
-def _own(service: Service) -> FastAPI:
+def _own(service: Service, *, public: bool) -> FastAPI:
     api = FastAPI(
         title="stocktake", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
     )
@@ -52,6 +65,11 @@ def _own(service: Service) -> FastAPI:
         except InventoryError as error:
             return problem(503, "ServiceUnavailable", error.message)
         return PlainTextResponse("ready\n")
+
+    @api.get("/metrics")
+    async def metrics(request: Request) -> Response:
+        """What Prometheus asks for."""
+        return await answer_metrics(service, request, public=public)
 
     api.mount("/api/v1", make_v1(service))
     return api

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -101,7 +102,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 def serve(service: Service, listener: socket.socket, stopping: Callable[[], bool]) -> None:
     """Answer on `listener` until `stopping` says so, then end what is under way, within STOPPING_S_MAX."""
     config = uvicorn.Config(
-        make_app(service),
+        make_app(service, public=not _is_loopback(listener)),
         http=BoundedProtocol,
         loop="uvloop",
         ws="none",
@@ -115,6 +116,11 @@ def serve(service: Service, listener: socket.socket, stopping: Callable[[], bool
         timeout_graceful_shutdown=STOPPING_S_MAX,
     )
     _Server(config, stopping).run(sockets=[listener])
+
+
+def _is_loopback(listener: socket.socket) -> bool:
+    """Whether nobody but this machine can connect."""
+    return ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
 class _Server(uvicorn.Server):

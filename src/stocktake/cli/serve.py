@@ -13,7 +13,6 @@ from stocktake.cli.outcome import failures_told
 if TYPE_CHECKING:
     from stocktake.service.options import StoreKeywords
     from stocktake.service.server_settings import ServerSettings
-    from stocktake.service.serving import Service
 
 SERVER = "The server"
 EXAMPLES = """\
@@ -72,7 +71,6 @@ def serve(
     with failures_told(as_json=False, verbose=verbose):
         from stocktake.service import house
         from stocktake.service.server_settings import server_settings
-        from stocktake.service.serving import opened_service
 
         with house.settings_from(settings):
             opt.speak_up(max(verbose, 1), opt.chosen_log_format(log_format))
@@ -86,8 +84,7 @@ def serve(
             words = opt.store_words(asked)
             beside = _worker_options(settings, store_name, log_format, words)
             count = house.settings().workers if workers is None else workers
-            with opened_service(told.sites) as service:
-                _serve(told, service, beside, count)
+            _serve(told, beside, count)
 
 
 def _worker_options(
@@ -102,19 +99,24 @@ def _worker_options(
     return options
 
 
-def _serve(told: ServerSettings, service: Service, beside: list[str], workers: int) -> None:
+def _serve(told: ServerSettings, beside: list[str], workers: int) -> None:
     from stocktake.cli.signals import stopping_on_signals
     from stocktake.model.errors import UsageError
     from stocktake.service.beside import workers_beside
 
     try:
         from stocktake.api.server import listening_socket, serve
+        from stocktake.service.serving import opened_service
     except ModuleNotFoundError as error:
         raise UsageError(
             f"`stocktake serve` needs the module {error.name}",
             hint="pip install 'stocktake[server]'",
         ) from error
-    with stopping_on_signals() as stopping, listening_socket(told.host, told.port) as listener:
+    with (
+        opened_service(told.sites) as service,
+        stopping_on_signals() as stopping,
+        listening_socket(told.host, told.port) as listener,
+    ):
         address, port = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         opt.announce(

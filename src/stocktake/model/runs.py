@@ -44,6 +44,7 @@ class Problem(StrEnum):
 
 
 # Counts of one run, lane or file, by dotted name: `rows`, `object_bytes`, `retries`, `pages`, `requests.<Call>`,
+# `refusals.<Call>.<status>` (answers that were no success, tried again or not; `broken` is one),
 # `problems.<Problem>`, `unknowable.<field name>`, `missing.<field name>.<Problem>`, `unseen` (places that could not be
 # looked at again), `due.<day>`, `asked.<day>`, `remembered.<what became of answers>` and `revised.<field name>`
 # (model/remembering.py). Adding two of them is `+`; travelling is pickling.

@@ -10,13 +10,16 @@ from enum import StrEnum
 from typing import Any
 
 from stocktake.model.errors import LedgerError, RunStateError
-from stocktake.model.runs import Progress, RunStage, group
+from stocktake.model.runs import Counted, Progress, RunStage, group
 from stocktake.model.scheduled import ScheduledClaim
 from stocktake.state.claims import Claims
 
 _log = logging.getLogger("stocktake")
 
 BEATS_A_LEASE = 6
+# What of a run's counts is added to those of all runs, which metrics tell.
+_TOTALS = ("rows", "object_bytes", "retries")
+_TOTAL_GROUPS = ("requests", "refusals", "problems")
 LOOK_EVERY_S = 0.2
 # Of a lease without a confirmed beat: then the work stops, so that it has ended before anybody else begins.
 SILENT_SHARE_MAX = 2 / 3
@@ -57,7 +60,9 @@ class LeaseKeeper(AbstractContextManager["LeaseKeeper"]):
         self._lease_s = claim.lease.total_seconds()
         self._confirmed = confirmed_s
         self._progress: Progress | None = None
+        self._counted: Counted | None = None
         self._over = threading.Event()
+        self._counting = threading.Lock()  # the run's own thread beats, too
         self._threads = [
             threading.Thread(target=each, daemon=True) for each in (self._keep, self._watch)
         ]
@@ -71,6 +76,7 @@ class LeaseKeeper(AbstractContextManager["LeaseKeeper"]):
         self._over.set()
         for thread in self._threads:
             thread.join()
+        self._count()
 
     def take(self, progress: Progress) -> None:
         """Take in how far the run is. Before it publishes, the ledger hears of all that was counted.
@@ -79,6 +85,8 @@ class LeaseKeeper(AbstractContextManager["LeaseKeeper"]):
             RunStateError: the claim has ended, so nothing is to be published.
             LedgerError: the ledger cannot be asked whether it has.
         """
+        if self._counted is None:  # what was done before is not of this claim
+            self._counted = Counted(progress.counters)
         self._progress = progress
         if progress.stage is RunStage.PUBLISH:
             self._beat()
@@ -88,6 +96,19 @@ class LeaseKeeper(AbstractContextManager["LeaseKeeper"]):
         progress = self._progress
         self._claims.beat(self._claim, None if progress is None else progress_document(progress))
         self._confirmed = sent
+        self._count()
+
+    def _count(self) -> None:
+        """Tell the ledger what was done since it was told last; what cannot be told is not worth a failure."""
+        with self._counting:
+            grown = {} if self._counted is None else self._counted.since()
+        news = {name: count for name, count in grown.items() if _is_total(name)}
+        if not news:
+            return
+        try:
+            self._claims.count(news)
+        except LedgerError as error:
+            _log.debug("what was done is not counted: %s", error, extra=about_claim(self._claim))
 
     def _keep(self) -> None:
         while not self._over.wait(self._lease_s / BEATS_A_LEASE):
@@ -125,6 +146,10 @@ class LeaseKeeper(AbstractContextManager["LeaseKeeper"]):
                 "stopping the run %s: %s", self._claim.run, ending, extra=about_claim(self._claim)
             )
         self.stop.set()
+
+
+def _is_total(name: str) -> bool:
+    return name in _TOTALS or name.partition(".")[0] in _TOTAL_GROUPS
 
 
 def about_claim(claim: ScheduledClaim) -> dict[str, str]:

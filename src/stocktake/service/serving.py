@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from stocktake.model.access import AccessKey
@@ -14,6 +14,7 @@ from stocktake.service.commands.configurations import Desk
 from stocktake.service.known_buckets import KnownBuckets
 from stocktake.service.runs import open_ledger
 from stocktake.service.server_settings import Site
+from stocktake.service.telemetry import Telemetry
 from stocktake.state.schedule import Schedule
 
 
@@ -26,6 +27,9 @@ class Service:
     keys: Callable[[], Mapping[str, AccessKey]]
     now: Callable[[], datetime]
     schedule: Schedule
+    telemetry: Telemetry
+    metrics_token: str | None = field(default=None, repr=False)  # who has it may read the metrics
+    monotonic: Callable[[], float] = house.monotonic
 
     def check(self) -> None:
         """Check that it can do its work.
@@ -54,10 +58,9 @@ def opened_service(sites: tuple[Site, ...]) -> Iterator[Service]:
         open_ledger(settings.state_folder) as ledger,
         KnownBuckets(stores, house.monotonic) as buckets,
     ):
+        telemetry = Telemetry(ledger.observing, settings.metrics_configurations, house.monotonic)
+        ledger.watch(telemetry.watched)
+        desk = Desk(ledger.configurations, buckets.check, ledger.checks)
         yield Service(
-            sites,
-            Desk(ledger.configurations, buckets.check, ledger.checks),
-            keys,
-            house.now,
-            ledger.schedule,
+            sites, desk, keys, house.now, ledger.schedule, telemetry, settings.metrics_token
         )

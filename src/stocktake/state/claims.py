@@ -28,6 +28,7 @@ from stocktake.model.scheduled import (
 from stocktake.state.schedule_rows import STANDS, claim_ended, held_by, key_of
 from stocktake.state.scheduled_writes import epoch_token
 from stocktake.state.tables import EPOCHS, counters, runs, scheduled_runs
+from stocktake.state.totals import add_totals
 from stocktake.state.transactions import Transactions
 
 # No lease and no delay reaches so far ahead: what does was written before the clock was put back, and holds no more.
@@ -118,6 +119,11 @@ class Claims(Transactions):
         """Renew the lease, and note how far the run is."""
         noted = {} if progress is None else {"progress": json.dumps(progress)}
         self._held(claim, lambda now: {"lease_until": now + claim.lease, **noted})
+
+    def count(self, counts: Mapping[str, int]) -> None:
+        """Add what was done to what all scheduled runs together have done, whatever becomes of this one."""
+        with self.writing() as connection:
+            add_totals(connection, counts)
 
     def give_back(self, claim: ScheduledClaim) -> None:
         """Leave the run to whoever claims it next, at once."""

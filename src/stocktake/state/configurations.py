@@ -228,14 +228,14 @@ def _missing(key: ConfigurationKey) -> NoSuchConfigurationError:
 
 
 # A list is of a hundred documents that were parsed before, mostly; what comes of them is frozen.
-_parsed = lru_cache(4096)(parse_configuration_json)
+parsed = lru_cache(4096)(parse_configuration_json)
 
 
 def _stored(row: Row[Any]) -> StoredConfiguration:
     store, bucket, identity, document, created, changed, version = tuple(row)
     key = ConfigurationKey(store, bucket, identity)
     try:
-        configuration = _parsed(document)
+        configuration = parsed(document)
     except ConfigurationError as error:
         raise LedgerError(
             f"the ledger's record of the configuration {key.id} of {key.bucket} cannot be read: {error}",

@@ -39,6 +39,7 @@ from stocktake.state.checks import Checks
 from stocktake.state.claims import Claims
 from stocktake.state.configurations import Configurations
 from stocktake.state.expiries import Expiries
+from stocktake.state.observing import Observing
 from stocktake.state.opening import FILE, moment_of, open_database, open_server
 from stocktake.state.records import read_run, read_runs
 from stocktake.state.schedule import Schedule
@@ -65,6 +66,7 @@ class Ledger(Transactions, AbstractContextManager["Ledger"]):
         self.schedule = Schedule(engine, where, now)  # of runs of these
         self.claims = Claims(engine, where, now)  # of scheduled runs
         self.expiries = Expiries(engine, where, now)  # of reports
+        self.observing = Observing(engine, where, now)  # all of them
 
     @classmethod
     def open(cls, folder: Path, *, now: Callable[[], datetime]) -> Ledger:

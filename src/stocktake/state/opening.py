@@ -35,9 +35,10 @@ WRITES = "stocktake_writes"  # the execution option of connections that write
 # The execution option of an engine: whoever writes takes turns by this lock. SQLite itself has those who wait look
 # again, later and later, so that some wait for seconds where many write.
 TURN = "stocktake_turn"
-CONNECTIONS_KEPT = (
-    40  # as many as a server has threads: opening one costs more than a question to it
-)
+# The execution option of an engine: what times its transactions, given `read` or `write`.
+WATCH = "stocktake_watch"
+# As many as a server has threads: opening one costs more than a question to it.
+CONNECTIONS_KEPT = 40
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",  # who reads does not wait for who writes

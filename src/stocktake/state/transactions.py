@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
 from stocktake.state.failures import BUSY_TIMEOUT_S, ledger_error, telling
-from stocktake.state.opening import TURN, WRITES, moment_of
+from stocktake.state.opening import TURN, WATCH, WRITES, moment_of
 
 
 class Transactions:
@@ -38,7 +38,7 @@ class Transactions:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        with telling(self._where), self._engine.connect() as connection:
+        with self._watched("read"), telling(self._where), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -48,8 +48,21 @@ class Transactions:
         Raises:
             LedgerError: the ledger cannot be written.
         """
-        with self._turn(), telling(self._where), self._writer.begin() as connection:
+        with (
+            self._watched("write"),
+            self._turn(),
+            telling(self._where),
+            self._writer.begin() as connection,
+        ):
             yield connection
+
+    def watch(self, watch: Callable[[str], AbstractContextManager[object]]) -> None:
+        """Have `watch` time every transaction in this ledger from now on; it is told whether one reads or writes."""
+        self._engine.update_execution_options(**{WATCH: watch})
+
+    def _watched(self, kind: str) -> AbstractContextManager[object]:
+        watch = self._engine.get_execution_options().get(WATCH)
+        return nullcontext() if watch is None else watch(kind)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

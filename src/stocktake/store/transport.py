@@ -47,6 +47,7 @@ from stocktake.store.signing import encode_path, encode_query
 from stocktake.store.wire import WireOptions
 
 STOP_NOTICED_S_MAX = 0.2  # the longest wait for the network before looking whether to stop
+BROKEN = "broken"  # instead of a status, where no whole answer arrived
 CORRECTIONS_MAX = 4  # of one request, beside its tries
 
 _COUNTS = {call: f"requests.{call}" for call in Call}
@@ -128,8 +129,8 @@ class Transport(AbstractContextManager["Transport"]):
         that failed: no connection, a store that kept failing within the bound of tries, credentials
         that expired and could not be renewed.
 
-        Counts `requests.<Call>` for every request sent, `retries` for every one sent again, and
-        `renewals` of credentials.
+        Counts `requests.<Call>` for every request sent, `refusals.<Call>.<status>` for every answer that was no
+        success, `retries` for every one sent again, and `renewals` of credentials.
         """
         exchange = Exchange(len(requests))
         errands = [Errand(exchange, index, request) for index, request in enumerate(requests)]
@@ -253,6 +254,7 @@ class Transport(AbstractContextManager["Transport"]):
 
     def _refused(self, errand: Errand, answer: Answer) -> Answer | None:
         """What to make of a status that is no success: an answer, or None where it is asked again."""
+        self._count_refusal(errand, str(answer.status))
         said = read_error(answer.body)
         error = failure(answer.status, answer.body, answer.headers, _what(errand.request))
         if errand.corrections < CORRECTIONS_MAX and self._identity.corrects(
@@ -278,6 +280,7 @@ class Transport(AbstractContextManager["Transport"]):
 
     def _broken(self, errand: Errand, broken: Broken) -> Answer | None:
         """What to make of a request to which no whole answer arrived."""
+        self._count_refusal(errand, BROKEN)
         what = _what(errand.request)
         error = (
             from_curl(broken.code, broken.text, what, errand.seal.route.url.host)
@@ -290,6 +293,9 @@ class Transport(AbstractContextManager["Transport"]):
             self._postpone(errand, self._delay_s(errand, b""))
             return None
         return Answer(broken.status, b"", b"", error=_given_up(error, errand.tries))
+
+    def _count_refusal(self, errand: Errand, status: str) -> None:
+        self._counters[f"refusals.{errand.request.call}.{status}"] += 1
 
     def _delay_s(self, errand: Errand, headers: bytes) -> float:
         """Full jitter: anything up to a bound that doubles with every try; no less than the store asks."""

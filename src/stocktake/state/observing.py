@@ -1,0 +1,130 @@
+"""How the service is, by its ledger: what metrics are made of. One transaction, whatever there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, func, select
+
+from stocktake.model.configuration import Frequency
+from stocktake.model.scheduled import UNFINISHED_STATES, ScheduledState
+from stocktake.model.stored import ConfigurationKey
+from stocktake.state.configurations import parsed
+from stocktake.state.tables import configurations, scheduled_runs
+from stocktake.state.totals import read_totals
+from stocktake.state.transactions import Transactions
+
+_RUNS = scheduled_runs.c
+_THEIRS = configurations.c
+
+
+@dataclass(frozen=True, slots=True)
+class ReportAge:
+    """When the newest report of an enabled configuration was published."""
+
+    key: ConfigurationKey
+    frequency: Frequency
+    published: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFigures:
+    """The service at `moment`, by the database's clock. `ages` are those of the first configurations, ascending by key;
+    `oldest_other` is the newest report of that of the others which has the oldest. None: there is none.
+    """
+
+    moment: datetime
+    runs: Mapping[ScheduledState, int]
+    enabled: Mapping[bool, int]
+    without_report: int
+    ages: tuple[ReportAge, ...]
+    oldest_other: datetime | None
+    due: int
+    longest_due: datetime | None
+    leased: int
+    oldest_beat: datetime | None
+    totals: Mapping[str, int]
+
+
+class Observing(Transactions):
+    """Looks at one ledger as a whole."""
+
+    def figures(self, configurations_max: int) -> ServiceFigures:
+        """How the service is; of so many configurations one by one.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        with self.reading() as connection:
+            moment = self.moment_in(connection)
+            ages, others = _reports(connection, configurations_max)
+            reported = len(ages) + len(others)
+            enabled = _counted(connection, _THEIRS.enabled)
+            due, longest_due = _due(connection, moment)
+            leased, oldest_beat = _leased(connection, moment)
+            return ServiceFigures(
+                moment,
+                _counted(connection, _RUNS.state),
+                enabled,
+                enabled.get(True, 0) - reported,
+                ages,
+                min(others, default=None),
+                due,
+                longest_due,
+                leased,
+                oldest_beat,
+                read_totals(connection),
+            )
+
+
+def _counted(connection: Connection, column: ColumnElement[Any]) -> dict[Any, int]:
+    found = connection.execute(select(column, func.count()).group_by(column))
+    return {row[0]: row[1] for row in found}
+
+
+def _reports(
+    connection: Connection, configurations_max: int
+) -> tuple[tuple[ReportAge, ...], list[datetime]]:
+    """The newest reports of enabled configurations: of the first ones with all that is told, of the others when."""
+    same = and_(
+        _RUNS.store == _THEIRS.store,
+        _RUNS.bucket == _THEIRS.bucket,
+        _RUNS.configuration_id == _THEIRS.id,
+        _RUNS.put == _THEIRS.created,
+        _RUNS.state == ScheduledState.PUBLISHED,
+    )
+    key = (_THEIRS.store, _THEIRS.bucket, _THEIRS.id)
+    newest = func.max(_RUNS.finished)
+    by_key = (
+        select(*key, newest)
+        .join_from(configurations, scheduled_runs, same)
+        .where(_THEIRS.enabled)
+        .group_by(*key)
+        .order_by(*key)
+    )
+    rows = connection.execute(by_key).all()
+    ages = []
+    for row in rows[:configurations_max]:
+        one = and_(*(column == value for column, value in zip(key, row, strict=False)))
+        document = connection.scalar(select(_THEIRS.document).where(one))
+        frequency = parsed(document).schedule.frequency
+        ages.append(ReportAge(ConfigurationKey(*row[:3]), frequency, row[3]))
+    return tuple(ages), [row[3] for row in rows[configurations_max:]]
+
+
+def _due(connection: Connection, moment: datetime) -> tuple[int, datetime | None]:
+    waiting = and_(_RUNS.state == ScheduledState.WAITING, _RUNS.due <= moment)
+    count, longest = connection.execute(
+        select(func.count(), func.min(_RUNS.due)).where(waiting)
+    ).one()
+    return count, longest
+
+
+def _leased(connection: Connection, moment: datetime) -> tuple[int, datetime | None]:
+    held = and_(_RUNS.state.in_(UNFINISHED_STATES), _RUNS.lease_until >= moment)
+    rows = connection.execute(select(_RUNS.lease_until, _RUNS.lease_s).where(held)).all()
+    beats = [row.lease_until - timedelta(seconds=row.lease_s) for row in rows]
+    return len(rows), min(beats, default=None)
