@@ -33,7 +33,7 @@ LOOK_DUE_S_MAX = 1.0
 SLOW_TIMES = 3.0
 SLOW_S_MIN = 0.1
 TIMED_EVERY_S = 0.05
-OLDER_WEIGHT = 7 / 8  # how much each answer leaves of the average before
+AVERAGED_MAX = 8  # answers, about, that the average is of
 _END_OF_HEADERS = b"\r\n\r\n"
 
 
@@ -159,7 +159,8 @@ class Wires:
     ) -> None:
         self._options = options
         self._monotonic = monotonic
-        self._usual_s = 0.0  # that answers take; 0 before the first one
+        self._usual_s = 0.0  # that answers take on average
+        self._averaged = 0
         self._timed_at = float("-inf")
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, options.limits.concurrency)
@@ -199,17 +200,19 @@ class Wires:
             arrivals += [self._receive(easy, 0, "") for easy in succeeded]
             arrivals += [self._receive(easy, code, text) for easy, code, text in failed]
         for errand, _ in arrivals:
-            took_s = now - errand.sent_at
-            self._usual_s += (took_s - self._usual_s) * (1 - OLDER_WEIGHT if self._usual_s else 1)
+            self._averaged = min(self._averaged + 1, AVERAGED_MAX)
+            self._usual_s += (now - errand.sent_at - self._usual_s) / self._averaged
         if now - self._timed_at >= TIMED_EVERY_S:
             self._timed_at = now
             self._give_up_slow_ones(now)
         return arrivals
 
     def _give_up_slow_ones(self, now: float) -> None:
-        usual_s = self._usual_s
-        for wire, errand in self._under_way.values() if usual_s else ():
-            if now - errand.sent_at > max(usual_s * SLOW_TIMES, usual_s + SLOW_S_MIN):
+        if not self._averaged:
+            return
+        slow_s = max(self._usual_s * SLOW_TIMES, self._usual_s + SLOW_S_MIN)
+        for wire, errand in self._under_way.values():
+            if now - errand.sent_at > slow_s:
                 wire.give_up_connection()
 
     def _receive(self, easy: pycurl.Curl, code: int, text: str) -> Arrival:
