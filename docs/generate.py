@@ -16,7 +16,7 @@ from stocktake.model.policies import ACL_ACTIONS, BUCKET_ACTIONS, KEY_ACTIONS, O
 from stocktake.model.prices import Prices
 from stocktake.model.usage import NEEDS, ORDERED, Dimension
 from stocktake.service.metric_table import METRICS
-from stocktake.service.setting_table import SETTINGS, STORE_SETTINGS, Setting
+from stocktake.service.setting_table import SETTINGS, STORE_SETTINGS, WEBHOOK_SETTINGS, Setting
 
 FOLDER = Path(__file__).parent
 BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
@@ -170,7 +170,11 @@ def settings() -> str:
     """Every setting of the service, then every setting of a store."""
     service = "".join(_setting(each) for each in SETTINGS)
     stores = "".join(_setting(each) for each in STORE_SETTINGS)
-    return f"{SETTINGS_HEADING}{service}\n## Of each store\n\n{SETTINGS_HEADING}{stores}"
+    webhooks = "".join(_setting(each) for each in WEBHOOK_SETTINGS)
+    return (
+        f"{SETTINGS_HEADING}{service}\n## Of each store\n\n{SETTINGS_HEADING}{stores}"
+        f"\n## Of each webhook\n\n{SETTINGS_HEADING}{webhooks}"
+    )
 
 
 def metrics() -> str:

@@ -15,6 +15,7 @@ from stocktake.service.setting_table import (
     SETTINGS,
     STORE_SETTINGS,
     VARIABLES,
+    WEBHOOK_SETTINGS,
     Kind,
     Setting,
     checked,
@@ -159,7 +160,7 @@ def test_every_setting_is_explained_read_and_good_by_default() -> None:
     assert set(StoreKeywords.__annotations__) < {
         each.key.rpartition(".")[2] for each in STORE_SETTINGS
     }
-    for each in (*SETTINGS, *STORE_SETTINGS):
+    for each in (*SETTINGS, *STORE_SETTINGS, *WEBHOOK_SETTINGS):
         assert each.meaning
         assert each.reason
         assert each.default is not None or each.told

@@ -298,7 +298,7 @@ def test_of_a_published_run_only_what_no_manifest_names_is_remembered(ledger: Le
         Comparison("rows", Figure(21, "the last report", Sureness.LIKELY), 20),
         Comparison("seconds", Figure(1.5, "the last report", Sureness.ROUGH), 0.25),
     ]
-    ledger.publish(claim, "s3://dest/manifest.json", ["a", "b"], 20, compared)
+    ledger.publish(claim, "s3://dest/manifest.json", ["a", "b"], 20, compared=compared)
     assert list(ledger.comparisons(claim.run)) == compared
     record = ledger.run(claim.run)
     assert (record.state, record.rows, record.names) == (RunState.PUBLISHED, 20, 1)

@@ -21,6 +21,7 @@ from stocktake.cli import (
     diff,
     export,
     keys,
+    notices,
     orphans,
     plan,
     policy,
@@ -68,6 +69,7 @@ app.command(cls=PanelCommand, epilog=policy.POLICY_EXAMPLES)(policy.policy)
 app.command(cls=PanelCommand, epilog=policy.LIFECYCLE_EXAMPLES)(policy.lifecycle)
 app.command(cls=PanelCommand, epilog=worker.EXAMPLES)(worker.worker)
 scheduled.add_to(runs.app)
+notices.add_to(runs.app)
 app.add_typer(runs.app, name="runs")
 retention.add_to(orphans.app)
 app.add_typer(orphans.app, name="reports")

@@ -71,6 +71,7 @@ def serve(
     with failures_told(as_json=False, verbose=verbose):
         from stocktake.service import house
         from stocktake.service.server_settings import server_settings
+        from stocktake.service.webhooks import read_webhooks
 
         with house.settings_from(settings):
             opt.speak_up(max(verbose, 1), opt.chosen_log_format(log_format))
@@ -81,6 +82,8 @@ def serve(
                 domains=domain or (),
                 store_words=opt.store_words(asked),
             )
+            # The workers read them, too; what is wrong with them is told here, once.
+            read_webhooks(house.settings().file, [site.name for site in told.sites])
             words = opt.store_words(asked)
             beside = _worker_options(settings, store_name, log_format, words)
             count = house.settings().workers if workers is None else workers

@@ -55,6 +55,7 @@ def worker(
         from stocktake.cli.signals import stopping_on_signals
         from stocktake.service import house
         from stocktake.service.server_settings import server_settings
+        from stocktake.service.webhooks import read_webhooks
         from stocktake.service.worker import run_worker
 
         with house.settings_from(settings):
@@ -63,6 +64,7 @@ def worker(
                 settings, store_name=store_name, store_words=opt.store_words(asked)
             )
             stores = {site.name: site for site in told.sites}
+            webhooks = read_webhooks(house.settings().file, stores)
             with stopping_on_signals() as stopping:
                 if while_stdin_is_open:
                     threading.Thread(
@@ -70,7 +72,13 @@ def worker(
                     ).start()
                 opt.announce(f"working for {', '.join(stores)}")
                 lease_s = house.settings().lease_s if lease is None else lease
-                run_worker(stores, stop=stopping.event, ledger_url=ledger, lease_s=lease_s)
+                run_worker(
+                    stores,
+                    stop=stopping.event,
+                    ledger_url=ledger,
+                    lease_s=lease_s,
+                    webhooks=webhooks,
+                )
             opt.announce("stopped")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stocktake.model.addresses import LocalAddress
 from stocktake.model.ledger import Claim, Upload
+from stocktake.model.notifications import publication
 from stocktake.model.paths import ReportPaths
 from stocktake.model.pieces import Kept, Segment, delivery_of
 from stocktake.model.runs import Counters, DataFile, InventoryResult, InventoryRun
@@ -66,7 +67,10 @@ class LedgerJournal:
         """Note that the report is published; the run is over."""
         keys = [file.key for file in result.manifest.files]
         rows = result.counters["rows"]
-        self._ledger.publish(self._claim, result.address, keys, rows, result.compared)
+        said = publication(self._run, result)
+        self._ledger.publish(
+            self._claim, result.address, keys, rows, compared=result.compared, said=said
+        )
 
     def beat(self) -> None:
         """Note that the run is still being worked on."""

@@ -15,8 +15,9 @@ from stocktake.model.scheduled import LIMIT_KEYS
 from stocktake.model.sizes import parse_bytes
 
 FILE_VARIABLE = "STOCKTAKE_SETTINGS"  # where the file is; the one setting that cannot stand in it
-STORES = "stores"  # a table of the file in which users choose the names
-STORE_KEY = f"{STORES}.NAME."
+STORES, WEBHOOKS = "stores", "webhooks"
+NAMED = (STORES, WEBHOOKS)  # tables of the file in which users choose the names
+STORE_KEY, WEBHOOK_KEY = f"{STORES}.NAME.", f"{WEBHOOKS}.NAME."
 MIB = 2**20
 
 
@@ -177,7 +178,31 @@ STORE_SETTINGS: tuple[Setting, ...] = tuple(
     )
 )  # fmt: skip
 
-BY_KEY: Mapping[str, Setting] = {each.key: each for each in (*SETTINGS, *STORE_SETTINGS)}
+WEBHOOK_SETTINGS: tuple[Setting, ...] = tuple(
+    Setting(f"{WEBHOOK_KEY}{name}", kind, meaning, reason, told=told, secret=secret)
+    for name, kind, told, meaning, reason, secret in (
+        ("url", Kind.TEXT, "none, and one is needed", "where to post to: https://HOST/PATH, or http",
+         "some hold what lets one in, so it is shown nowhere", True),
+        ("secret_file", Kind.PATH, "none", "a file with the secret that notices are signed with, `whsec_...`",
+         "one of the two is needed, so that receivers can tell who speaks", False),
+        ("secret_variable", Kind.TEXT, "none", "the environment variable with that secret, instead",
+         "as many have their secrets there", False),
+        ("events", Kind.LIST, "both", "what to tell of: `published`, `failed`",
+         "who hears of reports wants to hear that one is missing", False),
+        ("stores", Kind.LIST, "all", "of which stores, by their names", "most have one", False),
+        ("allow_local", Kind.FLAG, "false", "whether the target may be on this machine or its link",
+         "what is there often trusts whoever can reach it", False),
+    )
+)  # fmt: skip
+# By table, the settings of everything that is named in it.
+NAMED_SETTINGS: Mapping[str, tuple[Setting, ...]] = {
+    STORES: STORE_SETTINGS,
+    WEBHOOKS: WEBHOOK_SETTINGS,
+}
+
+BY_KEY: Mapping[str, Setting] = {
+    each.key: each for each in (*SETTINGS, *STORE_SETTINGS, *WEBHOOK_SETTINGS)
+}
 # Every variable, with what it means; the documentation and the tests go by this.
 VARIABLES: Mapping[str, str] = {
     FILE_VARIABLE: "the file of settings, `stocktake.toml`; `--settings` comes before it",
@@ -191,8 +216,8 @@ def nearest(key: str) -> str:
     name = key.rpartition(".")[2]
     if same := [each for each in BY_KEY if each.rpartition(".")[2] == name]:
         return same[0]
-    if key.startswith(f"{STORES}."):
-        known = [each for each in BY_KEY if each.startswith(STORE_KEY)]
+    if (section := key.partition(".")[0]) in NAMED and "." in key:
+        known = [each.key for each in NAMED_SETTINGS[section]]
         found = difflib.get_close_matches(name, [each.rpartition(".")[2] for each in known], n=1)
         return f"{key.rpartition('.')[0]}.{found[0]}" if found else ""
     leaves = {each.rpartition(".")[2]: each for each in BY_KEY}

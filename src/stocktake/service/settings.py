@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 from stocktake.model.errors import UsageError
 from stocktake.service.setting_table import (
     FILE_VARIABLE,
+    NAMED_SETTINGS,
     SETTINGS,
-    STORE_SETTINGS,
-    STORES,
     Kind,
     Setting,
     from_text,
@@ -104,8 +103,8 @@ def read_settings(
 def effective_settings(
     environment: Mapping[str, str] | None = None, file: Path | None = None
 ) -> list[Effective]:
-    """Every setting as it holds, in the order of the table, and those of each store that the file describes. Secrets
-    are masked.
+    """Every setting as it holds, in the order of the table, then those of each store and webhook in the file.
+    Secrets are masked.
 
     Raises:
         UsageError: as `read_settings`.
@@ -121,17 +120,19 @@ def effective_settings(
         )
         for each in SETTINGS
     ]
-    return found + list(_of_stores(settings.file))
+    return found + list(_of_named(settings.file))
 
 
-def _of_stores(said: SettingsFile | None) -> Iterator[Effective]:
-    for name, table in said.stores.items() if said else ():
-        for each in STORE_SETTINGS:
-            leaf = each.key.rpartition(".")[2]
-            key = f"{STORES}.{name}.{leaf}"
-            assert said is not None
-            origin = said.place(key) if leaf in table else DEFAULT
-            yield Effective(key, _shown(each, table.get(leaf)), origin, each)
+def _of_named(said: SettingsFile | None) -> Iterator[Effective]:
+    if said is None:
+        return
+    for section, settings in NAMED_SETTINGS.items():
+        for name, table in said.named.get(section, {}).items():
+            for each in settings:
+                leaf = each.key.rpartition(".")[2]
+                key = f"{section}.{name}.{leaf}"
+                origin = said.place(key) if leaf in table else DEFAULT
+                yield Effective(key, _shown(each, table.get(leaf)), origin, each)
 
 
 def _file(variables: Mapping[str, str], file: Path | None) -> SettingsFile | None:
@@ -160,9 +161,12 @@ def _shown(setting: Setting, value: Any) -> Any:
     if "://" not in str(value):
         return MASK
     try:
-        password = urlsplit(value).password
+        parts = urlsplit(value)
+        password, host = parts.password, parts.hostname
     except ValueError:  # whatever it is, it may hold a password
         return MASK
+    if parts.scheme in ("http", "https"):  # webhooks often have theirs in the path
+        return f"{parts.scheme}://{host}/{MASK}"
     # A query may hold one, too.
     plain = value.partition("?")[0]
     return plain.replace(f":{password}@", f":{MASK}@") if password else plain

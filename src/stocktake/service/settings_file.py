@@ -10,22 +10,33 @@ from pathlib import Path
 from typing import Any
 
 from stocktake.model.errors import UsageError
-from stocktake.service.setting_table import BY_KEY, STORE_KEY, STORES, Kind, checked, nearest
+from stocktake.service.setting_table import BY_KEY, NAMED, STORES, WEBHOOKS, Kind, checked, nearest
 
 FILE_BYTES_MAX = 2**20
+NAME = "NAME"  # what stands in the table of settings where users choose
 LINES_MAX = 2000  # of files in which lines are looked for
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsFile:
-    """What a file of settings says. `values` are checked, by their whole keys; paths are absolute. `stores` are the
-    tables of the stores, by name.
+    """What a file of settings says. `values` are checked, by their whole keys; paths are absolute. `named` are the
+    tables of what users name, such as stores: by section and name.
     """
 
     path: Path
     values: Mapping[str, Any] = field(default_factory=dict, repr=False)  # some are secrets
-    stores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    named: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict, repr=False)
     text: str = field(default="", repr=False)
+
+    @property
+    def stores(self) -> Mapping[str, Mapping[str, Any]]:
+        """The tables of the stores, by name."""
+        return self.named.get(STORES, {})
+
+    @property
+    def webhooks(self) -> Mapping[str, Mapping[str, Any]]:
+        """The tables of the webhooks, by name."""
+        return self.named.get(WEBHOOKS, {})
 
     def place(self, key: str) -> str:
         """Where a key stands: the file, and its line where that can be told."""
@@ -63,26 +74,29 @@ def _read(path: Path, _stamp: object) -> SettingsFile:
     except ValueError as error:
         raise UsageError(f"the settings {path} are no TOML: {error}") from error
     said = SettingsFile(path, text=text)
-    values, stores = dict[str, Any](), dict[str, dict[str, Any]]()
-    for name in document.get(STORES, {}) if isinstance(document.get(STORES, {}), dict) else ():
-        stores[name] = {}
+    values = dict[str, Any]()
+    named: dict[str, dict[str, dict[str, Any]]] = {
+        section: {name: {} for name in _table(document.get(section, {}), section, said)}
+        for section in NAMED
+    }
     for key, name, value in _leaves(document, said):
         setting = BY_KEY[key]
-        told = f"{STORES}.{name}.{key.removeprefix(STORE_KEY)}" if name is not None else key
+        section, _, leaf = key.rpartition(f".{NAME}.")
+        told = f"{section}.{name}.{leaf}" if name is not None else key
         found = checked(setting, value, f"`{told}` in {said.place(told)}")
         if setting.kind is Kind.PATH:
             found = path.parent / Path(found).expanduser()
         if name is None:
             values[key] = found
         else:
-            stores[name][key.removeprefix(STORE_KEY)] = found
-    return SettingsFile(path, values, stores, text)
+            named[section][name][leaf] = found
+    return SettingsFile(path, values, named, text)
 
 
 def _leaves(
     document: Mapping[str, Any], said: SettingsFile
 ) -> Iterator[tuple[str, str | None, Any]]:
-    """Each known key with its value; of a store's, with the store's name.
+    """Each known key with its value; of what users name, with the name.
 
     Raises:
         UsageError: a key is unknown, or a table is none.
@@ -94,11 +108,11 @@ def _leaves(
             continue
         for inner, found in _table(value, name, said).items():
             whole = f"{name}.{inner}"
-            if name != STORES:
+            if name not in NAMED:
                 yield _known(whole, whole, said), None, found
                 continue
             for key, each in _table(found, whole, said).items():
-                yield _known(f"{STORE_KEY}{key}", f"{whole}.{key}", said), inner, each
+                yield _known(f"{name}.{NAME}.{key}", f"{whole}.{key}", said), inner, each
 
 
 def _table(value: Any, key: str, said: SettingsFile) -> Mapping[str, Any]:

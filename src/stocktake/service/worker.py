@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from stocktake.model.errors import InventoryError, UsageError
+from stocktake.model.notifications import Webhook
 from stocktake.service import house
 from stocktake.service.checking_put import check_until
 from stocktake.service.clearing import find_left_at, opened_place_of, remove_leftovers
+from stocktake.service.notifying import notify_until
 from stocktake.service.retention import TRY_AGAIN_AFTER, finish_expiries
 from stocktake.service.runs import open_ledger
 from stocktake.service.scheduler import schedule_until
@@ -36,6 +38,7 @@ def run_worker(
     stop: threading.Event,
     ledger_url: str | None = None,
     lease_s: float = LEASE_S,
+    webhooks: Sequence[Webhook] = (),
 ) -> None:
     """Schedule and work until `stop` is set; a run that is under way then is given back, and can be gone on with.
 
@@ -54,6 +57,11 @@ def run_worker(
         beside = (
             threading.Thread(target=schedule_until, args=(stop, ledger.schedule)),
             threading.Thread(target=check_until, args=(place,)),
+            # One each, so that a target that hangs holds up nobody else.
+            *(
+                threading.Thread(target=notify_until, args=(stop, ledger.notices, each, webhooks))
+                for each in webhooks
+            ),
         )
         for thread in beside:
             thread.start()

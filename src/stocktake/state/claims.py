@@ -17,6 +17,7 @@ from sqlalchemy import Connection, and_, exists, func, not_, or_, select, update
 from stocktake.model.documents import encode
 from stocktake.model.errors import InventoryError
 from stocktake.model.ledger import Claim, Owner, RunState
+from stocktake.model.notifications import EventKind
 from stocktake.model.scheduled import (
     CLAIMS_MAX,
     UNFINISHED_STATES,
@@ -25,6 +26,7 @@ from stocktake.model.scheduled import (
     StoreLimits,
     retry_delay,
 )
+from stocktake.state.notices import insert_event
 from stocktake.state.schedule_rows import STANDS, claim_ended, held_by, key_of
 from stocktake.state.scheduled_writes import epoch_token
 from stocktake.state.tables import EPOCHS, counters, runs, scheduled_runs
@@ -156,7 +158,13 @@ class Claims(Transactions):
             "error": error.message,
             "hint": error.hint,
         }
-        self._held(claim, lambda _now: values)
+        with self.writing() as connection:
+            statement = update(scheduled_runs).where(held_by(claim)).values(**values)
+            if connection.execute(statement).rowcount != 1:
+                raise claim_ended(claim.run)
+            if state is ScheduledState.FAILED:
+                said = {"error": error.message, "hint": error.hint, "attempts": attempts}
+                insert_event(connection, claim.run, EventKind.FAILED, now, **said)
         return state
 
     def release(self, claim: ScheduledClaim) -> None:

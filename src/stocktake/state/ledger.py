@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,6 +39,7 @@ from stocktake.state.checks import Checks
 from stocktake.state.claims import Claims
 from stocktake.state.configurations import Configurations
 from stocktake.state.expiries import Expiries
+from stocktake.state.notices import Notices
 from stocktake.state.observing import Observing
 from stocktake.state.opening import FILE, moment_of, open_database, open_server
 from stocktake.state.records import read_run, read_runs
@@ -67,6 +68,7 @@ class Ledger(Transactions, AbstractContextManager["Ledger"]):
         self.claims = Claims(engine, where, now)  # of scheduled runs
         self.expiries = Expiries(engine, where, now)  # of reports
         self.observing = Observing(engine, where, now)  # all of them
+        self.notices = Notices(engine, where, now)  # of what became of runs
 
     @classmethod
     def open(cls, folder: Path, *, now: Callable[[], datetime]) -> Ledger:
@@ -225,17 +227,20 @@ class Ledger(Transactions, AbstractContextManager["Ledger"]):
         manifest: str,
         delivered: Iterable[str],
         rows: int,
+        *,
         compared: Sequence[Comparison] = (),
+        said: Mapping[str, Any] | None = None,
     ) -> None:
         """Say that the report is published: its manifest is at the address `manifest` and names the data files at the
-        keys `delivered`, with so many rows. The ledger need no longer know of them. `compared` is what the run came to.
+        keys `delivered`, with so many rows. The ledger need no longer know of them. `compared` is what the run came
+        to, `said` what those are told who want to hear of it.
         """
         over = {"state": RunState.PUBLISHED, "finished": self._now(), "token": None, "owner": None}
         with self._claimed(claim, manifest=manifest, rows=rows, **over) as connection:
             holdings.delete_keys(connection, claim.run, delivered)
             holdings.delete_all_segments(connection, claim.run)
             holdings.insert_comparisons(connection, claim.run, compared)
-            scheduled_writes.set_published(connection, claim, self._now())
+            scheduled_writes.set_published(connection, claim, self._now(), said or {})
 
     # -- what a run has ----------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from stocktake.model.errors import NoSuchConfigurationError, RunStateError
 from stocktake.model.ledger import RunState
+from stocktake.model.notifications import EventKind
 from stocktake.model.scheduled import (
     CLAIMS_MAX,
     UNFINISHED_STATES,
@@ -24,6 +25,7 @@ from stocktake.model.scheduled import (
     ScheduledState,
 )
 from stocktake.model.stored import ConfigurationKey
+from stocktake.state.notices import insert_event
 from stocktake.state.schedule_rows import STANDS, find_row, of_configuration, record_of
 from stocktake.state.tables import configurations, report_options, runs, scheduled_runs
 from stocktake.state.transactions import Transactions
@@ -174,17 +176,21 @@ class Schedule(Transactions):
             old = and_(_TABLE.created < limit, _TABLE.finished < limit)
             connection.execute(delete(scheduled_runs).where(old))
             worn = and_(_TABLE.claims >= CLAIMS_MAX, _TABLE.lease_until < now)
-            connection.execute(
+            error = f"it was begun {CLAIMS_MAX} times and ended every worker that did so"
+            ended = connection.scalars(
                 update(scheduled_runs)
                 .where(worn, _TABLE.state.in_(UNFINISHED_STATES))
                 .values(
                     state=ScheduledState.FAILED,
                     finished=now,
                     lease_until=None,
-                    error=f"it was begun {CLAIMS_MAX} times and ended every worker that did so",
+                    error=error,
                     hint="see the logs of the workers",
                 )
-            )
+                .returning(_TABLE.id)
+            ).all()
+            for run in ended:
+                insert_event(connection, run, EventKind.FAILED, now, error=error, hint="")
             return self._cancel(connection, not_(STANDS))
 
     def _cancel(self, connection: Connection, which: ColumnElement[bool]) -> int:

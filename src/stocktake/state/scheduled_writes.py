@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, select, update
 
 from stocktake.model.errors import RunStateError
 from stocktake.model.ledger import Claim
+from stocktake.model.notifications import EventKind
 from stocktake.model.scheduled import UNFINISHED_STATES, ScheduledState
+from stocktake.state.notices import insert_event
 from stocktake.state.schedule_rows import claim_ended
 from stocktake.state.tables import scheduled_runs
 
@@ -61,8 +65,10 @@ def renew(connection: Connection, claim: Claim, now: datetime) -> None:
         )
 
 
-def set_published(connection: Connection, claim: Claim, now: datetime) -> None:
-    """Note that the report is published, in the same transaction in which the run says so."""
+def set_published(
+    connection: Connection, claim: Claim, now: datetime, said: Mapping[str, Any]
+) -> None:
+    """Note that the report is published, in the same transaction in which the run says so; and what is to be told."""
     over = {
         "state": ScheduledState.PUBLISHED,
         "finished": now,
@@ -72,3 +78,4 @@ def set_published(connection: Connection, claim: Claim, now: datetime) -> None:
         "hint": None,
     }
     connection.execute(update(scheduled_runs).where(_TABLE.id == claim.run).values(over))
+    insert_event(connection, claim.run, EventKind.PUBLISHED, now, **said)

@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 SCHEMA_VERSION = (
-    "0006"  # the newest migration; they are numbered, so that a newer ledger can be told
+    "0007"  # the newest migration; they are numbered, so that a newer ledger can be told
 )
 
 
@@ -175,6 +175,34 @@ expiries = Table(
     Column("begun", Moment, nullable=False),
     Column("tried", Moment),
     Column("error", Text),
+)
+
+# What became of scheduled runs. `spread`: whoever is to be told of it has a notice.
+events = Table(
+    "events",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("run", String(16), nullable=False),
+    Column("store", String(64), nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("document", Text, nullable=False),  # a JSON object
+    Column("spread", Boolean, nullable=False),
+    Index(None, "spread"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("event", ForeignKey("events.id", ondelete="CASCADE"), primary_key=True),
+    Column("target", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due", Moment, nullable=False),
+    Column("finished", Moment),
+    Column("status", Integer),  # of the last answer
+    Column("error", Text),
+    Index(None, "target", "state", "due"),
 )
 
 # Numbers that only grow, in this ledger, whatever is deleted.

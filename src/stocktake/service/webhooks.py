@@ -1,0 +1,99 @@
+"""Whom to tell what became of runs: the targets in the file of settings, which admins alone write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from stocktake.model.errors import UsageError
+from stocktake.model.notifications import EventKind, Webhook, parse_secret
+from stocktake.service.settings import secret_variable
+from stocktake.service.settings_file import SettingsFile
+
+WEBHOOKS_MAX = 16  # each has a thread of every worker
+SECRET_FILE_BYTES_MAX = 4096
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def read_webhooks(said: SettingsFile | None, stores: Collection[str]) -> tuple[Webhook, ...]:
+    """The webhooks in a file of settings, with their secrets; `stores` are all there are.
+
+    Raises:
+        UsageError: one cannot be as it is described, or its secret cannot be read.
+    """
+    tables = said.webhooks if said is not None else {}
+    if len(tables) > WEBHOOKS_MAX:
+        raise UsageError(f"there are {len(tables)} webhooks; expected {WEBHOOKS_MAX} at most")
+    return tuple(_webhook(name, table, stores) for name, table in tables.items())
+
+
+def _webhook(name: str, table: Mapping[str, Any], stores: Collection[str]) -> Webhook:
+    where = f"the webhook `{name}`"
+    if _NAME.fullmatch(name) is None:
+        raise UsageError(
+            f"`{name}` cannot be a webhook's name; expected 1 to 64 of letters, digits, `.`, `_`, `-`"
+        )
+    _check_url(table.get("url", ""), where)
+    events = table.get("events", list(EventKind))
+    _check_among(events, [str(kind) for kind in EventKind], f"`events` of {where}")
+    told_of = table.get("stores")
+    _check_among(told_of or (), sorted(stores), f"`stores` of {where}")
+    return Webhook(
+        name,
+        table["url"],
+        _secret(table, where),
+        tuple(EventKind(each) for each in events),
+        None if told_of is None else tuple(told_of),
+        table.get("allow_local", False),
+    )
+
+
+def _check_url(url: str, where: str) -> None:
+    try:
+        parts = urlsplit(url)
+        good = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    # A name and password would be sent in a header that is not signed, and stand in errors.
+    if not good or parts.scheme not in ("http", "https") or "@" in parts.netloc:
+        raise UsageError(
+            f"`url` of {where} is no target; expected https://HOST/PATH or http://HOST/PATH, without a user name"
+        )
+    if not url.isprintable() or " " in url:
+        raise UsageError(f"`url` of {where} holds what no URL may")
+
+
+def _check_among(found: Collection[str], known: list[str], what: str) -> None:
+    for each in found:
+        if each not in known:
+            raise UsageError(f"{what} has `{each}`; expected of {', '.join(known)}")
+
+
+def _secret(table: Mapping[str, Any], where: str) -> bytes:
+    file, variable = table.get("secret_file"), table.get("secret_variable")
+    if (file is None) == (variable is None):
+        raise UsageError(
+            f"{where} has {'no secret' if file is None else 'two secrets'}",
+            hint="expected `secret_file`, or `secret_variable`, which names a variable",
+        )
+    if variable is not None:
+        text = secret_variable(variable)
+        if text is None:
+            raise UsageError(f"the variable {variable} is not set; {where} has its secret there")
+        return parse_secret(text, f"the variable {variable}")
+    return parse_secret(_read(Path(str(file)), where), str(file))
+
+
+def _read(file: Path, where: str) -> str:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(SECRET_FILE_BYTES_MAX).decode()
+    except OSError as error:
+        raise UsageError(
+            f"the secret of {where} cannot be read: {file}: {error.strerror or error}"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the secret of {where} cannot be read: {file} is no text") from error
