@@ -17,6 +17,7 @@ from stocktake.service.server_settings import Site
 from stocktake.service.working_scheduled import Workplace
 from stocktake.state import checks
 from stocktake.state.ledger import Ledger
+from tests.acceptance.command_line import stocktake
 from tests.servers.fault import (
     FaultServer,
     FixtureObject,
@@ -60,7 +61,7 @@ def checked(place: Workplace, key: ConfigurationKey) -> StoredCheck:
 
 
 def test_what_was_put_is_tried_and_what_was_found_lies_beside_it(
-    place: Workplace, fault_server: FaultServer
+    place: Workplace, fault_server: FaultServer, tmp_path: Path
 ) -> None:
     key = put(place.ledger)
     found = checked(place, key)
@@ -70,6 +71,9 @@ def test_what_was_put_is_tried_and_what_was_found_lies_beside_it(
     fault_server.rule(access_denied(), operation="HeadObject", bucket=SOURCE)
     assert put(place.ledger) == key
     assert checked(place, key).result.verdict is Outcome.FAILED
+    environment = {"STOCKTAKE_STATE_FOLDER": str(tmp_path / "state")}
+    listed = stocktake("config", "list", f"s3://{SOURCE}", environment=environment)
+    assert listed.out.endswith("; check failed: head\n"), listed
 
 
 def test_options_that_make_no_sense_are_a_finding(place: Workplace) -> None:

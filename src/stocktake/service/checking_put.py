@@ -1,7 +1,7 @@
 """Trying out configurations that were put: by workers, beside their runs, with the credentials that runs have.
 
-A put is answered before, and never fails because of what is found here: AWS checks neither the destination nor its
-policy when a configuration is put. What is found lies beside the configuration.
+A put is answered before, and never fails because of what is found here: AWS takes configurations whose destination has
+no policy that lets it write. What is found lies beside the configuration.
 """
 
 from __future__ import annotations
