@@ -265,7 +265,7 @@ def test_a_redirect_without_a_region_is_an_answer(store: FaultServer) -> None:
     with _transport(store, counters) as transport:
         [answer] = transport.exchange([listing("b")])
     assert (answer.status, answer.error) == (307, None)
-    assert counters == {"requests.list": 1, "refusals.list.301": 1}
+    assert counters == {"requests.list": 1, "refusals.list.307": 1}
 
 
 def test_renewing_while_the_credentials_endpoint_is_down_leaves_the_old_ones(

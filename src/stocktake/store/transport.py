@@ -151,7 +151,6 @@ class Transport(AbstractContextManager["Transport"]):
         try:
             if self._stopping.is_set():
                 raise StoppedError("stopped", signal_number=self._stop_signal)  # noqa: TRY301
-            self._identity.keep_fresh()
             self._move(wait_s_max)
         except BaseException:
             self._drop_all()
@@ -162,6 +161,7 @@ class Transport(AbstractContextManager["Transport"]):
     def _move(self, wait_s_max: float) -> None:
         until = self._monotonic() + wait_s_max
         while True:
+            self._identity.keep_fresh()  # a store's clock, too, is known only once an answer told it
             self._send_due()
             arrived = self._collect()
             if self._answered or (left_s := until - self._monotonic()) <= 0:
