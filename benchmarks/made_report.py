@@ -50,7 +50,7 @@ def _acl(*grants: dict[str, str]) -> str:
 # What each column holds in row `i`, in SQL: 20,000 objects a folder, one row in 20 a noncurrent version.
 _VALUES = {
     "bucket": f"'{_BUCKET}'",
-    "key": "format('logs/{:04d}/{:02d}/{:012d}.json', i // 250000, i // 20000 % 30, i)",
+    "key": "format('logs/{:04d}/{:02d}/{:012d}.json', i // 600000, i // 20000 % 30, i)",
     "version_id": "md5('v' || i)",
     "is_latest": "i % 20 <> 0",
     "is_delete_marker": "false",

@@ -235,7 +235,7 @@ def test_disorder_is_found_across_batches_and_in_the_order_of_utf_8(
     tmp_path: Path, report_format: Format
 ) -> None:
     keys = sorted([f"{number:06}" for number in range(70_000)])
-    keys[65_536] = "0"  # the first row of the second batch
+    keys[65_536] = "0"  # the first row of a batch
     ours = our_report(tmp_path, report_format, [objects(keys)])
     assert whats(verified(ours.manifest_path)) == ["key order"]
     right = our_report(tmp_path / "x", report_format, [objects(["\uffee", "\U0001f600"])])

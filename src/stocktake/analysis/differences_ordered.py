@@ -19,7 +19,7 @@ from stocktake.analysis.session import key_ranges
 from stocktake.model.errors import DataFileError
 from stocktake.model.fields import BY_COLUMN, report_schema
 
-WINDOW_ROWS = 65_536
+WINDOW_ROWS = 32_768
 # Two reports may have to be sorted at once.
 SORT_LIMITS = QueryLimits(memory_bytes_max=384 * 2**20, threads=2, batch_rows_max=WINDOW_ROWS)
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 from stocktake.model.errors import DataFileError
 from stocktake.model.fields import FLAG, MOMENT, NUMBER, TEXT, Field, report_schema
 
-READ_ROWS_MAX = 65_536  # rows of a batch when reading
+# Rows of a batch when reading. More cost up to half as much CPU again, for pages of memory that are touched first.
+READ_ROWS_MAX = 16_384
 
 
 def check_columns(found: pa.Schema, fields: Sequence[Field]) -> None:
