@@ -145,6 +145,9 @@ def expire(
         for each in told:
             if each.why:
                 say(f"warning: {each.uri} stays: {each.why}")
+            if each.shared:
+                files = counted(each.shared, "data file")
+                say(f"warning: {files} of {each.uri} stay, as a manifest or a run names them, too")
         if any(each.why for each in told):
             raise typer.Exit(1)
 
@@ -312,7 +315,12 @@ def _row(report: KeptReport) -> tuple[str, ...]:
 
 
 def _fate(each: Expired) -> dict[str, Any]:
-    return {**_report(each.report, each.uri), "objects": each.objects, "stays": each.why or None}
+    return {
+        **_report(each.report, each.uri),
+        "objects": each.objects,
+        "shared": each.shared,
+        "stays": each.why or None,
+    }
 
 
 def _fates(told: Sequence[Expired], *, dry_run: bool) -> list[str]:

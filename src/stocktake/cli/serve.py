@@ -82,11 +82,11 @@ def serve(
                 domains=domain or (),
                 store_words=opt.store_words(asked),
             )
-            # The workers read them, too; what is wrong with them is told here, once.
-            read_webhooks(house.settings().file, [site.name for site in told.sites])
             words = opt.store_words(asked)
             beside = _worker_options(settings, store_name, log_format, words)
             count = house.settings().workers if workers is None else workers
+            if count:  # they read them, too; what is wrong with them is told here, once
+                read_webhooks(house.settings().file, [site.name for site in told.sites])
             _serve(told, beside, count)
 
 

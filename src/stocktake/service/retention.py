@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from stocktake.model.addresses import Address
+from stocktake.model.addresses import Address, S3Address
 from stocktake.model.errors import (
     InventoryError,
     ManifestError,
@@ -23,7 +23,13 @@ from stocktake.model.errors import (
     UndecidedError,
 )
 from stocktake.model.manifest import MANIFEST_BYTES_MAX, parse_manifest, render_checksum
-from stocktake.model.paths import MANIFEST, ReportPaths, parse_manifest_key
+from stocktake.model.paths import (
+    MANIFEST,
+    ReportPaths,
+    configuration_root,
+    parse_manifest_key,
+)
+from stocktake.model.report_options import parse_report_options
 from stocktake.model.retention import (
     Condition,
     Doomed,
@@ -33,7 +39,9 @@ from stocktake.model.retention import (
     expired,
     judge,
 )
+from stocktake.model.runs import InventoryRun
 from stocktake.model.store import Store
+from stocktake.model.stored import ConfigurationKey
 from stocktake.service.clearing import Place, basename, basenames, named_by_manifests, opened_place
 from stocktake.state.expiries import OpenExpiry
 from stocktake.state.ledger import Ledger
@@ -65,12 +73,15 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """A report and what became of it: it is removed, or would be; or stays, for the reason `why`."""
+    """A report and what became of it: it is removed, or would be, but for so many data files as others name (`shared`);
+    or stays, for the reason `why`.
+    """
 
     report: KeptReport
     uri: str
     objects: int
     why: str = ""
+    shared: int = 0
 
 
 @contextmanager
@@ -226,7 +237,7 @@ def _expire_one(
             _remove(ledger, place, shelf.removing, objects)
     except InventoryError as error:
         return Expired(report, uri, 0, error.message)
-    return Expired(report, uri, len(objects))
+    return Expired(report, uri, len(objects), shared=len(_names(report)) - len(set(own)))
 
 
 def _objects(shelf: Shelf, keys: Sequence[str], now: datetime) -> tuple[Sequence[Doomed], str]:
@@ -239,6 +250,39 @@ def _objects(shelf: Shelf, keys: Sequence[str], now: datetime) -> tuple[Sequence
             if not locked and (lock := shelf.removing.lock(key, piece, now)):
                 locked = f"{shelf.place.files.uri(key)} is {lock}"
     return objects, locked
+
+
+def expire_after(
+    ledger: Ledger, key: ConfigurationKey, run: InventoryRun, *, stopping: Callable[[], bool]
+) -> None:
+    """Remove the reports that the configuration under `key`, whose `run` was just published, does not keep. What goes
+    wrong is told in the log: the new report is there whatever becomes of old ones, and the next one tries again.
+    """
+    what = f"old reports of {key.id} of {key.bucket}"
+    try:
+        retention = parse_report_options(ledger.configurations.options(key), key.id).retention
+        if retention.keeps_all:
+            return
+        delivery = run.configuration.delivery
+        root = configuration_root(delivery.prefix or "", run.bucket, run.configuration.id)
+        at = run.address
+        place = S3Address(at.bucket) if isinstance(at, S3Address) else at
+        with opened_shelf(place, run.destination, root) as shelf:
+            for each in expire(
+                shelf, ledger, retention, ledger.schedule.moment(), stopping=stopping
+            ):
+                if each.why:
+                    _log.warning("the old report %s stays: %s", each.uri, each.why)
+                else:
+                    _log.info("the old report %s is removed", each.uri)
+                if each.shared:
+                    _log.warning(
+                        "%s data files of %s stay: others name them", each.shared, each.uri
+                    )
+    except InventoryError as error:
+        _log.warning("%s stay: %s", what, error)
+    except Exception:  # noqa: BLE001 - a defect there must not end the worker
+        _log.exception("%s stay, by a defect", what)
 
 
 # -- its removal -------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from stocktake.model.addresses import S3Address
 from stocktake.model.documents import decode_run
 from stocktake.model.errors import (
     InventoryError,
@@ -19,7 +18,6 @@ from stocktake.model.errors import (
     UsageError,
 )
 from stocktake.model.ledger import SPOOL_PREFIX
-from stocktake.model.paths import configuration_root
 from stocktake.model.pieces import Kept
 from stocktake.model.report_options import parse_report_options
 from stocktake.model.runs import InventoryRun
@@ -31,7 +29,7 @@ from stocktake.service.journal import Work
 from stocktake.service.leases import LeaseKeeper, about_claim
 from stocktake.service.options import RunOptions
 from stocktake.service.planning import plan_run
-from stocktake.service.retention import expire, opened_shelf
+from stocktake.service.retention import expire_after
 from stocktake.service.server_settings import Site
 from stocktake.state.ledger import Ledger
 from stocktake.state.owners import this_process
@@ -72,7 +70,6 @@ def work_on(place: Workplace, claim: ScheduledClaim, claimed_s: float) -> None:
         with keeper:
             work = _prepared(place, claim)
             carried_out(place.ledger, work, keeper.take, keeper.stop)
-        _expire_old(place, claim, work.run)
     except (StoppedError, RunStateError, LedgerError) as error:
         why = keeper.ending or error
         _log.warning("the run %s is given back: %s", claim.run, why, extra=about_claim(claim))
@@ -82,6 +79,8 @@ def work_on(place: Workplace, claim: ScheduledClaim, claimed_s: float) -> None:
     except Exception as error:  # noqa: BLE001 - a defect in one run must not end the worker
         _log.exception("the run %s ended by a defect", claim.run, extra=about_claim(claim))
         _fail(place, claim, InventoryError(f"internal error: {type(error).__name__}: {error}"))
+    else:
+        expire_after(place.ledger, claim.key, work.run, stopping=place.stop.is_set)
 
 
 def _fail(place: Workplace, claim: ScheduledClaim, error: InventoryError) -> None:
@@ -107,32 +106,6 @@ def _tell(place: Workplace, claim: ScheduledClaim, tell: Callable[[], object]) -
         if place.stop.wait(wait_s):
             return
         wait_s = min(2 * wait_s, TELL_AGAIN_S_MAX)
-
-
-def _expire_old(place: Workplace, claim: ScheduledClaim, run: InventoryRun) -> None:
-    """Remove the reports that the configuration's retention does not keep. What goes wrong is told in the log: the new
-    report is published whatever becomes of old ones, and the next publication tries again.
-    """
-    try:
-        options = parse_report_options(place.ledger.configurations.options(claim.key), claim.key.id)
-        if options.retention.keeps_all:
-            return
-        root = configuration_root(
-            run.configuration.delivery.prefix or "", run.bucket, run.configuration.id
-        )
-        now = place.ledger.schedule.moment()
-        address = (
-            S3Address(run.address.bucket) if isinstance(run.address, S3Address) else run.address
-        )
-        with opened_shelf(address, run.destination, root) as shelf:
-            told = expire(shelf, place.ledger, options.retention, now, stopping=place.stop.is_set)
-        for each in told:
-            _log.log(
-                logging.WARNING if each.why else logging.INFO,
-                "the old report %s %s", each.uri, f"stays: {each.why}" if each.why else "is removed",
-            )  # fmt: skip
-    except InventoryError as error:
-        _log.warning("old reports of %s of %s stay: %s", claim.key.id, claim.key.bucket, error)
 
 
 # -- what is to be done ------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ from stocktake.state.tables import events, notices, scheduled_runs
 from stocktake.state.transactions import Transactions
 
 EVENTS_KEPT_FOR = timedelta(days=90)
+# An older one is no news: who sets a webhook up is not told of months.
+NEWS_FOR = timedelta(days=1)
 # A worker that is silent for so long has died in the middle of sending.
 SENDING_FOR_MAX = timedelta(seconds=60)
 _TABLE = notices.c
@@ -63,7 +65,9 @@ class Notices(Transactions):
     """The notices in one ledger. All methods raise LedgerError where it cannot be used."""
 
     def spread(self, targets: Sequence[Webhook]) -> None:
-        """Have each of the targets be told of the events that it wants and that nobody has looked at yet."""
+        """Have each of the targets be told of the events that it wants and that nobody has looked at yet, but of no
+        old ones.
+        """
         fresh = select(events.c.id).where(events.c.spread.is_(False))
         with self.reading() as connection:
             if connection.scalar(fresh.limit(1)) is None:
@@ -74,12 +78,13 @@ class Notices(Transactions):
                 update(events)
                 .where(events.c.spread.is_(False))
                 .values(spread=True)
-                .returning(events.c.id, events.c.kind, events.c.store)
+                .returning(events.c.id, events.c.kind, events.c.store, events.c.created)
             ).all()
             rows = [
                 {"event": each.id, "target": target.name, "state": NoticeState.WAITING,
                  "attempts": 0, "due": now}
-                for each in taken for target in targets if target.wants(each.kind, each.store)
+                for each in taken for target in targets
+                if each.created > now - NEWS_FOR and target.wants(each.kind, each.store)
             ]  # fmt: skip
             if rows:
                 connection.execute(insert(notices), rows)
