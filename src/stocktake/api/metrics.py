@@ -56,12 +56,13 @@ class Counting:
         self._send = send
         self._inventory = inventory
         self._begun_s = service.monotonic()
-        self._status = 0
+        self._status, self._seconds = 0, 0.0
 
     async def send(self, message: Any) -> None:
         """Send a part of the answer."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
+            self._seconds = self._service.monotonic() - self._begun_s
         await self._send(message)
 
     def end(self) -> None:
@@ -72,7 +73,7 @@ class Counting:
                 self._route(),
                 method if method in METHODS else OTHER,
                 self._status,
-                self._service.monotonic() - self._begun_s,
+                self._seconds,
             )
 
     def _route(self) -> str:

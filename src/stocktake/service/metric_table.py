@@ -38,7 +38,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("stocktake_http_requests_total", Type.COUNTER, "requests that this server answered, by route as in its"
            " description, method and status", ("route", "method", "code"), "routes x methods x statuses"),
     Metric("stocktake_http_request_seconds", Type.HISTOGRAM, "how long answers took, from the head of the request to"
-           " the end of the answer", ("route",), "routes"),
+           " the head of the answer: what is streamed goes on", ("route",), "routes"),
     Metric("stocktake_configurations", Type.GAUGE, "configurations in the ledger, by whether they are enabled",
            ("enabled",), "2"),
     Metric("stocktake_configurations_without_report", Type.GAUGE, "enabled configurations that never had a report"),
