@@ -186,7 +186,11 @@ def test_the_command_shows_what_holds(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (shown.code, shown.err) == (0, "")
     assert re.search(r"^folders\.state +\S+/elsewhere +STOCKTAKE_STATE_FOLDER$", shown.out, re.M)
     assert re.search(r"^server\.workers +0 +\S+, line \d+$", shown.out, re.M)
+    assert re.search(r"^folders\.spill +/spill +\S+, line \d+$", shown.out, re.M)
+    assert re.search(r"^server\.keys_file +\S+/elsewhere/keys\.json +default$", shown.out, re.M)
     assert "hush" not in shown.out
+    nothing = stocktake("settings").out
+    assert re.search(r"^questions\.memory +2GiB +default$", nothing, re.M)
     told = stocktake("settings", "--settings", file, "--json").document["settings"]
     assert [each["key"] for each in told] == [each.key for each in SETTINGS]
     written(tmp_path, "[stores.a]\naccount = '1'")

@@ -37,18 +37,22 @@ def settings(
             print_json({"settings": [_document(each) for each in found]})
             return
         width = max(len(each.key) for each in found)
-        values = [_told(each.value) for each in found]
+        values = [_told(each) for each in found]
         value_width = min(max(map(len, values)), 40)
         for each, value in zip(found, values, strict=True):
             print_text(f"{each.key:{width}}  {value:{value_width}}  {each.origin}")
 
 
-def _told(value: Any) -> str:
+def _told(each: Effective) -> str:
+    """The value; what is found out only when it is needed, in the words of the table."""
+    value = each.value
+    if value is None:
+        return each.setting.told.replace("`", "") or NOTHING
     if isinstance(value, list):
         return ", ".join(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    return NOTHING if value is None else str(value)
+    return str(value)
 
 
 def _document(each: Effective) -> dict[str, Any]:
