@@ -46,6 +46,7 @@ class BucketTrial(AbstractContextManager["BucketTrial"]):
         self._bucket = bucket
         self.key = key
         self._versions: bool | None = None  # whether there may be any
+        self._told = False  # by the store, that there may
         self._stored = False  # something, perhaps, that nobody has removed yet
         self._begun: set[str] = set()  # uploads
         self._known: set[str] = set()  # versions
@@ -89,9 +90,9 @@ class BucketTrial(AbstractContextManager["BucketTrial"]):
         try:
             self._remove(NULL_VERSION if self._may_have_versions() else None)
         except RequestRefusedError:
-            if not self._versions:
+            if self._told or not self._versions:
                 raise
-            self._versions = False  # it knows no versions, if not what they are called
+            self._versions = False  # nobody said that there are any, and the store does not know what they are called
             self._remove(None)
 
     def rehearse_abort(self) -> None:
@@ -111,7 +112,8 @@ class BucketTrial(AbstractContextManager["BucketTrial"]):
     def _may_have_versions(self) -> bool:
         if self._versions is None:
             try:
-                self._versions = bool(buckets.told_versioned(self._s3, self._bucket))
+                self._told = bool(buckets.told_versioned(self._s3, self._bucket))
+                self._versions = self._told
             except StoreError:
                 self._versions = True
         return self._versions
