@@ -13,7 +13,7 @@ from stocktake.model.capabilities import ABILITIES
 from stocktake.model.checks import CHECKS
 from stocktake.model.fields import FIELDS, Field, Kind
 from stocktake.model.policies import ACL_ACTIONS, BUCKET_ACTIONS, KEY_ACTIONS, OBJECT_ACTIONS
-from stocktake.model.prices import Prices
+from stocktake.model.prices import AWS, Prices
 from stocktake.model.usage import NEEDS, ORDERED, Dimension
 from stocktake.service.metric_table import METRICS
 from stocktake.service.setting_table import SETTINGS, STORE_SETTINGS, WEBHOOK_SETTINGS, Setting
@@ -62,6 +62,11 @@ PRICES_HEADING = """\
 METRICS_HEADING = """\
 | metric | type | what it is | told apart by | series at most |
 | --- | --- | --- | --- | --- |
+"""
+PRICE_LIST = "[AWS's prices](https://aws.amazon.com/s3/pricing/)"
+CLASSES_HEADING = """\
+| class | GB and month | reading a GB back | bytes at least | days at least | monitoring 1,000 objects a month |
+| --- | --- | --- | --- | --- | --- |
 """
 SETTINGS_HEADING = """\
 | key | variable | what it is | unit | default, and why |
@@ -131,7 +136,18 @@ def prices() -> str:
         f"| `{name}` | {defaults.get(name, field.default or 'nothing')} |\n"
         for name, field in Prices.model_fields.items()
     )
-    return f"{PRICES_HEADING}{''.join(rows)}"
+    return f"{PRICES_HEADING}{''.join(rows)}\n{_classes()}"
+
+
+def _classes() -> str:
+    """What AWS's storage classes cost."""
+    rows = (
+        f"| `{name}` | {price:g} | {AWS.retrieval_per_gb.get(name, 0):g} | {AWS.minimum_bytes.get(name, 0):,}"
+        f" | {AWS.minimum_days.get(name, 0)} | {AWS.monitoring_per_1000_month.get(name, 0):g} |\n"
+        for name, price in AWS.storage_class_per_gb_month.items()
+    )
+    since = f"{AWS.name}, {AWS.currency}, by {PRICE_LIST} as of {AWS.as_of}:"
+    return f"{since}\n\n{CLASSES_HEADING}{''.join(rows)}"
 
 
 def usage() -> str:

@@ -10,6 +10,12 @@ A table is TOML with the names of `Prices`; what it leaves out costs nothing:
 
     [storage_class_per_gb_month]
     COLD = 0.005
+
+    [retrieval_per_gb]
+    COLD = 0.02
+
+    [minimum_days]
+    COLD = 90
 """
 
 from __future__ import annotations
@@ -25,6 +31,7 @@ from stocktake.model.runs import Call
 
 GB = 2**30  # as AWS counts them
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=2**50)]
 
 
 class Prices(BaseModel):
@@ -32,7 +39,10 @@ class Prices(BaseModel):
 
     `transfer_per_gb` is for what listings and headers bring to this machine: AWS takes nothing for that within a
     region, and a good deal for what leaves it. `storage_per_gb_month` is for every storage class that
-    `storage_class_per_gb_month` does not name.
+    `storage_class_per_gb_month` does not name. By storage class are also: `retrieval_per_gb`, what reading a GB back
+    costs; `minimum_bytes`, what an object is charged for at least; `minimum_days`, for how long at least; and
+    `monitoring_per_1000_month`, for objects that the store moves between tiers by itself. A class that one of them
+    does not name costs nothing of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +58,10 @@ class Prices(BaseModel):
     put_per_1000: Price = 0.0
     storage_per_gb_month: Price = 0.0
     storage_class_per_gb_month: dict[str, Price] = {}
+    retrieval_per_gb: dict[str, Price] = {}
+    minimum_bytes: dict[str, Count] = {}
+    minimum_days: dict[str, Count] = {}
+    monitoring_per_1000_month: dict[str, Price] = {}
     transfer_per_gb: Price = 0.0
 
     def of(self, call: Call, requests: float) -> float:
@@ -78,8 +92,12 @@ class Prices(BaseModel):
 # Access", "$0.1 per 10,000 GET and all other requests to Glacier Instant Retrieval". Data that stays within the region
 # costs nothing, and a GB has 2^30 bytes (https://aws.amazon.com/s3/faqs/). Looked up on 2026-11-26. Storage
 # classes beside S3 Standard cost what https://aws.amazon.com/s3/pricing/ says for us-east-1, INTELLIGENT_TIERING as in
-# its frequent access tier, the dearest: a report does not always tell the tier. AWS changes prices,
-# and the user's own contract may differ, which is what a price table of one's own is for.
+# its frequent access tier, the dearest: a report does not always tell the tier. Retrieval (of GLACIER and DEEP_ARCHIVE
+# the standard one), least sizes and times, and monitoring, which INTELLIGENT_TIERING takes for objects of 128 KiB and
+# more, are as that page and the S3 User Guide have had them for years; they were not compared with that list. What
+# an archived object is charged for its name besides (8 KiB in STANDARD, 32 KiB in the archive) is not reckoned with.
+# AWS changes prices, and the user's own contract may differ, which is what a price table of one's own is for.
+_LEAST_BYTES = 128 * 2**10
 AWS = Prices(
     name="AWS us-east-1, S3 Standard, within the region",
     currency="USD",
@@ -102,6 +120,23 @@ AWS = Prices(
         "DEEP_ARCHIVE": 0.00099,
         "EXPRESS_ONEZONE": 0.11,
     },
+    retrieval_per_gb={
+        "STANDARD_IA": 0.01,
+        "ONEZONE_IA": 0.01,
+        "GLACIER_IR": 0.03,
+        "GLACIER": 0.01,
+        "DEEP_ARCHIVE": 0.02,
+        "EXPRESS_ONEZONE": 0.0006,
+    },
+    minimum_bytes=dict.fromkeys(("STANDARD_IA", "ONEZONE_IA", "GLACIER_IR"), _LEAST_BYTES),
+    minimum_days={
+        "STANDARD_IA": 30,
+        "ONEZONE_IA": 30,
+        "GLACIER_IR": 90,
+        "GLACIER": 90,
+        "DEEP_ARCHIVE": 180,
+    },
+    monitoring_per_1000_month={"INTELLIGENT_TIERING": 0.0025},
     transfer_per_gb=0.0,
 )
 FREE = Prices(name="free")

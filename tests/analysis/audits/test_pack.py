@@ -9,11 +9,11 @@ import pytest
 from stocktake.analysis.audits.asking import audit_report
 from stocktake.analysis.audits.findings import AuditFinding, AuditReport, Status
 from stocktake.analysis.audits.pack import PACK
-from stocktake.analysis.audits.policy import DEFAULT_POLICY
+from stocktake.analysis.audits.policy import DEFAULT_POLICY, parse_policy
 from stocktake.analysis.report import Report
 from stocktake.model.configuration import Format
 from stocktake.model.fields import BY_NAME
-from stocktake.model.prices import AWS, FREE, GB
+from stocktake.model.prices import AWS, FREE, GB, parse_prices
 from tests.analysis.audits.planted import NOW, PLANTED, POLICY, planted_report, rows
 from tests.analysis.questions import answer, opened
 from tests.analysis.reports import aws_report, objects, our_report
@@ -81,6 +81,25 @@ def test_money_goes_by_the_price_table(tmp_path: Path) -> None:
         5.0 - 0.023
     )
     assert finding(audited(report, prices=FREE), "archive-candidate").money == 0
+
+
+def test_what_a_class_costs_besides_storage_is_said_and_its_monitoring_reckoned(
+    tmp_path: Path,
+) -> None:
+    report = planted_report(tmp_path)
+    each = finding(audited(report), "archive-candidate")
+    assert each.money_means == (
+        "what moving them to GLACIER_IR saves in storage; reading a GB back costs 0.03 USD,"
+        " an object is charged for 131,072 bytes at least, and for 90 days at least"
+    )
+    ours = parse_prices(
+        "[storage_class_per_gb_month]\nSTANDARD = 5.0\n[monitoring_per_1000_month]\nTIERED = 300.0\n",
+        "prices.toml",
+    )
+    policy = parse_policy('[thresholds]\narchive_class = "TIERED"\n', "p")
+    each = finding(audited(report, policy=policy, prices=ours), "archive-candidate")
+    assert each.money == pytest.approx(5.0 - 0.3)  # of one object of a GB
+    assert each.money_means == "what moving them to TIERED saves in storage"
 
 
 def test_an_example_tells_what_the_audit_goes_by(tmp_path: Path) -> None:

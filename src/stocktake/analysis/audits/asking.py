@@ -88,7 +88,7 @@ def _finding(question: Question, found: Measure, measured: Measured) -> AuditFin
         share_of_bytes=_share(found.bytes, measured.bytes) if measured.bytes is not None else None,
         excused=found.excused,
         money=_rounded(found.money) if question.money else None,
-        money_means=audit.money_means,
+        money_means=question.money_means,
         unknown=unknown,
         prefixes=tuple(found.prefixes),
         examples=tuple(found.examples),

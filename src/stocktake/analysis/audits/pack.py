@@ -152,7 +152,8 @@ PACK: tuple[Audit, ...] = (
         "storage_class IN ({archive_from}) AND size >= {archive_size_min}"
         " AND last_modified_date < {now} - INTERVAL {archive_after_days} DAY",
         "Move them by a lifecycle rule, if nobody reads them; retrieval and an early end of storage cost, too.",
-        money=f"{_STORED} - bytes * {{archive_price}} / {{gb}}", money_means="what moving them saves in storage",
+        money=f"{_STORED} - bytes * {{archive_price}} / {{gb}} - objects * {{archive_monitoring}} / 1000",
+        money_means="what moving them to {archive_class} saves in storage{archive_terms}",
     ),
     Audit(
         "below-minimum-size", "cost",

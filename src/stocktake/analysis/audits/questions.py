@@ -86,6 +86,7 @@ class Question:
     condition: str
     excuse: str
     money: str
+    money_means: str
     unknown: tuple[Unknown, ...]
     answerable: bool
     wanted: bool
@@ -150,6 +151,7 @@ def _question(
         condition=_condition(audit, subject, policy, values),
         excuse=_below([each.prefix for each in concerned if each.holds(now)]),
         money=audit.money.format_map(values) if priced else "",
+        money_means=audit.money_means.format_map(values),
         unknown=tuple(_unknown(audit, subject)),
         answerable=set(audit.needs) <= subject.names and not _never(audit, subject),
         wanted=not audit.expects
@@ -255,16 +257,31 @@ def _values(subject: Subject, policy: Policy, prices: Prices, now: datetime) -> 
         name: _list(value) if isinstance(value, tuple) else str(value)
         for name, value in policy.thresholds.model_dump().items()
     }
+    archive = policy.thresholds.archive_class
     return {
         **thresholds,
+        "archive_monitoring": str(prices.monitoring_per_1000_month.get(archive, 0.0)),
+        "archive_terms": _terms(prices, archive),
         "now": _moment(now),
         "taken": _moment(subject.taken),
         "finished": _moment(subject.finished),
         "acl": DECODED_ACL,
         "gb": str(GB),
         "price": _price(prices),
-        "archive_price": str(prices.of_storage(policy.thresholds.archive_class)),
+        "archive_price": str(prices.of_storage(archive)),
     }
+
+
+def _terms(prices: Prices, storage_class: str) -> str:
+    """What a class costs besides storage, to be said after a sum of money."""
+    facts: dict[str, Mapping[str, float]] = {
+        f"reading a GB back costs {{:g}} {prices.currency}": prices.retrieval_per_gb,
+        "an object is charged for {:,} bytes at least": prices.minimum_bytes,
+        "and for {} days at least": prices.minimum_days,
+    }
+    told = {text: table.get(storage_class) for text, table in facts.items()}
+    said = [text.format(value) for text, value in told.items() if value]
+    return f"; {', '.join(said)}" if said else ""
 
 
 def _price(prices: Prices) -> str:
