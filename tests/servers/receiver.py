@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -21,10 +22,16 @@ class Request:
 
 class Receiver(AbstractContextManager["Receiver"]):
     """Answers with each of `statuses` once, then with 204. A 3xx leads to /elsewhere here. `delay_s` is before each
-    answer, `answer` its body.
+    answer, `answer` its body; with a `context` it speaks TLS.
     """
 
-    def __init__(self, *statuses: int, delay_s: float = 0.0, answer: bytes = b"") -> None:
+    def __init__(
+        self,
+        *statuses: int,
+        delay_s: float = 0.0,
+        answer: bytes = b"",
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self.requests: list[Request] = []
         self._over = threading.Event()
         left, receiver = list(statuses), self
@@ -49,6 +56,11 @@ class Receiver(AbstractContextManager["Receiver"]):
                     time.sleep(0)  # who asked has gone
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._scheme = "http" if context is None else "https"
+        if context is not None:
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
 
@@ -60,7 +72,7 @@ class Receiver(AbstractContextManager["Receiver"]):
     @property
     def url(self) -> str:
         """Its address."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def __exit__(self, *_: object) -> None:
         self._over.set()

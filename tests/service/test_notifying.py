@@ -33,6 +33,7 @@ from stocktake.state.ledger import Ledger
 from stocktake.store import posting
 from tests.acceptance.command_line import stocktake
 from tests.servers.fault import FaultServer, synthetic
+from tests.servers.fault_tls import tls
 from tests.servers.postgres import PostgresServer
 from tests.servers.receiver import Receiver, Request
 from tests.service.worker_runs import REPORTS, SOURCE, Workers, opened, until
@@ -157,7 +158,7 @@ def test_a_worker_that_dies_while_it_sends_leaves_the_notice_to_another(
 def answer(url: str, **said: Any) -> posting.Posted:
     allowed = said.pop("allowed", True)
     forbidden = (lambda _: "") if allowed else notifying.forbidden_address
-    return posting.post(url, b"{}", {}, forbidden=forbidden, stopping=lambda: False)
+    return posting.post(url, b"{}", {}, forbidden=forbidden, stopping=lambda: False, **said)
 
 
 def test_nothing_reaches_this_machine_unless_it_is_allowed_whatever_it_is_called() -> None:
@@ -168,6 +169,14 @@ def test_nothing_reaches_this_machine_unless_it_is_allowed_whatever_it_is_called
             assert "is this machine" in refused.error
         assert receiver.requests == []
         assert answer(receiver.url) == posting.Posted(204)
+
+
+def test_a_receiver_is_believed_by_its_certificate_alone(tmp_path: Path) -> None:
+    context, bundle = tls(tmp_path)
+    with Receiver(context=context) as receiver:
+        assert "certificate" in answer(receiver.url).error
+        assert receiver.requests == []
+        assert answer(receiver.url, ca_bundle=bundle) == posting.Posted(204)
 
 
 def test_redirects_are_not_followed_and_long_or_hanging_answers_are_left(
@@ -265,6 +274,10 @@ def test_a_worker_tells_of_a_report_at_once_and_removes_the_last_one(
             "of published, failed",
         ),
         ("url = 'https://h/'\nsecret_variable = 'HOOK'\nstores = ['b']", "expected of a"),
+        (
+            "url = 'https://h/'\nsecret_variable = 'HOOK'\nca_bundle = 'no.pem'",
+            "there is no `ca_bundle`",
+        ),
         ("urll = 'https://h/'", "did you mean `webhooks.ops.url`"),
     ],
 )

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -57,7 +58,9 @@ class NoticeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A target. `stores` None: it is told of all. `allow_local`: it may be on this machine or link."""
+    """A target. `stores` None: it is told of all. `allow_local`: it may be on this machine or link. `ca_bundle` is a
+    file of the certificates to trust; None: those that are trusted as a rule.
+    """
 
     name: str
     url: str = field(repr=False)  # it may hold what lets one in
@@ -65,6 +68,7 @@ class Webhook:
     events: tuple[EventKind, ...] = tuple(EventKind)
     stores: tuple[str, ...] | None = None
     allow_local: bool = False
+    ca_bundle: Path | None = None
 
     def wants(self, kind: str, store: str) -> bool:
         """Whether it is to be told of such an event of a store."""

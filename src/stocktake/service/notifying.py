@@ -58,7 +58,14 @@ def tell(stop: threading.Event, notices: Notices, target: Webhook, notice: Notic
     body = render_notice(notice)
     headers = signed_headers(target.secret, notice.event, house.now(), body)
     forbidden = (lambda _address: "") if target.allow_local else forbidden_address
-    answer = post(target.url, body, headers, forbidden=forbidden, stopping=stop.is_set)
+    answer = post(
+        target.url,
+        body,
+        headers,
+        ca_bundle=target.ca_bundle,
+        forbidden=forbidden,
+        stopping=stop.is_set,
+    )
     if answer.stopped:
         notices.put_back(notice)
         return

@@ -190,6 +190,8 @@ WEBHOOK_SETTINGS: tuple[Setting, ...] = tuple(
         ("events", Kind.LIST, "both", "what to tell of: `published`, `failed`",
          "who hears of reports wants to hear that one is missing", False),
         ("stores", Kind.LIST, "all", "of which stores, by their names", "most have one", False),
+        ("ca_bundle", Kind.PATH, "those that certifi, else botocore, comes with", "certificates to trust, a PEM file",
+         "a target within the house may have its own", False),
         ("allow_local", Kind.FLAG, "false", "whether the target may be on this machine or its link",
          "what is there often trusts whoever can reach it", False),
     )

@@ -41,6 +41,9 @@ def _webhook(name: str, table: Mapping[str, Any], stores: Collection[str]) -> We
     _check_among(events, [str(kind) for kind in EventKind], f"`events` of {where}")
     told_of = table.get("stores")
     _check_among(told_of or (), sorted(stores), f"`stores` of {where}")
+    bundle = table.get("ca_bundle")
+    if bundle is not None and not bundle.is_file():
+        raise UsageError(f"there is no `ca_bundle` {bundle} of {where}", hint="expected a PEM file")
     return Webhook(
         name,
         table["url"],
@@ -48,6 +51,7 @@ def _webhook(name: str, table: Mapping[str, Any], stores: Collection[str]) -> We
         tuple(EventKind(each) for each in events),
         None if told_of is None else tuple(told_of),
         table.get("allow_local", False),
+        bundle,
     )
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pycurl
+from botocore.httpsession import get_cert_path
 
 CONNECT_S_MAX = 5
 TOTAL_S_MAX = 10
@@ -35,11 +37,13 @@ def post(
     body: bytes,
     headers: Mapping[str, str],
     *,
+    ca_bundle: Path | None = None,
     forbidden: Callable[[str], str],
     stopping: Callable[[], bool],
 ) -> Posted:
-    """Post `body`, and wait TOTAL_S_MAX seconds at most. `forbidden` says of an IP address why it is not to be spoken
-    to, or nothing; `stopping` is asked once a second. Nothing is raised.
+    """Post `body`, and wait TOTAL_S_MAX seconds at most. `ca_bundle` is a file of the certificates to trust, without it
+    those that are trusted as a rule. `forbidden` says of an IP address why it is not to be spoken to, or nothing;
+    `stopping` is asked once a second. Nothing is raised.
     """
     refusals: list[str] = []
     opened: list[socket.socket] = []  # libcurl works with duplicates of these
@@ -61,6 +65,8 @@ def post(
     easy = pycurl.Curl()
     try:
         _prepare(easy, url, body, headers)
+        # The system's place for them is not libcurl's, where that comes in a wheel.
+        easy.setopt(pycurl.CAINFO, str(ca_bundle or get_cert_path(verify=True)))
         easy.setopt(pycurl.OPENSOCKETFUNCTION, connect)
         easy.setopt(pycurl.WRITEFUNCTION, receive)
         easy.setopt(pycurl.HEADERFUNCTION, receive)
