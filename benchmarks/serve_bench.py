@@ -238,6 +238,7 @@ def _tables(idle: Figures, loaded: Figures, served: Served) -> list[Table]:
 def main() -> None:
     """Measure, and tell the figures; errors are told, too, and end with 1."""
     options = _options()
+    load_before = os.getloadavg()[0]  # where it is not near 0, times are of the other programs, too
     with scratch(options.folder) as folder:
         idle, loaded, served, errors = bench(
             options.stocktake,
@@ -249,6 +250,7 @@ def main() -> None:
     document = {
         "conditions": conditions("bench-serve"),
         "clients": options.clients,
+        "load_before": round(load_before, 2),
         "served": asdict(served),
         "idle": asdict(idle),
         "loaded": asdict(loaded),

@@ -186,3 +186,16 @@ def test_counting_begins_in_a_ledger_that_was_migrated_too(tmp_path: Path) -> No
     engine.dispose()
     with Ledger.open(tmp_path, now=Clock()) as ledger:
         assert ledger.configurations.put("ceph", "b", configuration()).version == 1
+
+
+def test_a_page_that_was_read_before_is_as_it_is_now(kept: Configurations) -> None:
+    for name in ("a", "b", "c"):
+        kept.put("ceph", "photos", configuration(name))
+    first = kept.page("ceph", "photos")
+    assert kept.page("ceph", "photos") == first
+    again = kept.put("ceph", "photos", configuration("b"))
+    kept.delete(first[0].key)
+    assert kept.page("ceph", "photos") == (again, first[2])
+    anew = kept.put("ceph", "photos", configuration("a"))
+    assert anew != first[0]
+    assert kept.page("ceph", "photos") == (anew, again, first[2])

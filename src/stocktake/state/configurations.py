@@ -6,13 +6,15 @@ Both lie under the same key. A put of the one leaves the other alone, and a dele
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Engine,
     Integer,
     Row,
     Select,
@@ -47,12 +49,19 @@ from stocktake.state.tables import (
 )
 from stocktake.state.transactions import Transactions
 
+SEEN_MAX = 10_000  # some 30 MB
+
 
 class Configurations(Transactions):
     """The configurations in one ledger. What a method was told is durable when it returns, and what it returns is of
     one moment. All methods raise LedgerError where the ledger cannot be read or written. May be used from several
     threads and, over one database, by several processes.
     """
+
+    def __init__(self, engine: Engine, where: object, now: Callable[[], datetime]) -> None:
+        super().__init__(engine, where, now)
+        # By key and version, which no two puts have: what was read once need not be read again.
+        self._seen: dict[tuple[str, str, str, int], StoredConfiguration] = {}
 
     # -- AWS's document ----------------------------------------------------------------------------
 
@@ -97,7 +106,15 @@ class Configurations(Transactions):
         """The first configurations of a bucket whose Ids come behind `after`, ascending by Id, `rows_max` at most."""
         asked = {"of_store": store, "of_bucket": bucket, "after": after, "rows_max": rows_max}
         with self.reading() as connection:
-            return tuple(_stored(row) for row in connection.execute(_PAGE, asked))
+            rows = connection.execute(_PAGE_VERSIONS, asked)
+            known = [self._seen.get((store, bucket, row.id, row.version)) for row in rows]
+            if None in known:
+                known = [_stored(row) for row in connection.execute(_PAGE, asked)]
+        if len(self._seen) > SEEN_MAX:
+            self._seen.clear()
+        found = tuple(each for each in known if each is not None)
+        self._seen.update(((store, bucket, each.key.id, each.version), each) for each in found)
+        return found
 
     def all(self, *, enabled: bool | None = None) -> Sequence[StoredConfiguration]:
         """Every configuration of every store, ascending by key; or only those that are `enabled`, or are not."""
@@ -168,6 +185,7 @@ _PAGE = (
     .order_by(configurations.c.id)
     .limit(bindparam("rows_max", type_=Integer))
 )
+_PAGE_VERSIONS = _PAGE.with_only_columns(configurations.c.id, configurations.c.version)
 _UPDATE = (
     update(configurations)
     .where(_ONE)
