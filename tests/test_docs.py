@@ -64,10 +64,14 @@ def _lines(program: str) -> Iterator[tuple[str, str]]:
                 yield page, line
 
 
-def _options(command: str, inner: str = "") -> set[str]:
-    """The options of a command, or of the command `inner` of a group."""
-    group = COMMANDS.get(command)
-    found = getattr(group, "commands", {}).get(inner, group)
+def _options(*words: str) -> set[str]:
+    """The options of the command that a line begins with, by its words, be it one of a group, or of a group in one."""
+    found, inner = None, COMMANDS
+    for word in words:
+        if word not in inner:
+            break
+        found = inner[word]
+        inner = getattr(found, "commands", {})
     parameters = found.params if found is not None else []
     named = {name for each in parameters for name in (*each.opts, *each.secondary_opts)}
     return {*named, "--help", "-h"}
@@ -81,7 +85,7 @@ def unknown_in(line: str) -> list[str]:
     if words[0] not in COMMANDS:
         return [words[0]]
     named = [word.partition("=")[0] for word in words[1:] if re.match(r"--?[a-z]", word)]
-    return [name for name in named if name not in _options(*words[:2])]
+    return [name for name in named if name not in _options(*words[:3])]
 
 
 @pytest.mark.parametrize(("page", "line"), sorted(set(_lines("stocktake"))))

@@ -22,12 +22,12 @@ from stocktake.service.serving import Service
 
 
 def make_app(
-    service: Service, *, public: bool
+    service: Service, *, public: bool, stopping: Callable[[], bool]
 ) -> Callable[[Message, Receive, Send], Awaitable[None]]:
     """The ASGI application for `service`, which others than this machine can ask where it is `public`. A bucket may be
-    called `healthz`, so the query decides first.
+    called `healthz`, so the query decides first. Streams of events end once `stopping` says so.
     """
-    own = _own(service, public=public)
+    own = _own(service, public=public, stopping=stopping)
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -46,7 +46,7 @@ def make_app(
     return app
 
 
-def _own(service: Service, *, public: bool) -> FastAPI:
+def _own(service: Service, *, public: bool, stopping: Callable[[], bool]) -> FastAPI:
     api = FastAPI(
         title="stocktake", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
     )
@@ -71,7 +71,7 @@ def _own(service: Service, *, public: bool) -> FastAPI:
         """What Prometheus asks for."""
         return await answer_metrics(service, request, public=public)
 
-    api.mount("/api/v1", make_v1(service))
+    api.mount("/api/v1", make_v1(service, stopping))
     return api
 
 

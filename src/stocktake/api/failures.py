@@ -56,6 +56,7 @@ ANSWERS: Mapping[str, tuple[str, int, str]] = {
         ("NoSuchBucket", "NoSuchBucket", 404, "The specified bucket does not exist"),
         ("NoSuchConfiguration", "NoSuchConfiguration", 404, "The specified configuration does not exist."),
         ("NoSuchRun", "NoSuchRun", 404, "The specified run does not exist."),
+        ("NoSuchToken", "NoSuchToken", 404, "The specified token does not exist."),
         ("RunState", "InvalidRunState", 409, "The run is not in the state for that."),
         ("RequestExpired", "AccessDenied", 403, "Request has expired"),
         ("RequestNotYetValid", "AccessDenied", 403, "Request is not valid yet"),
@@ -70,6 +71,7 @@ ANSWERS: Mapping[str, tuple[str, int, str]] = {
         ("SlowDown", "SlowDown", 503, "Please reduce your request rate."),
         ("TooManyConfigurations", "TooManyConfigurations", 400,
          "You are attempting to create a new configuration but have already reached the 1,000-configuration limit."),
+        ("UnknownToken", "InvalidToken", 401, "The token is unknown, revoked or over."),
         ("XAmzContentSHA256Mismatch", "XAmzContentSHA256Mismatch", 400,
          "The provided 'x-amz-content-sha256' header does not match what was computed."),
     )
@@ -87,6 +89,7 @@ _BY_CLASS: tuple[tuple[type[InventoryError], str], ...] = (
     (errors.ContinuationTokenError, "InvalidContinuationToken"),
     (errors.OptionsError, "InvalidArgument"),
     (errors.NoSuchRunError, "NoSuchRun"),
+    (errors.NoSuchTokenError, "NoSuchToken"),
     (errors.RunStateError, "RunState"),
     (errors.NoSuchBucketError, "NoSuchBucket"),
     (errors.ThrottledError, "SlowDown"),

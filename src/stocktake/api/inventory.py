@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from anyio import to_thread
 
+from stocktake.api.answered import log_answer
 from stocktake.api.bodies import GoneError, Message, Receive, Send, read_body
 from stocktake.api.failures import RequestError, answer_for, error_document
 from stocktake.api.requests import Question, read_question, received
@@ -51,14 +52,7 @@ async def answer_inventory(service: Service, scope: Message, receive: Receive, s
                 exc_info=code == "InternalError",
             )
         body = error_document(code, message, request_id)
-    about = {
-        "request": request_id,
-        "method": scope["method"],
-        "path": scope["raw_path"].decode("latin-1"),
-        "status": status,
-        "key": sender[0].key.access_key if sender else "-",
-    }
-    _log.info("%s %s %a %d %s", *about.values(), extra=about)
+    log_answer(request_id, scope, status, sender[0].key.access_key if sender else "-")
     await _send(send, scope, status, body, request_id)
 
 

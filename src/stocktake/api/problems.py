@@ -11,6 +11,7 @@ from stocktake.api.failures import answer_for
 from stocktake.model.errors import InventoryError
 
 MEDIA_TYPE = "application/problem+json"
+CHALLENGE = 'Bearer error="invalid_token"'  # RFC 6750, 3
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +19,8 @@ _log = logging.getLogger(__name__)
 def problem(status: int, title: str, detail: str, **more: str) -> JSONResponse:
     """A refusal."""
     told = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
-    return JSONResponse(told, status_code=status, media_type=MEDIA_TYPE)
+    headers = {"www-authenticate": CHALLENGE} if status == HTTPStatus.UNAUTHORIZED else None
+    return JSONResponse(told, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def problem_of(error: Exception) -> JSONResponse:

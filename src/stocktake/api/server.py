@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from stocktake.api.app import make_app
+from stocktake.api.events import WAIT_ANEW
 from stocktake.model.errors import UsageError
 from stocktake.service.serving import Service
 
@@ -59,6 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Note that the head is there."""
         self._in_head = False
+        self.scope[WAIT_ANEW] = self._wait_anew  # type: ignore[literal-required]
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -102,7 +104,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 def serve(service: Service, listener: socket.socket, stopping: Callable[[], bool]) -> None:
     """Answer on `listener` until `stopping` says so, then end what is under way, within STOPPING_S_MAX."""
     config = uvicorn.Config(
-        make_app(service, public=not _is_loopback(listener)),
+        make_app(service, public=not _is_loopback(listener), stopping=stopping),
         http=BoundedProtocol,
         loop="uvloop",
         ws="none",

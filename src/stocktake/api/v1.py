@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from anyio import to_thread
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 from stocktake import __version__
 from stocktake.api.guard import OPEN, Guard
 from stocktake.api.problems import problem, problem_of
+from stocktake.api.v1_options import add_options
 from stocktake.api.v1_parts import (
     REFUSALS,
     Bucket,
@@ -22,7 +24,9 @@ from stocktake.api.v1_parts import (
     grant_of,
     key_maker,
 )
-from stocktake.api.v1_runs import add_runs
+from stocktake.api.v1_reports import add_reports
+from stocktake.api.v1_runs import add_events, add_runs
+from stocktake.api.v1_server import add_server
 from stocktake.model.checks import CheckResult, StoredCheck
 from stocktake.model.configuration import (
     InventoryConfiguration,
@@ -60,32 +64,21 @@ class ConfigurationPage(BaseModel):
     next_token: str | None = None
 
 
-class KnownStore(BaseModel):
-    """A store that is served, and the host names under which requests for it come."""
-
-    name: str
-    domains: list[str]
-
-
-class KnownStores(BaseModel):
-    """The stores that are served."""
-
-    stores: list[KnownStore]
-
-
 # What FastAPI calls the schema of the document that answers hold.
 _SCHEMA = {"schema": {"$ref": "#/components/schemas/InventoryConfiguration"}}
 _DOCUMENT = {"requestBody": {"required": True, "content": {"application/json": _SCHEMA}}}
 
 
-def make_v1(service: Service) -> Guard:
+def make_v1(service: Service, stopping: Callable[[], bool]) -> Guard:
     """The application behind /api/v1."""
     api = FastAPI(
         title="stocktake",
         version=__version__,
         summary="S3 Inventory for every S3-compatible store",
-        description="Requests are signed with Signature Version 4 for the service s3, as those to the store are.",
+        description="Requests are signed with Signature Version 4 for the service s3, as those to the store are,"
+        " or hold a token: `Authorization: Bearer`.",
         openapi_url=OPEN,
+        redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
         responses=REFUSALS,
@@ -95,14 +88,11 @@ def make_v1(service: Service) -> Guard:
     api.add_exception_handler(RequestValidationError, _told)
     api.add_exception_handler(HTTPException, _unknown)
     _add_configurations(api, service)
+    add_options(api, service)
     add_runs(api, service)
-
-    @api.get("/stores")
-    def stores() -> KnownStores:
-        """List the stores that are served."""
-        known = [KnownStore(name=site.name, domains=list(site.domains)) for site in service.sites]
-        return KnownStores(stores=known)
-
+    add_events(api, service, stopping)
+    add_reports(api, service)
+    add_server(api, service)
     return Guard(api, service)
 
 
@@ -155,7 +145,7 @@ def _add_configurations(api: FastAPI, service: Service) -> None:
         )
         return _kept(stored)
 
-    @api.post(f"{one}/check", status_code=202)
+    @api.post(f"{one}/check", status_code=202, response_class=Response)
     def check_configuration(
         request: Request, store: StoreName, bucket: Bucket, identity: Identity
     ) -> Response:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Query, Request
+from anyio import to_thread
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
 
+from stocktake.api.events import MEDIA_TYPE, RunEvents, Streams, is_over
 from stocktake.api.v1_parts import (
     LIMIT,
     Bucket,
@@ -38,6 +41,16 @@ def _configurations(
 
 
 _Wanted = Annotated[RunFilter, Depends(_configurations)]
+
+
+_EVENT = {name: {"type": "string"} for name in ("event", "id", "data")}
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "events `progress`, and `end` for the last; the data of each is the run",
+        "content": {MEDIA_TYPE: {"schema": {"type": "object", "properties": _EVENT}}},
+    },
+    204: {"description": "the run is over, and its last event was had"},
+}
 
 
 class RunPage(Part):
@@ -112,3 +125,26 @@ def add_runs(api: FastAPI, service: Service) -> None:
     def retry_run(request: Request, run: Run) -> RunDocument:
         """Have a run that failed be tried again at once."""
         return RunDocument.of(commands.retry_run(schedule, grant_of(request), run))
+
+
+def add_events(api: FastAPI, service: Service, stopping: Callable[[], bool]) -> None:
+    """Have `api` tell how far runs are, until `stopping`."""
+    streams = Streams(stopping)
+
+    @api.get("/runs/{run}/events", response_class=Response, responses=_STREAM)
+    async def follow_run(
+        request: Request,
+        run: Run,
+        last: Annotated[
+            str | None, Header(alias="last-event-id", max_length=64, description="the id of it")
+        ] = None,
+    ) -> Response:
+        """Follow a run: an event whenever it is further, until it is over. Answers 204 to who has had the last one."""
+        grant, sender = grant_of(request), request.state.sender
+
+        def look() -> RunDocument:
+            return RunDocument.of(commands.get_run(service.schedule, grant, run))
+
+        if is_over(await to_thread.run_sync(look), last):
+            return Response(status_code=204)
+        return RunEvents(look, streams, sender=sender, last=last)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stocktake.cli import options as opt
+from stocktake.cli import tokens
 from stocktake.cli.groups import ExamplesGroup
 from stocktake.cli.outcome import failures_told, print_json
 from stocktake.cli.panels import PanelCommand
@@ -26,6 +27,7 @@ stocktake keys create --role admin --bucket '*'
 stocktake keys import user.json --role writer --bucket 'team-a-*'
 stocktake keys list
 stocktake keys delete AKIAIOSFODNN7EXAMPLE
+stocktake keys token create --role reader --bucket '*'
 """
 CREATE_EXAMPLES = """\
 stocktake keys create --role admin --bucket '*'
@@ -47,7 +49,7 @@ Role = Annotated[
     str,
     typer.Option(
         metavar="admin|writer|reader",
-        help="Readers get and list configurations, writers put and delete them, too.",
+        help="Readers look, writers put, delete and run, too, admins all: docs/api.md has a table.",
         rich_help_panel=GRANT,
         show_default=False,
     ),
@@ -76,6 +78,9 @@ AccessKey = Annotated[
 ]
 
 app = typer.Typer(cls=ExamplesGroup, no_args_is_help=True, rich_markup_mode=None)
+
+
+app.add_typer(tokens.app, name="token")
 
 
 @app.callback(epilog=GROUP_EXAMPLES)

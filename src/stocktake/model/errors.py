@@ -11,6 +11,7 @@
     │   ├── ContinuationTokenError      a token that no list gave
     │   ├── OptionsError                options beside a configuration that make no sense
     │   ├── NoSuchRunError              no scheduled run is called so
+    │   ├── NoSuchTokenError            no token has that Id
     │   ├── UnknownFieldError           a field that no report has
     │   └── QueryError                  SQL that cannot run, or asks for a field the report lacks
     ├── StoreError                      the store was asked and did not do it
@@ -118,6 +119,10 @@ class OptionsError(UsageError):
 
 class NoSuchRunError(UsageError):
     """No scheduled run is called so."""
+
+
+class NoSuchTokenError(UsageError):
+    """No token has that Id."""
 
 
 class UnknownFieldError(UsageError):

@@ -6,12 +6,13 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from stocktake.model.access import AccessKey, ReceivedRequest
 from stocktake.model.errors import UnauthenticatedError
+from stocktake.service.access_tokens import AccessToken, check_token
 from stocktake.store.verifying import (
     Signature,
     is_signed_with,
@@ -21,6 +22,7 @@ from stocktake.store.verifying import (
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, RequestTimeTooSkewed
 SKEW_MAX = timedelta(minutes=15)
 _ANY_PAYLOAD = "UNSIGNED-PAYLOAD"
+_BEARER = "bearer"  # RFC 6750; the case of schemes does not matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,26 @@ class Sender:
 
     key: AccessKey
     payload: str
+
+
+def authenticate_script(
+    request: ReceivedRequest,
+    keys: Mapping[str, AccessKey],
+    tokens: Callable[[], Mapping[str, AccessToken]],
+    now: datetime,
+) -> Sender:
+    """Who sent `request`, by a signature or by a token. Its body is not looked at, as in `authenticate`; with a token,
+    none is signed.
+
+    Raises:
+        UnauthenticatedError: as `authenticate`, or the token is none.
+        AccessKeysError: the tokens cannot be read.
+    """
+    scheme, _, said = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != _BEARER:
+        return authenticate(request, keys, now)
+    token = check_token(said.strip(), tokens(), now)
+    return Sender(AccessKey(f"token:{token.id}", token.grant, token.name), _ANY_PAYLOAD)
 
 
 def authenticate(request: ReceivedRequest, keys: Mapping[str, AccessKey], now: datetime) -> Sender:

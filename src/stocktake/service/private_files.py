@@ -8,6 +8,11 @@ from pathlib import Path
 
 from stocktake.model.errors import AccessKeysError
 
+_HINTS = {
+    "key": "`stocktake keys` makes such files; STOCKTAKE_KEYS_FILE names another one",
+    "token": "`stocktake keys token create` makes tokens",
+}
+
 
 def read_private(path: Path, bytes_max: int, *, what: str) -> bytes | None:
     """What is in the file at `path`; None where there is none. `what` is in it, in the singular: key, token.
@@ -70,7 +75,7 @@ def unusable(path: Path, why: str, *, what: str) -> AccessKeysError:
     """What those are told whose file cannot be used."""
     return AccessKeysError(
         f"the file of {'access keys' if what == 'key' else f'{what}s'} {path} cannot be used: {why}",
-        hint="`stocktake keys` makes such files; STOCKTAKE_KEYS_FILE names another one",
+        hint=_HINTS[what],
     )
 
 

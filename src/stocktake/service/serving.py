@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from stocktake.model.access import AccessKey
 from stocktake.service import house
 from stocktake.service.access_keys import WatchedKeys
+from stocktake.service.access_tokens import WatchedTokens, tokens_file
 from stocktake.service.commands.configurations import Desk
 from stocktake.service.known_buckets import KnownBuckets
 from stocktake.service.runs import open_ledger
@@ -27,8 +29,10 @@ class Service:
     keys: Callable[[], Mapping[str, AccessKey]]
     now: Callable[[], datetime]
     schedule: Schedule
+    tokens: WatchedTokens
     telemetry: Telemetry
     metrics_token: str | None = field(default=None, repr=False)  # who has it may read the metrics
+    settings_file: Path | None = None
     monotonic: Callable[[], float] = house.monotonic
 
     def check(self) -> None:
@@ -39,6 +43,7 @@ class Service:
             LedgerError: the ledger cannot.
         """
         self.keys()
+        self.tokens()
         self.desk.kept.page(self.sites[0].name, "", rows_max=1)
 
 
@@ -53,6 +58,8 @@ def opened_service(sites: tuple[Site, ...]) -> Iterator[Service]:
     settings = house.settings()
     keys = WatchedKeys(settings.keys_file)
     keys()
+    tokens = WatchedTokens(tokens_file(settings.keys_file))
+    tokens()
     stores = {site.name: site.store for site in sites}
     with (
         open_ledger(settings.state_folder) as ledger,
@@ -62,5 +69,13 @@ def opened_service(sites: tuple[Site, ...]) -> Iterator[Service]:
         ledger.watch(telemetry.watched)
         desk = Desk(ledger.configurations, buckets.check, ledger.checks)
         yield Service(
-            sites, desk, keys, house.now, ledger.schedule, telemetry, settings.metrics_token
+            sites,
+            desk,
+            keys,
+            house.now,
+            ledger.schedule,
+            tokens,
+            telemetry,
+            settings.metrics_token,
+            None if settings.file is None else settings.file.path,
         )

@@ -116,6 +116,21 @@ class Configurations(Transactions):
         self._seen.update(((store, bucket, each.key.id, each.version), each) for each in found)
         return found
 
+    def buckets(self, store: str, *, after: str, rows_max: int) -> Sequence[tuple[str, int]]:
+        """The first buckets of a store that have configurations and come behind `after`, ascending by name, `rows_max`
+        at most; with how many they have.
+        """
+        of = configurations.c
+        found = (
+            select(of.bucket, func.count())
+            .where(of.store == store, of.bucket > after)
+            .group_by(of.bucket)
+            .order_by(of.bucket)
+            .limit(rows_max)
+        )
+        with self.reading() as connection:
+            return [(bucket, count) for bucket, count in connection.execute(found)]
+
     def all(self, *, enabled: bool | None = None) -> Sequence[StoredConfiguration]:
         """Every configuration of every store, ascending by key; or only those that are `enabled`, or are not."""
         found = _SELECTED

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    delete,
+    insert,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from stocktake.model.errors import NoSuchConfigurationError, RunStateError
@@ -47,6 +58,15 @@ class Standing:
     version: int
     document: str
     options: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A run that published a report: the address of its manifest, and how many rows it has."""
+
+    run: ScheduledRun
+    manifest: str
+    rows: int
 
 
 class Schedule(Transactions):
@@ -242,18 +262,26 @@ class Schedule(Transactions):
         """The first `rows_max` of the wanted runs, the newest first, at most; `after` is when one was entered, and what
         it is called: those behind it.
         """
-        found = select(scheduled_runs).order_by(_TABLE.created.desc(), _TABLE.id).limit(rows_max)
-        for name, value in wanted.columns().items():
-            found = found.where(_TABLE[name] == value)
-        if wanted.states:
-            found = found.where(_TABLE.state.in_([str(state) for state in wanted.states]))
-        if after is not None:
-            created, run = after
-            found = found.where(
-                or_(_TABLE.created < created, and_(_TABLE.created == created, _TABLE.id > run))
-            )
+        found = _newest_first(wanted, after).limit(rows_max)
         with self.reading() as connection:
             return [record_of(row) for row in connection.execute(found)]
+
+    def published(
+        self,
+        key: ConfigurationKey,
+        *,
+        after: tuple[datetime, str] | None = None,
+        rows_max: int = 100,
+    ) -> builtins.list[Published]:
+        """The first `rows_max` of the runs that published a report of this configuration, the newest first, at most."""
+        wanted = RunFilter(key.store, key.bucket, key.id, (ScheduledState.PUBLISHED,))
+        found = (
+            _newest_first(wanted, after).limit(rows_max).add_columns(runs.c.manifest, runs.c.rows)
+        )
+        found = found.join(runs, runs.c.id == _TABLE.id).where(runs.c.manifest.is_not(None))
+        with self.reading() as connection:
+            rows = connection.execute(found).all()
+        return [Published(record_of(row), row.manifest, row.rows or 0) for row in rows]
 
     def of(self, standing: Standing) -> builtins.list[ScheduledRun]:
         """The runs of a configuration as it was put then."""
@@ -275,3 +303,18 @@ class Schedule(Transactions):
         """
         with self.reading() as connection:
             return record_of(find_row(connection, run))
+
+
+def _newest_first(wanted: RunFilter, after: tuple[datetime, str] | None) -> Select[Any]:
+    """The wanted runs behind a place among them."""
+    found = select(scheduled_runs).order_by(_TABLE.created.desc(), _TABLE.id)
+    for name, value in wanted.columns().items():
+        found = found.where(_TABLE[name] == value)
+    if wanted.states:
+        found = found.where(_TABLE.state.in_([str(state) for state in wanted.states]))
+    if after is None:
+        return found
+    created, run = after
+    return found.where(
+        or_(_TABLE.created < created, and_(_TABLE.created == created, _TABLE.id > run))
+    )

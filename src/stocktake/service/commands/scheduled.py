@@ -17,7 +17,7 @@ from stocktake.model.report_options import parse_report_options
 from stocktake.model.scheduled import UNFINISHED_STATES, RunFilter, ScheduledRun
 from stocktake.model.stored import ConfigurationKey
 from stocktake.service.commands.pages import Page, Position, read_page, wrong_token
-from stocktake.state.schedule import Schedule, Standing
+from stocktake.state.schedule import Published, Schedule, Standing
 from stocktake.state.schedule_rows import no_such_run
 
 PAGE_ROWS = 100  # unless more are asked for
@@ -57,6 +57,35 @@ def list_runs(
         read,
         lambda run: (run.created.isoformat(), run.id),
         lambda run: grant.covers(run.key.bucket),
+        token=token,
+        rows_max=rows_max,
+    )
+
+
+def list_published(
+    schedule: Schedule,
+    grant: Grant,
+    key: ConfigurationKey,
+    *,
+    token: str | None = None,
+    rows_max: int = PAGE_ROWS,
+) -> Page[Published]:
+    """A page of the runs that published a report of a configuration, the newest first. The configuration may be gone.
+
+    Raises:
+        NotAllowedError: the grant does not cover the bucket.
+        ContinuationTokenError: the token is none of ours.
+    """
+    grant.check(Right.READ, key.bucket)
+
+    def read(after: Position | None, count: int) -> Sequence[Published]:
+        behind = None if after is None else _moment_and_run(after)
+        return schedule.published(key, after=behind, rows_max=count)
+
+    return read_page(
+        read,
+        lambda each: (each.run.created.isoformat(), each.run.id),
+        lambda _each: True,
         token=token,
         rows_max=rows_max,
     )

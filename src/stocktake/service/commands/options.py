@@ -1,0 +1,65 @@
+"""The use cases about the options beside a configuration, on whoever's behalf."""
+
+from __future__ import annotations
+
+import json
+
+from stocktake.model.access import Grant, Right
+from stocktake.model.errors import NotAllowedError, OptionsError
+from stocktake.model.report_options import TARGET_OPTIONS, ReportOptions, parse_report_options
+from stocktake.model.stored import ConfigurationKey
+from stocktake.state.configurations import Configurations
+
+
+def get_options(kept: Configurations, grant: Grant, key: ConfigurationKey) -> ReportOptions:
+    """The options beside the configuration under `key`.
+
+    Raises:
+        NotAllowedError: the grant does not cover the bucket.
+        NoSuchConfigurationError: there is no such configuration.
+        OptionsError: those that are kept make no sense to this version.
+    """
+    grant.check(Right.READ, key.bucket)
+    kept.get(key)
+    return parse_report_options(kept.options(key), key.id)
+
+
+def put_options(
+    kept: Configurations, grant: Grant, key: ConfigurationKey, body: bytes
+) -> ReportOptions:
+    """Keep the options in the JSON document `body` beside the configuration under `key`, in place of those there.
+
+    Raises:
+        NotAllowedError: the grant covers no writing, a field, or not that another target is named.
+        NoSuchConfigurationError: there is no such configuration.
+        OptionsError: they make no sense.
+    """
+    grant.check(Right.WRITE, key.bucket)
+    options = _parsed(body, key.id)
+    if grant.fields is not None and options.extension_fields:
+        raise NotAllowedError(f"the key may not ask for the field {options.extension_fields[0]}")
+    before = get_options(kept, grant, key)
+    for name in TARGET_OPTIONS:
+        if getattr(options, name) != getattr(before, name):
+            _check_target(grant, key, name)
+    kept.put_options(key, options.model_dump(mode="json", exclude_defaults=True))
+    return options
+
+
+def _check_target(grant: Grant, key: ConfigurationKey, name: str) -> None:
+    try:
+        grant.check(Right.ADMINISTER, key.bucket)
+    except NotAllowedError as error:
+        raise NotAllowedError(
+            f"{error.message}, and `{name}` says whither reports go", hint="an admin may change it"
+        ) from error
+
+
+def _parsed(body: bytes, where: str) -> ReportOptions:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise OptionsError(f"the options of {where} are no JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise OptionsError(f"the options of {where} are no JSON object")
+    return parse_report_options(document, where)
