@@ -32,6 +32,8 @@ STREAMS_MAX = 100
 STREAMS_OF_SENDER_MAX = 10
 RETRY_MS = 2000  # how long browsers wait before they connect again
 
+_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # nginx passes each on at once
+
 WAIT_ANEW = "stocktake.wait_anew"  # in a request's scope: has the connection's patience begin anew
 
 
@@ -94,7 +96,7 @@ class RunEvents(Response):
         patience: Callable[[], None] = scope.get(WAIT_ANEW, lambda: None)
         with self._streams.one_more(self._sender):
             stream = StreamingResponse(
-                self._events(patience), media_type=MEDIA_TYPE, headers={"cache-control": "no-store"}
+                self._events(patience), media_type=MEDIA_TYPE, headers=_HEADERS
             )
             await stream(scope, receive, send)
 
