@@ -48,7 +48,7 @@ def test_what_is_due_who_works_and_how_old_reports_are(ledger: Ledger) -> None:
         claim = ledger.claims.claim(this_process(), LEASE, LIMITS)
         assert claim is not None
         with ledger.claims.writing() as connection:
-            set_published(connection, claim.claim, ledger.claims.moment_in(connection))
+            set_published(connection, claim.claim, ledger.claims.moment_in(connection), {})
     held = ledger.claims.claim(this_process(), LEASE, LIMITS)
     assert held is not None
 

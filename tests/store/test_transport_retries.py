@@ -238,7 +238,7 @@ def test_a_store_that_throttles_is_asked_for_less_at_a_time(store: FaultServer) 
         exchange = transport.ask([head("b", f"key-{n}") for n in range(40)])
         least = 16
         while exchange.unanswered:
-            transport.turn()
+            transport.turn(0.001)
             least = min(least, transport.pace.allowed)
     assert least < 8
     assert [answer.status for answer in exchange.answers()] == [200] * 40
