@@ -5,6 +5,7 @@ DuckDB and Arrow.
 from __future__ import annotations
 
 import io
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from fsspec import AbstractFileSystem
 
 from stocktake.model.errors import InventoryError
 from stocktake.store.ranges import RangedFile
+
+_PREAD_BYTES_MAX = 2**30  # of one call; Linux reads no more than twice that at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,8 @@ class _SharedFile(io.RawIOBase):
     def _read_at(self, start: int, size: int) -> bytes:
         if isinstance(self._inner, RangedFile):  # it lets several threads fetch at once
             return self._inner.read_at(start, self._inner.size if size < 0 else size)
+        if isinstance(self._inner, io.BufferedReader) and 0 <= size <= _PREAD_BYTES_MAX:
+            return os.pread(self._inner.fileno(), size, start)  # and so does the kernel
         with self._lock:
             self._inner.seek(start)
             return self._inner.read(size)
