@@ -70,14 +70,23 @@ def read(
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a file whose columns are `fields`: those of `wanted`.
 
-    One stripe is held at a time.
+    Rows are decoded as they are asked for, READ_ROWS_MAX at a time, so that memory does not grow with the stripes,
+    which others may write as large as they like.
     """
-    file = po.ORCFile(source)
-    check_columns(file.schema, fields)
-    for number in range(file.nstripes):
-        stripe = file.read_stripe(number, columns=[field.column for field in wanted])
-        for start in range(0, stripe.num_rows, READ_ROWS_MAX):
-            yield conform(stripe.slice(start, READ_ROWS_MAX), wanted)
+    # It takes a while to load, and only reports in ORC need it.
+    import pyarrow.dataset as ds  # noqa: PLC0415
+
+    check_columns(po.ORCFile(source).schema, fields)
+    fragment = ds.OrcFileFormat().make_fragment(source)
+    batches = fragment.to_batches(
+        columns=[field.column for field in wanted],
+        batch_size=READ_ROWS_MAX,
+        batch_readahead=0,
+        fragment_readahead=0,
+        use_threads=False,
+    )
+    for batch in batches:
+        yield conform(batch, wanted)
 
 
 def describe(source: BinaryIO) -> tuple[int, str]:

@@ -19,8 +19,7 @@ from stocktake.analysis.query import QueryLimits
 from stocktake.analysis.report import Report
 from stocktake.model.prices import AWS, Prices
 
-# So that the process, with Python and Arrow beside DuckDB, stays below 2 GB; but for ORC, of which Arrow decodes whole
-# stripes.
+# So that the process, with Python and Arrow beside DuckDB, stays below 2 GB.
 AUDIT_LIMITS = QueryLimits(memory_bytes_max=3 * 2**29)
 _NOTHING = Measure()
 
