@@ -134,12 +134,15 @@ class Rules:
             if remembering.days_max is None
             else pa.scalar(run.moment.date() - timedelta(days=remembering.days_max), pa.date32())
         )
+        # The clocks of two machines may be on both sides of midnight; a day further on, one of them was wrong.
+        self._latest = pa.scalar(run.moment.date() + timedelta(days=1), pa.date32())
 
     def due(self, columns: dict[str, pa.Array], listed: pa.RecordBatch) -> pa.BooleanArray:
         """Whether each answer is due; never where all that is remembered is fixed for good."""
         if not self._mutable:
             return pa.repeat(pa.scalar(False), listed.num_rows)  # noqa: FBT003
         due = pc.or_(in_turn(columns[KEY_HASH], self._turn), columns[POSTPONED])
+        due = pc.or_(due, pc.greater(columns[ENRICHED_AT], self._latest))
         if self._oldest is not None:
             due = pc.or_(due, pc.less_equal(columns[ENRICHED_AT], self._oldest))
         for field in self._passing:
