@@ -208,6 +208,46 @@ def test_what_the_last_report_says_is_expected_again_without_asking_the_store(
     assert expect_again(other, find_previous(other)) is None
 
 
+def remembered(**said: Any) -> dict[str, Any]:
+    """What a report says that took over half of the answers and asked about the others."""
+    half = ROWS // 2
+    fates = {"reused": half, "fresh": 0, "revisited": ROWS - half, "postponed": 0}
+    asked = {"report": "before", "number": 2, "hand": 0, "revisit": 0.5, "days_max": 30}
+    return {
+        "remembered": {**asked, **fates, **said},
+        "requests": {"list": 20, "head": ROWS - half},
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "heads"),
+    [
+        ({"revisit": "50%"}, ROWS - ROWS // 2),
+        ({"revisit": "100%"}, ROWS),
+        ({"revisit": "10%"}, 0.11 * ROWS),
+        ({"revisit": "50%", "head_budget": 100}, 100),
+        ({"no_remember": True}, ROWS),
+    ],
+)
+def test_calls_are_expected_again_only_where_as_much_is_asked_again(
+    store: FaultServer, tmp_path: Path, options: dict[str, Any], heads: float
+) -> None:
+    run = planned_run(tmp_path, fields="default,EncryptionStatus", **options)
+    deliver(run, store.endpoint_url, **remembered())
+    assert estimate_run(run).requests[Call.HEAD].value == pytest.approx(heads, abs=1)
+
+
+def test_what_the_last_run_left_out_is_expected_to_be_asked(
+    store: FaultServer, tmp_path: Path
+) -> None:
+    run = planned_run(tmp_path, fields="default,EncryptionStatus", revisit="0%")
+    left = {"problems": {"postponed": 8_000}}
+    deliver(run, store.endpoint_url, **left, **remembered(budget=ROWS - 8_000))
+    heads = estimate_run(run).requests[Call.HEAD]
+    assert heads.value == pytest.approx(8_000 + 0.01 * ROWS, abs=1)
+    assert "the last run left without an answer" in heads.rests_on
+
+
 def test_money_is_expected_where_aws_takes_it(store: FaultServer, tmp_path: Path) -> None:
     run = planned_run(tmp_path)
     endpoint = "https://photos.s3.eu-central-1.amazonaws.com"

@@ -34,7 +34,8 @@ NOTHING = Figure(0, "not asked for", Sureness.KNOWN)
 @dataclass(frozen=True, slots=True)
 class LastReport:
     """What the newest report of the same configuration says of its run. `alike` is whether that run had the same
-    fields and format, so that its calls, its time and its bytes can be expected again.
+    fields and format and took over as much, so that its calls, its time and its bytes can be expected again.
+    `unanswered` is how many of its rows have no answer, or an old one that was due, so that they are asked about next.
     """
 
     address: str
@@ -44,6 +45,7 @@ class LastReport:
     report_bytes: int
     files: int
     alike: bool
+    unanswered: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from stocktake.model.fields import Source
 from stocktake.model.figures import Figure, Sureness, least_sure
 from stocktake.model.prices import AWS, FREE, Prices
 from stocktake.model.remembering import remembered_fields
-from stocktake.model.runs import NEWEST, Call, Counters, InventoryRun
+from stocktake.model.runs import NEWEST, Call, Counters, InventoryRun, Problem, Remembering
 from stocktake.model.sidecar import Sidecar
 from stocktake.service.previous import Previous, find_previous
 from stocktake.service.probing import PROBE_LIMITS
@@ -31,6 +31,8 @@ from stocktake.store.probe_pages import Asking
 from stocktake.store.transport import Transport
 
 NAMES_SHOWN_MAX = 3
+# Rows of the last report that are asked about whatever the share is.
+_UNANSWERED = (Problem.REFUSED, Problem.FAILED, Problem.POSTPONED)
 CHANGED_GUESSED = 0.01  # of objects, from one run to the next; what it is, the second run tells
 _AWS = ".amazonaws.com"
 _PLAIN_CLASSES = {"STANDARD", "INTELLIGENT_TIERING", "REDUCED_REDUNDANCY"}
@@ -96,7 +98,7 @@ def _last(run: InventoryRun, previous: Previous) -> Found:
         set(before.optional_fields or ()) == set(now.optional_fields or ())
         and set(sidecar.extension_fields) == set(run.extension_fields)
         and before.delivery.format is now.delivery.format
-        and _took_over(sidecar) is (run.remembering.report not in (None, NEWEST))
+        and _asked_alike(sidecar, run.remembering)
     )
     return Found(
         LastReport(
@@ -107,13 +109,24 @@ def _last(run: InventoryRun, previous: Previous) -> Found:
             report_bytes=sum(file.size for file in sidecar.files),
             files=len(sidecar.files),
             alike=alike,
+            unanswered=sum(sidecar.problems.get(kind, 0) for kind in _UNANSWERED),
         )
     )
 
 
-def _took_over(sidecar: Sidecar) -> bool:
-    """Whether the run that made the report took answers over from another one."""
-    return sidecar.remembered is not None and sidecar.remembered.report is not None
+def _asked_alike(sidecar: Sidecar, now: Remembering) -> bool:
+    """Whether the run that made the report took answers over where this one will, and asked for the same share again
+    within the same bounds.
+    """
+    before = sidecar.remembered
+    if before is None:
+        return not now.bounded and now.report in (None, NEWEST)
+    takes_over = now.report not in (None, NEWEST)
+    if (before.report is not None) is not takes_over:
+        return False
+    bounds = (before.budget, before.deadline_s) == (now.budget, now.deadline_s)
+    again = (before.revisit, before.days_max) == (now.revisit, now.days_max)
+    return bounds and (again or not takes_over)
 
 
 def _objects(
@@ -144,7 +157,7 @@ def _estimated(
     last = found.last if found.last is not None and found.last.alike and found.last.rows else None
     limits, plan = run.limits, call_plan(run.fields)
     calls = _calls(run, plan, sample, last)
-    with_memory = calls if last is not None else _with_memory(run, calls, count)
+    with_memory = calls if last is not None else _with_memory(run, calls, count, found.last)
     asked = Asked(
         calls=with_memory,
         limits=limits,
@@ -198,18 +211,25 @@ def _calls(
 
 
 def _with_memory(
-    run: InventoryRun, calls: Mapping[Call, Figure], count: Figure
+    run: InventoryRun, calls: Mapping[Call, Figure], count: Figure, before: LastReport | None
 ) -> dict[Call, Figure]:
-    """The same where answers are taken over: what is new or changed, which is guessed, and what is due again."""
+    """The same where answers are taken over: what is new or changed, which is guessed, what is due again, and what the
+    last run left out.
+    """
     asked = run.remembering
     share, why = 1.0, ""
     if asked.report is not None:
         mutable = any(field.mutable for field in remembered_fields(run.fields))
         again = asked.revisit if mutable else 0.0
-        share = min(1.0, CHANGED_GUESSED + again)
+        left = 0.0
+        if before is not None and before.address == asked.report and before.rows:
+            left = before.unanswered / before.rows
+        # What was left out may be due besides.
+        share = min(1.0, CHANGED_GUESSED + left + again * max(0.0, 1 - left))
         why = (
             f", of {CHANGED_GUESSED:.0%} that are new or changed, as a guess, and {again:.0%} again"
         )
+        why += f", and {left:.0%} that the last run left without an answer" if left else ""
     if asked.budget is not None and count.value and asked.budget / count.value < share:
         share, why = asked.budget / count.value, ", as far as --head-budget goes"
     if not why:
