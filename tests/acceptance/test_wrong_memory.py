@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stocktake.model.manifest import render_checksum
+from tests.acceptance.command_line import stocktake
 from tests.acceptance.days import Days, manifest_of, sidecar_of
 from tests.servers.fault import Bucket, FaultServer, FixtureObject
 
@@ -110,6 +111,21 @@ def test_an_unfit_report_is_refused_with_a_reason(
     if damage in {of_another_bucket, of_another_store}:
         named = days.run("--remember", str(manifest_of(first)))
         named.failed_clearly(2, "--remember", why, "--no-remember")
+
+
+def test_a_report_that_is_too_large_to_be_copied_is_refused_with_a_reason(
+    days: Days, fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket("d")
+    words = ("run", "s3://b", "s3://d", "--fields", FIELDS, "--json", "--quiet")
+    first = stocktake(*words, environment=days.environment).document
+    monkeypatch.setattr("stocktake.service.remembering.STAGED_BYTES_MAX", 10)
+    why = "bytes of data files; at most 10 are copied here"
+    second = stocktake(*words, environment=days.environment).document
+    assert any("nothing is remembered" in text and why in text for text in second["warnings"])
+    assert second["remembered"]["fresh"] == COUNT
+    named = stocktake(*words, "--remember", first["manifest"], environment=days.environment)
+    named.failed_clearly(2, "--remember", why)
 
 
 def test_a_report_that_lacks_fields_is_passed_over_for_one_that_has_them(days: Days) -> None:

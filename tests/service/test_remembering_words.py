@@ -50,6 +50,7 @@ def test_what_they_mean(words: dict[str, Any], expected: dict[str, Any]) -> None
         ({"deadline": "2"}, "expected such as 90s, 30m or 2h"),
         ({"deadline": "0h"}, "expected such as 90s, 30m or 2h"),
         ({"remember": "x", "no_remember": True}, "exclude each other"),
+        ({"remember": ""}, "expected the address of a report"),
     ],
 )
 def test_what_they_cannot_mean(words: dict[str, Any], said: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from stocktake.analysis.report import Report, open_report
-from stocktake.analysis.staging import is_staged, stage_report
+from stocktake.analysis.staging import STAGED_BYTES_MAX, is_staged, stage_report
 from stocktake.formats import open_writer
 from stocktake.model.addresses import S3Address
 from stocktake.model.configuration import Format
@@ -134,7 +134,7 @@ def _checked(run: InventoryRun, report: Report, *, own: bool = False) -> Report:
     Raises:
         _UnfitError: it is not.
     """
-    for why in (*_other_objects(run, report), *_untold(run, report, own=own)):
+    for why in (*_other_objects(run, report), *_untold(run, report, own=own), *_too_large(report)):
         raise _UnfitError(f"{report.address} {why}")
     return report
 
@@ -167,6 +167,20 @@ def _untold(run: InventoryRun, report: Report, *, own: bool) -> Iterator[str]:
     untold = [kind for kind in _UNTOLD if sidecar.problems.get(kind)]
     if sidecar.ages is None and untold:
         yield f"does not say in which rows values are missing, as some are: {', '.join(untold)}"
+
+
+def _too_large(report: Report) -> Iterator[str]:
+    """Why the report cannot be copied to this machine, which only some must be."""
+    if is_staged(report) or not _is_ordered_parquet(report):
+        return
+    size = sum(file.size for file in report.manifest.files)
+    if size > STAGED_BYTES_MAX:
+        yield f"has {size} bytes of data files; at most {STAGED_BYTES_MAX} are copied here"
+
+
+def _is_ordered_parquet(report: Report) -> bool:
+    """Whether its files can be read as they are."""
+    return report.manifest.format is Format.PARQUET and report.sidecar is not None
 
 
 # -- laying it ready ---------------------------------------------------------------------------------
@@ -213,7 +227,7 @@ def forget_memory(folder: Path) -> None:
 
 def _laid_ready(run: InventoryRun, report: Report, folder: Path) -> Memory:
     sidecar = report.sidecar
-    if report.manifest.format is Format.PARQUET and sidecar is not None:
+    if sidecar is not None and _is_ordered_parquet(report):
         report = report if is_staged(report) else stage_report(report, folder)
         files, columns = _as_they_are(report, sidecar), {f.column for f in report.fields}
     else:

@@ -24,12 +24,18 @@ def remembering_asked(options: RunOptions) -> Remembering:
     """
     if options.no_remember and options.remember is not None:
         raise UsageError("--remember and --no-remember exclude each other")
+    if options.remember is not None and not options.remember.strip():
+        raise UsageError(
+            "--remember is empty; expected the address of a report",
+            hint="leave it out for the newest one of the same configuration",
+        )
     if options.head_budget is not None and options.head_budget < 0:
         raise UsageError(
             f"--head-budget {options.head_budget} is out of bounds; expected 0 or more"
         )
+    named = NEWEST if options.remember is None else options.remember
     return Remembering(
-        report=None if options.no_remember else options.remember or NEWEST,
+        report=None if options.no_remember else named,
         revisit=_DEFAULT.revisit if options.revisit is None else _share(options.revisit),
         days_max=_DEFAULT.days_max if options.remember_for is None else _days(options.remember_for),
         budget=options.head_budget,
