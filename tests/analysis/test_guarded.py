@@ -87,6 +87,7 @@ ESCAPES = [
     # settings and extensions
     "SET threads = 1", "RESET threads", "SET enable_external_access = true", "SET lock_configuration = false",
     "PRAGMA memory_limit = '1TB'", "INSTALL httpfs", "LOAD httpfs", "FORCE INSTALL httpfs",
+    "UPDATE EXTENSIONS",
     "SELECT current_setting('temp_directory')", "SELECT getvariable('x')", "FROM duckdb_settings()",
     "CREATE SECRET s (TYPE s3)", "FROM duckdb_secrets()", "FROM which_secret('s3://b', 's3')",
     # files

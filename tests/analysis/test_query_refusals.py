@@ -91,6 +91,7 @@ def test_awss_name_of_a_column_that_is_there_is_spelt_right_in_the_hint(genuine:
         ("DROP VIEW inventory_report", "found DROP"),
         ("SET threads = 1", "found SET"),
         ("INSTALL httpfs", "found LOAD"),
+        ("UPDATE EXTENSIONS", "found a statement of another kind"),
         ("ATTACH 'x.db'", "found ATTACH"),
         ("COPY inventory_report TO 'x.csv'", "found COPY"),
         ("CREATE TABLE x (i int)", "found CREATE"),

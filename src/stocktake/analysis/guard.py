@@ -93,6 +93,10 @@ def _parsed(parser: duckdb.DuckDBPyConnection, sql: str) -> Any:
         [[text]] = parser.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()
     except duckdb.Error as error:
         raise QueryError(str(error).strip()) from error
+    except (
+        ValueError
+    ) as error:  # a kind that DuckDB's Python has no name for, such as UPDATE EXTENSIONS
+        raise QueryError("found a statement of another kind, expected one SELECT") from error
     document = json.loads(text)
     if document["error"] or len(document["statements"]) != 1:
         raise QueryError(f"expected one SELECT: {document.get('error_message', 'found several')}")

@@ -315,7 +315,10 @@ def _one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
     statements = connection.extract_statements(sql)
     if len(statements) != 1:
         raise QueryError(f"found {len(statements)} SQL statements, expected one")
-    kind = statements[0].type.name
+    try:
+        kind = statements[0].type.name
+    except ValueError:  # DuckDB's Python has no name for it, as for UPDATE EXTENSIONS
+        kind = "a statement of another kind"
     if kind not in _READABLE:
         raise QueryError(f"found {kind}, expected one SELECT: a report can only be read")
     return statements[0].query
