@@ -29,8 +29,12 @@ def query(_before: Path, after: Path) -> Any:
 
 def audit(_before: Path, after: Path) -> Any:
     found = stocktake("audit", after, "--json", "--fail-on", "never").document
-    told = ("name", "status", "rows", "bytes", "money", "unknown", "prefixes", "examples")
-    findings = [{name: each[name] for name in told} for each in found["findings"]]
+    told = ("name", "status", "rows", "bytes", "money", "unknown", "prefixes")
+    # Which ten of more, and in which order, hangs on how the rows come.
+    findings = [
+        {name: each[name] for name in told} | {"examples": len(each["examples"])}
+        for each in found["findings"]
+    ]
     assert sum(each["rows"] for each in findings) > len(findings)
     return [found["rows"], found["bytes"], findings]
 

@@ -86,7 +86,8 @@ def read(
         use_threads=False,
     )
     for batch in batches:
-        yield conform(batch, wanted)
+        if batch.num_rows:
+            yield conform(batch, wanted)
 
 
 def describe(source: BinaryIO) -> tuple[int, str]:
