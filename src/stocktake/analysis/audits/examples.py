@@ -46,6 +46,13 @@ def find_examples(
         _take_first(report, frequent, names, limits)
     if rare:
         _take_least(report, rare, names, limits)
+    for _, each in (*frequent, *rare):
+        # Rows may come in any order where several threads read them.
+        each.examples = sorted(each.examples, key=_place)
+
+
+def _place(row: dict[str, Any]) -> tuple[str, str]:
+    return str(row["Key"]), str(row.get("VersionId") or "")
 
 
 def _take_first(
