@@ -45,13 +45,6 @@ DELETE_EXAMPLES = """\
 stocktake config delete s3://photos daily
 """
 
-Bucket = Annotated[
-    str, typer.Argument(metavar="BUCKET", help="The source bucket: s3://NAME.", show_default=False)
-]
-Identity = Annotated[
-    str, typer.Argument(metavar="ID", help="The configuration's Id.", show_default=False)
-]
-
 app = typer.Typer(cls=ExamplesGroup, no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -65,7 +58,7 @@ def config() -> None:
 
 @app.command(cls=PanelCommand, epilog=PUT_EXAMPLES)
 def put(
-    bucket: Bucket,
+    bucket: opt.SourceBucket,
     file: Annotated[
         str,
         typer.Argument(
@@ -106,8 +99,8 @@ def put(
 
 @app.command(cls=PanelCommand, epilog=GET_EXAMPLES)
 def get(
-    bucket: Bucket,
-    id: Identity,  # noqa: A002 - AWS's word
+    bucket: opt.SourceBucket,
+    id: opt.ConfigurationId,  # noqa: A002 - AWS's word
     *,
     server: opt.Server = None,
     token_file: opt.TokenFile = None,
@@ -135,7 +128,7 @@ def get(
 
 @app.command("list", cls=PanelCommand, epilog=LIST_EXAMPLES)
 def list_(
-    bucket: Bucket,
+    bucket: opt.SourceBucket,
     *,
     server: opt.Server = None,
     token_file: opt.TokenFile = None,
@@ -159,8 +152,8 @@ def list_(
 
 @app.command(cls=PanelCommand, epilog=CHECK_EXAMPLES)
 def check(
-    bucket: Bucket,
-    id: Identity,  # noqa: A002 - AWS's word
+    bucket: opt.SourceBucket,
+    id: opt.ConfigurationId,  # noqa: A002 - AWS's word
     *,
     server: opt.Server = None,
     token_file: opt.TokenFile = None,
@@ -184,8 +177,8 @@ def check(
 
 @app.command(cls=PanelCommand, epilog=DELETE_EXAMPLES)
 def delete(
-    bucket: Bucket,
-    id: Identity,  # noqa: A002 - AWS's word
+    bucket: opt.SourceBucket,
+    id: opt.ConfigurationId,  # noqa: A002 - AWS's word
     *,
     server: opt.Server = None,
     token_file: opt.TokenFile = None,

@@ -169,6 +169,12 @@ Dates = Annotated[
         rich_help_panel=REPORT,
     ),
 ]
+SourceBucket = Annotated[
+    str, typer.Argument(metavar="BUCKET", help="The source bucket: s3://NAME.", show_default=False)
+]
+ConfigurationId = Annotated[
+    str, typer.Argument(metavar="ID", help="The configuration's Id.", show_default=False)
+]
 REPORT_HELP = (
     "A manifest.json, a report folder or a configuration folder (then its newest report):"
     " s3://bucket/key, file:///folder or a path."

@@ -191,13 +191,8 @@ def unkeep(
 
 
 def retention(
-    bucket: Annotated[
-        str,
-        typer.Argument(metavar="BUCKET", help="The source bucket: s3://NAME.", show_default=False),
-    ],
-    id: Annotated[  # noqa: A002 - AWS's word
-        str, typer.Argument(metavar="ID", help="The configuration's Id.", show_default=False)
-    ],
+    bucket: opt.SourceBucket,
+    id: opt.ConfigurationId,  # noqa: A002 - AWS's word
     *,
     keep_last: KeepLast = None,
     keep_days: KeepDays = None,

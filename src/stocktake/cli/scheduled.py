@@ -79,13 +79,8 @@ def scheduled(
 
 
 def now(
-    bucket: Annotated[
-        str,
-        typer.Argument(metavar="BUCKET", help="The source bucket: s3://NAME.", show_default=False),
-    ],
-    id: Annotated[  # noqa: A002 - AWS's word
-        str, typer.Argument(metavar="ID", help="The configuration's Id.", show_default=False)
-    ],
+    bucket: opt.SourceBucket,
+    id: opt.ConfigurationId,  # noqa: A002 - AWS's word
     *,
     store_name: opt.StoreName = None,
     ledger: LedgerUrl = None,
