@@ -247,11 +247,13 @@ def test_a_run_that_is_cancelled_stops_and_a_run_that_is_asked_for_begins(
         done = stocktake("runs", "cancel", run["run"], environment=environment)
         assert done.out == f"the run {run['run']} is cancelled\n"
         until(lambda: "is given back" in pool.log(), 30, pool)
-        assert reported_keys(store) == []
+        reports = store.buckets[REPORTS]
+        assert published(reports.keys(), reports.read) == []
         asked = stocktake(
             "runs", "now", f"s3://{SOURCE}", "daily", "--json", environment=environment
         )
         until(lambda: ledger.schedule.get(asked.document["run"]).state is PUBLISHED, 60, pool)
+        until(lambda: not ledger.claims.to_clear(), 30, pool)
         [keys] = reported_keys(store)
         assert keys == all_keys()
 

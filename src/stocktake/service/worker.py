@@ -5,6 +5,7 @@ schedules, and tries out the configurations that were put.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -84,6 +85,7 @@ def _work(place: Workplace, lease: timedelta) -> None:
             failures = 0
             if claim is not None:
                 work_on(place, claim, claimed_s)
+                cleared_at = -math.inf  # it may have been cancelled
                 continue
             if house.monotonic() - cleared_at >= CLEAR_EVERY_S:
                 cleared_at = house.monotonic()
