@@ -30,6 +30,11 @@ from benchmarks.replay.shapes import SHAPES
 from benchmarks.results import Table, conditions, keep, tell
 
 EFFICIENCY_MIN = 0.8
+# Of buckets whose folders and names nobody can foresee, on the first run.
+UNFORESEEN_MIN = 0.6
+UNFORESEEN = frozenset({"zipf", "mixed-case", "cjk", "control"})
+# What one slow connection may cost, in points of the first run.
+SLOW_POINTS_MAX = 0.15
 REQUESTS_PER_1000_KEYS_MAX = 1.05
 _POINTS = 150  # of a line in the plot
 
@@ -47,11 +52,10 @@ class Run:
     conditions: Sequence[str] = ()
 
 
-RUNS = (
-    Run("first run", "one"),
-    Run("second run", "one"),
-    Run("one slow connection", "other", ("--slow-connection", "5")),
-)
+FIRST = Run("first run", "one")
+SECOND = Run("second run", "one")
+SLOW = Run("one slow connection", "other", ("--slow-connection", "5"))
+RUNS = (FIRST, SECOND, SLOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +66,29 @@ class Outcome:
     lanes: Lanes
 
     @property
-    def met(self) -> bool:
-        """Whether the run reached the goals."""
+    def efficiency(self) -> float:
+        """The share of what 32 requests in flight could do."""
         assert self.figures.efficiency is not None
-        return (
-            self.figures.efficiency >= EFFICIENCY_MIN
-            and self.figures.requests_per_1000_keys <= REQUESTS_PER_1000_KEYS_MAX
-        )
+        return self.figures.efficiency
+
+
+Outcomes: TypeAlias = Mapping[str, Outcome]
+
+
+def _efficiency_min(shape: str, run: Run, outcomes: Outcomes) -> float:
+    """The goal for a run of a shape."""
+    if run is SLOW:
+        return outcomes[FIRST.name].efficiency - SLOW_POINTS_MAX
+    return UNFORESEEN_MIN if run is FIRST and shape in UNFORESEEN else EFFICIENCY_MIN
+
+
+def _met(shape: str, run: Run, outcomes: Outcomes) -> bool:
+    """Whether a run reached its goals."""
+    outcome = outcomes[run.name]
+    return (
+        outcome.efficiency >= _efficiency_min(shape, run, outcomes)
+        and outcome.figures.requests_per_1000_keys <= REQUESTS_PER_1000_KEYS_MAX
+    )
 
 
 def _options() -> argparse.Namespace:
@@ -116,21 +136,22 @@ def _shape(options: argparse.Namespace, shape: str) -> dict[str, Outcome]:
     return outcomes
 
 
-def _table(options: argparse.Namespace, outcomes: Mapping[str, Mapping[str, Outcome]]) -> Table:
+def _table(options: argparse.Namespace, outcomes: Mapping[str, Outcomes]) -> Table:
     columns = ["shape"]
     for run in RUNS:
         columns += [f"{run.name}: efficiency", "requests/1,000 keys", "met"]
     rows = []
     for shape, runs in outcomes.items():
         row = [shape]
-        for outcome in runs.values():
-            efficiency = outcome.figures.efficiency
-            row += [f"{efficiency:.1%}", f"{outcome.figures.requests_per_1000_keys:.3f}"]
-            row.append("yes" if outcome.met else "no")
+        for run in RUNS:
+            outcome = runs[run.name]
+            row += [f"{outcome.efficiency:.1%}", f"{outcome.figures.requests_per_1000_keys:.3f}"]
+            row.append("yes" if _met(shape, run, runs) else "no")
         rows.append(row)
     title = (
-        f"{options.objects:,} objects, {options.concurrency} requests in flight, {options.latency_ms:g} ms;"
-        f" goals: {EFFICIENCY_MIN:.0%} and {REQUESTS_PER_1000_KEYS_MAX}"
+        f"{options.objects:,} objects, {options.concurrency} requests in flight, {options.latency_ms:g} ms; goals:"
+        f" {EFFICIENCY_MIN:.0%} ({UNFORESEEN_MIN:.0%} on the first run of {', '.join(sorted(UNFORESEEN))};"
+        f" {100 * SLOW_POINTS_MAX:.0f} points below the first with a slow connection) and {REQUESTS_PER_1000_KEYS_MAX}"
     )
     return Table(title, columns, rows)
 
@@ -144,10 +165,12 @@ def main() -> None:
         "benchmark": "bench-shapes",
         "conditions": conditions("bench-shapes"),
         "shapes": {
-            shape: {name: {**asdict(outcome.figures), "met": outcome.met} for name, outcome in runs.items()}
+            shape: {
+                run.name: {**asdict(runs[run.name].figures), "met": _met(shape, run, runs)} for run in RUNS
+            }
             for shape, runs in outcomes.items()
         },
-        "met": all(outcome.met for runs in outcomes.values() for outcome in runs.values()),
+        "met": all(_met(shape, run, runs) for shape, runs in outcomes.items() for run in RUNS),
     }  # fmt: skip
     if options.save:
         lanes = {

@@ -97,3 +97,17 @@ def test_keys_that_could_part_at_a_thousand_places_do_not_exhaust_the_stack() ->
     marks, space = Marks(), KeySpace()
     listed(keys, marks, space)
     assert len(forecast([(keys[250], None)], marks, space)) == 1
+
+
+def test_a_folder_that_outgrew_its_siblings_is_expected_to_hold_as_much_again() -> None:
+    small = [f"project-{n:02d}/scan-{number:06d}" for n in range(40) for number in range(500)]
+    large = [f"project-40/scan-{number:06d}" for number in range(6000)]
+
+    def expected(rows: int) -> float:
+        marks, space = Marks(), KeySpace()
+        listed(small + large[:rows], marks, space)
+        (stretches,) = forecast([(large[rows - 1], None)], marks, space)
+        return sum(each.rows for each in stretches if each.prefix.startswith("project-40/"))
+
+    assert expected(500) < 500
+    assert expected(6000) >= 0.9 * 6000

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from math import exp, log
+from string import digits
 
 from stocktake.inventory.keyspace import Cells, KeySpace, common_length, place_of
 
@@ -29,6 +30,7 @@ _OUTLIER = 2.0  # in powers of e: how far both may differ before the expected is
 _GROWTH = (
     3.0  # a node nobody expected is at most so many times as large again as what was listed of it
 )
+_OUTGROWN = 5.0  # times what was expected: from there on that says nothing any more
 _FEW = 1e-9
 
 
@@ -279,7 +281,23 @@ def _spread(node: _Node, expected: float | None, found: list[Stretch]) -> float:
         density_blank = min(density_blank, max(most, 0.0) / size)
     for stretch in blank:
         stretch.rows *= density_blank
-    return below + size * density_blank
+    rows = below + size * density_blank
+    return rows + _outgrown(node, expected, rows)
+
+
+def _outgrown(node: _Node, expected: float | None, open_rows: float) -> float:
+    """Rows added to the end of `node`, where nobody has seen it, numbers are counted, and far more was listed than its
+    siblings led to expect: it may well hold as much again.
+    """
+    last = node.parts[-1]
+    if expected is None or node.rows < _OUTGROWN * expected or not isinstance(last, Stretch):
+        return 0.0
+    before = [part[0] for part in node.parts[-2:] if not isinstance(part, Stretch)]
+    if not before or before[0].prefix[len(node.prefix)] not in digits:
+        return 0.0
+    missing = max(node.rows - open_rows, 0.0)
+    last.rows += missing
+    return missing
 
 
 def _density_of_others(

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import ldexp
+from math import exp2
 from string import digits
 from typing import TypeAlias
 
@@ -27,7 +27,7 @@ _SPLIT_PAGES_MIN = 4.0
 _SPENT_BASE = 30.0
 _SPENT_PER_PAGE = 0.025
 _SPENT_STEEPNESS = 4.0
-
+_BELIEVED_PAGES = 2000.0  # in a gap, and a tenth more by each page listed
 _RESOLUTION = 0.02
 _SMALL_PAGES = 3  # so long, a pivot with nothing behind it is the last: the bucket may be small
 _TRIES_MAX = 8  # gaps looked at before a lane is left without work
@@ -35,6 +35,7 @@ _WAITING_PAGES_MAX = 2  # pages of a gap that wait to be learned from
 _LEARNT_PAGES = 256  # all of them are learned from; of so many more every second one, and so on
 _RARITY_MAX = 8
 _SLOW = 0.6  # of the pages that others list: below, a lane keeps less than half
+_FORGIVEN = 0.5  # of a miss, by each page: before all of it is, another makes pivots much nearer
 _PATIENCE_PAGES = 3  # a page that takes so many times as long as others does not keep its gap whole
 
 
@@ -83,7 +84,7 @@ class _Gap:
     pivot: str | None = None  # asked for, and not answered yet
     right: _Gap | None = None  # split off last
     left: _Gap | None = None  # that it was split off from
-    misses: int = 0  # splits behind which there was nothing, less the pages listed since
+    misses: float = 0.0  # splits behind which there was nothing, less half the pages listed since
     waiting: list[PageFacts] = field(default_factory=list)
     sampled: str = ""
     expected: float = 0.0  # pages
@@ -154,7 +155,7 @@ class Splitter:
         self._order.insert(self._order.index(left) + 1, right)
         expected = self._share(left) * left.expected
         right.expected, left.expected = left.expected - expected, expected
-        right.misses, right.left = max(0, left.misses - 1), left
+        right.misses, right.left = max(0.0, left.misses - 1), left
         left.upto, left.right, left.pivot = pivot, right, None
         left.passed_over = True
         self._spent += 0.5
@@ -188,7 +189,7 @@ class Splitter:
             self._judge_pivot(found, facts)
         found.pages += 1
         found.listed_since += 1
-        found.misses = max(0, found.misses - 1)
+        found.misses = max(0.0, found.misses - _FORGIVEN)
         found.waiting.append(facts)
         if len(found.waiting) > _WAITING_PAGES_MAX:
             self._mark(found, found.waiting.pop(0))
@@ -242,12 +243,12 @@ class Splitter:
     def _forecast(self) -> None:
         for gap in self._order:
             self._learn(gap)
-        limits = [(gap.after, gap.upto) for gap in self._order]
-        for gap, stretches in zip(
-            self._order, forecast(limits, self._marks, self._space), strict=True
-        ):
+        found = forecast([(gap.after, gap.upto) for gap in self._order], self._marks, self._space)
+        most = _BELIEVED_PAGES * (1 + self._pages / 10)
+        for gap, stretches in zip(self._order, found, strict=True):
             gap.stretches = stretches
-            gap.expected = sum(stretch.rows for stretch in stretches) / self._page_rows
+            rows = sum(stretch.rows for stretch in stretches)
+            gap.expected = min(rows / self._page_rows, most)
             gap.listed_since = 0
             gap.passed_over = False
         self._ask_what_follows()
@@ -298,10 +299,8 @@ class Splitter:
 
     def _is_known(self, gap: _Gap) -> bool:
         """Whether a first page has said what there is, or lets wait for itself too long."""
-        if gap.pages:
-            return True
-        if gap.taken_at is None:
-            return False
+        if gap.pages or gap.taken_at is None:
+            return gap.pages > 0
         return self._pages - gap.taken_at > _PATIENCE_PAGES * len(self._order)
 
     def _share(self, gap: _Gap) -> float:
@@ -309,7 +308,7 @@ class Splitter:
         pivots had nothing behind them.
         """
         if gap.misses:
-            return max(ldexp(1.0, -(1 << gap.misses)), min(0.5, 2 / gap.expected))
+            return max(exp2(-min(exp2(gap.misses), 60.0)), min(0.5, 2 / gap.expected))
         taken = gap.taken_at if gap.taken_at is not None else self._pages
         due = (self._pages - taken) / len(self._order)
         pace = (gap.pages + 1) / (due + 1)
@@ -361,7 +360,7 @@ class Splitter:
                 gap.left.misses += 1
                 self._misses += 1
             else:
-                gap.left.misses = 0
+                gap.left.misses = 0.0
             gap.left = None
         first = facts.samples[0] if facts.samples else ("", "")
         if gap.after and first[0] == "" and first[1] > gap.after:
