@@ -223,15 +223,6 @@ def test_the_python_example_of_the_document_of_asking_runs() -> None:
 
 
 @pytest.mark.usefixtures("photos")
-def test_the_python_example_of_the_document_of_engines_runs() -> None:
-    [example] = re.findall(r"^```python\n(.*?)^```", TEXTS["docs/engines.md"], re.DOTALL | re.M)
-    names: dict[str, Any] = {}
-    exec(example, names)
-    assert list(names["by_pandas"]["key"]) == names["by_polars"]["key"].to_list()
-    assert sorted(names["by_pandas"]["key"]) == ["2026/a.jpg", "2026/b.jpg"]
-
-
-@pytest.mark.usefixtures("photos")
 def test_the_python_example_of_the_document_of_uses_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

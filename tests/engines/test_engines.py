@@ -17,6 +17,7 @@ from stocktake.model.manifest import render_symlink
 from tests.analysis.questions import opened
 from tests.analysis.reports import OUR_MOMENT, OurReport, our_report, write
 from tests.engines.asking import Asked, ask, statements_of
+from tests.engines.documented import gone, held_by_class, ordered, questions
 from tests.formats.rows import EVERY_FIELD, Row, hostile_rows
 
 FIRST, SECOND = "2026-11-22-10-17", "2026-11-23-10-17"
@@ -98,11 +99,11 @@ _AWSS = [field for field in EVERY_FIELD if field.name not in EXTENSION_FIELDS]
 def test_clickhouse_finds_every_row_of_two_runs_in_every_format(tmp_path: Path) -> None:
     rows = hostile_rows()
     tables = [two_runs(tmp_path / each, each, rows) for each in Format]
-    questions = [asked(table, Engine.CLICKHOUSE, "toUnixTimestamp64Milli") for table in tables]
-    for report_format, found in zip(
-        Format, ask("run_clickhouse.py", questions, tmp_path), strict=True
-    ):
-        assert in_order(found) == in_order(both_runs(rows, _AWSS)), report_format
+    every = [asked(table, Engine.CLICKHOUSE, "toUnixTimestamp64Milli") for table in tables]
+    found = ask("run_clickhouse.py", [*every, *documented("ClickHouse")], tmp_path)
+    for report_format, answer in zip(Format, found[:3], strict=True):
+        assert in_order(answer) == in_order(both_runs(rows, _AWSS)), report_format
+    assert list(map(ordered, found[3:])) == documented_answers(rows)
 
 
 @pytest.mark.slow
@@ -114,20 +115,34 @@ def test_spark_finds_every_row_of_two_runs_in_every_format_and_of_hives_table(
     # which no value of a report holds.
     rows = [row for row in hostile_rows() if "\x00" not in str(row["key"])]
     tables = [two_runs(tmp_path / each, each, rows) for each in Format]
-    questions = [asked(table, Engine.SPARK, "unix_millis") for table in tables]
+    every = [
+        *(asked(table, Engine.SPARK, "unix_millis") for table in tables),
+        *documented("Spark"),
+    ]
     text_rows = [row for row in rows if not set("\n\r") & set(str(row["key"]))]
-    found = ask(
-        "run_spark.py", [*questions, *hives(tmp_path / "hive", text_rows)], tmp_path, java=True
-    )
+    found = ask("run_spark.py", [*every, *hives(tmp_path / "hive", text_rows)], tmp_path, java=True)
     for report_format, answer in zip(Format, found[:3], strict=True):
         assert in_order(answer) == in_order(both_runs(rows, _AWSS)), report_format
     texts = [{name: _TEXTS[name](value) for name, value in row.items()} for row in text_rows]
-    every = [{**row, "dt": FIRST} for row in texts]
-    for answer in found[3:]:
+    assert list(map(ordered, found[3:5])) == documented_answers(rows)
+    first = [{**row, "dt": FIRST} for row in texts]
+    for answer in found[5:7]:
         decoded = [{**row, "key": unquote(row["key"])} for row in answer]
         assert in_order(decoded) == in_order(
-            [*every, *({**row, "dt": SECOND} for row in texts[:5])]
+            [*first, *({**row, "dt": SECOND} for row in texts[:5])]
         )
+    runs = {FIRST: text_rows, SECOND: text_rows[:5]}
+    assert [ordered(answer) for answer in found[7:]] == [held_by_class(runs, none="")]
+
+
+def documented(section: str) -> list[Asked]:
+    """The questions of the document, to the table that was made last."""
+    return [Asked((), question) for question in questions(section)]
+
+
+def documented_answers(rows: Sequence[Row]) -> list[Sequence[Row]]:
+    """What they are to find of both runs."""
+    return [held_by_class({FIRST: rows, SECOND: rows[:5]}), gone(rows, rows[:5])]
 
 
 def hives(root: Path, rows: Sequence[Row]) -> list[Asked]:
@@ -142,13 +157,15 @@ def hives(root: Path, rows: Sequence[Row]) -> list[Asked]:
     reports = tuple(opened(each.manifest_path) for each in made)
     named = Table("named", reports, dated=True)
     found = one_table(reports[-1], "found")
-    return [
+    [example] = questions("Hive")
+    every = [
         Asked(
             statements_of(table_statement(table, Engine.HIVE)),
             f"SELECT {', '.join(field.column for field in EVERY_FIELD)}, dt FROM {table.name}",
         )
         for table in (named, found)
     ]
+    return [*every, Asked((), example.replace("inventory_report", named.name))]
 
 
 def _moment(value: object) -> str:
