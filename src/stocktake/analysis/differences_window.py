@@ -46,34 +46,101 @@ def compare_window(a: pa.Table, b: pa.Table, comparison: Comparison) -> WindowDi
     An object that a report has twice counts once, by its first row; how often is in `repeated_*`.
     """
     a, b = _counted(a, comparison), _counted(b, comparison)
-    ids_a, ids_b = _identities(a, comparison), _identities(b, comparison)
-    (a, ids_a, repeated_a), (b, ids_b, repeated_b) = _unique(a, ids_a), _unique(b, ids_b)
-    if ids_a.equals(ids_b):
-        both_a, both_b, created, deleted = a, b, b.slice(0, 0), a.slice(0, 0)
-    else:
-        places = pc.index_in(ids_b, value_set=ids_a)
-        found = places.drop_null()
-        there = pc.is_in(pa.arange(0, len(a)).cast(pa.int32()), value_set=found)
-        # To leave rows out costs less than to fetch them; versions of a key may come in another order.
-        alike = pc.all(pc.less(found[:-1], found[1:])).as_py()
-        both_a = a.filter(there) if alike else a.take(found)
-        both_b, created = b.filter(pc.is_valid(places)), b.filter(pc.is_null(places))
-        deleted = a.filter(pc.invert(there))
+    pairs = _paired(a, b, comparison)
+    both_a, both_b = pairs.both_a, pairs.both_b
     changes, open_ = _changes(both_a, both_b, comparison)
     changed = _any_of([mask for _, mask in changes], len(both_a))
     undecided = pc.and_not(open_, changed)
     return WindowDifference(
-        created=created,
-        deleted=deleted,
+        created=pairs.created,
+        deleted=pairs.deleted,
         changed_a=both_a.filter(changed),
         changed_b=both_b.filter(changed),
         changed_columns=_names(changes, changed),
         undecided_a=both_a.filter(undecided),
         undecided_b=both_b.filter(undecided),
         same=len(both_a) - _sum(changed) - _sum(undecided),
+        repeated_a=pairs.repeated_a,
+        repeated_b=pairs.repeated_b,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """The rows of both tables by who is the same object: `both_a` and `both_b` are, row by row."""
+
+    both_a: pa.Table
+    both_b: pa.Table
+    created: pa.Table
+    deleted: pa.Table
+    repeated_a: int = 0
+    repeated_b: int = 0
+
+
+def _paired(a: pa.Table, b: pa.Table, comparison: Comparison) -> _Pairs:
+    if _neighbours_alike(a) or _neighbours_alike(b):
+        return _paired_by_identity(a, b, comparison)
+    return _paired_by_key(a, b, comparison)
+
+
+def _paired_by_key(a: pa.Table, b: pa.Table, comparison: Comparison) -> _Pairs:
+    """The pairs of tables with one row a key, as most are: to compare the version ids of the same keys costs less than
+    to look up both together.
+    """
+    keys_a, keys_b = _column(a, "key"), _column(b, "key")
+    if keys_a.equals(keys_b):
+        there_a, there_b = _all(len(a), value=True), _all(len(b), value=True)
+    else:
+        places = pc.index_in(keys_b, value_set=keys_a)
+        there_a, there_b = _among(places.drop_null(), len(a)), pc.is_valid(places)
+    if comparison.by_version:
+        versions = (
+            _column(a, "version_id").filter(there_a),
+            _column(b, "version_id").filter(there_b),
+        )
+        same = pc.invert(differing(*versions))
+        there_a = pc.replace_with_mask(there_a, there_a, same)
+        there_b = pc.replace_with_mask(there_b, there_b, same)
+    (both_a, deleted), (both_b, created) = _parted(a, there_a), _parted(b, there_b)
+    return _Pairs(both_a, both_b, created, deleted)
+
+
+def _parted(rows: pa.Table, there: Any) -> tuple[pa.Table, pa.Table]:
+    """The rows that the other table has, and those that it has not."""
+    if _sum(there) == len(rows):
+        return rows, rows.slice(0, 0)
+    return rows.filter(there), rows.filter(pc.invert(there))
+
+
+def _among(places: Any, rows: int) -> Any:
+    """Which of so many rows are at one of `places`."""
+    return pc.is_in(pa.arange(0, rows).cast(pa.int32()), value_set=places)
+
+
+def _paired_by_identity(a: pa.Table, b: pa.Table, comparison: Comparison) -> _Pairs:
+    """The pairs of tables in which a key may have several rows, in either one in another order."""
+    ids_a, ids_b = _identities(a, comparison), _identities(b, comparison)
+    (a, ids_a, repeated_a), (b, ids_b, repeated_b) = _unique(a, ids_a), _unique(b, ids_b)
+    places = pc.index_in(ids_b, value_set=ids_a)
+    found = places.drop_null()
+    there = _among(found, len(a))
+    # To leave rows out costs less than to fetch them; versions of a key may come in another order.
+    alike = pc.all(pc.less(found[:-1], found[1:])).as_py()
+    both_b, created = _parted(b, pc.is_valid(places))
+    return _Pairs(
+        both_a=_parted(a, there)[0] if alike else a.take(found),
+        both_b=both_b,
+        created=created,
+        deleted=a.filter(pc.invert(there)),
         repeated_a=repeated_a,
         repeated_b=repeated_b,
     )
+
+
+def _neighbours_alike(rows: pa.Table) -> bool:
+    """Whether a key has several rows."""
+    keys = _column(rows, "key")
+    return _sum(pc.equal(keys[1:], keys[:-1])) > 0
 
 
 def _counted(rows: pa.Table, comparison: Comparison) -> pa.Table:
@@ -106,8 +173,7 @@ def _identities(rows: pa.Table, comparison: Comparison) -> Any:
 
 def _unique(rows: pa.Table, ids: Any) -> tuple[pa.Table, Any, int]:
     """Rows without those whose object came before. Only neighbours can share a key."""
-    keys = _column(rows, "key")
-    if not _sum(pc.equal(keys[1:], keys[:-1])):
+    if not _neighbours_alike(rows):
         return rows, ids, 0
     firsts = pc.index_in(ids, value_set=ids)
     kept = pc.equal(firsts, pa.arange(0, len(ids)).cast(pa.int32()))

@@ -30,6 +30,13 @@ _DICTIONARY_BYTES_MAX = 2**16
 # Columns whose values hardly repeat: trying a dictionary first costs time and never pays.
 _UNIQUE = frozenset({"key", "version_id", "e_tag", "checksum_value"})
 
+# Columns with few values, some of them long. Read as the file's dictionaries have them, a value is
+# decoded and checked once in a row group and not once a row.
+_REPEATING = frozenset({
+    "storage_class", "replication_status", "encryption_status", "object_lock_mode", "object_lock_legal_hold_status",
+    "bucket_key_status", "checksum_algorithm", "object_access_control_list", "object_owner", "kms_key_arn",
+})  # fmt: skip
+
 _MAGIC = b"PAR1"
 _TAIL_BYTES = 8  # the footer's length, 4 bytes, and the magic
 _THEIR_ROOT = b"\x06schema"  # Thrift's compact protocol: the length, then the text
@@ -98,8 +105,18 @@ def read(
 
     One row group is held at a time.
     """
-    file = pq.ParquetFile(source, page_checksum_verification=True)
-    check_columns(file.schema_arrow, fields)
+    footer = pq.ParquetFile(source)
+    check_columns(footer.schema_arrow, fields)
+    file = pq.ParquetFile(
+        source,
+        metadata=footer.metadata,
+        read_dictionary=[
+            column.name
+            for column in footer.schema_arrow
+            if column.name in _REPEATING and column.type == pa.string()
+        ],
+        page_checksum_verification=True,
+    )
     for batch in file.iter_batches(READ_ROWS_MAX, columns=[field.column for field in wanted]):
         yield conform(batch, wanted)
 
