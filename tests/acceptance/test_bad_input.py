@@ -228,6 +228,7 @@ def test_a_disk_that_fills_while_spooling_fails_the_run_and_leaves_nothing(
 
     spool = tmp_path / "spool"
     spool.mkdir()
+    assert stocktake("runs").code == 0  # a new ledger would be larger than the files may be
     outcome = program(
         "run", source, tmp_path / "reports", "--spool-folder", spool,
         environment=moto_server.environment(), preexec_fn=small_files,
@@ -245,6 +246,17 @@ def test_a_spool_folder_that_is_not_there_is_named(
         environment=moto_server.environment(),
     )  # fmt: skip
     outcome.failed_clearly(1, str(tmp_path / "none"))
+
+
+def test_a_file_in_place_of_the_spool_folder_is_named(
+    moto_server: Server, tmp_path: Path, source: str
+) -> None:
+    (tmp_path / "file").touch()
+    outcome = stocktake(
+        "run", source, tmp_path / "reports", "--spool-folder", tmp_path / "file",
+        environment=moto_server.environment(),
+    )  # fmt: skip
+    outcome.failed_clearly(1, str(tmp_path / "file"), "--spool-folder")
 
 
 @pytest.fixture

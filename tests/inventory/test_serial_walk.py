@@ -110,6 +110,19 @@ def test_a_bucket_of_one_page_needs_nothing_of_it(store: FaultServer, tmp_path: 
     assert store.counts["ListObjectsV2"] == 1
 
 
+@pytest.mark.parametrize("able", [True, False])
+def test_behind_one_page_that_is_full_is_looked_once(
+    store: FaultServer, tmp_path: Path, able: bool
+) -> None:
+    store.bucket("b", generated=synthetic(1000, key))
+    if not able:
+        store.rule(ignore_start_after(), operation="List")
+    result = take(store, tmp_path / "out")
+    assert (result.walk is Walk.PARALLEL, result.counters["rows"]) == (able, 1000)
+    lists = [e.query for e in store.log if e.operation == "ListObjectsV2"]
+    assert len(lists) == 2 or not able, lists
+
+
 def test_versions_are_walked_by_key_and_version(store: FaultServer, tmp_path: Path) -> None:
     versions = [
         FixtureObject(f"{number:04d}", version_id=f"v{version}")

@@ -96,6 +96,10 @@ LIES: dict[str, Callable[[FaultServer], object]] = {
         start_behind_all(), operation="List", where=starts_at_no_key
     ),
     "the end too soon": lambda store: store.rule(stop_early(), operation="List", after=12),
+    "the end with the first page": lambda store: store.rule(stop_early(), operation="List"),
+    "the same part of every page left out": lambda store: store.rule(
+        drop_keys(200), operation="List"
+    ),
 }
 
 

@@ -46,7 +46,8 @@ def planned(
 
 
 @pytest.mark.parametrize(
-    ("objects", "lists"), [(0, 1), (1, 1), (1000, 1), (1001, 6), (100_000, 107), (1_000_000, 1034)]
+    ("objects", "lists"),
+    [(0, 1), (1, 1), (999, 1), (1000, 2), (1001, 6), (100_000, 107), (1_000_000, 1034)],
 )
 def test_a_list_is_asked_for_each_page_and_a_few_more(objects: int, lists: int) -> None:
     assert planned(replace(MILLION, value=objects)).requests[Call.LIST].value == lists

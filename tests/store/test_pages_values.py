@@ -253,6 +253,7 @@ def test_a_page_cut_anywhere_is_an_error_and_never_a_shorter_page(name: str) -> 
     ("old", "new", "what"),
     [
         (b"<Size>1<", b"<Size>one<", "Size"),
+        (b"<Size>1<", b"<Size>-1<", "expected 0 or more"),
         (b"<Size>1<", b"<Size>99999999999999999999<", "Size"),
         (b"<LastModified>2024-05-06T22:37:48.000Z<", b"<LastModified>yesterday<", "yesterday"),
         (b"<Key>a</Key>", b"", "without a key"),

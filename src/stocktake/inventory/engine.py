@@ -110,7 +110,9 @@ class Engine:
         self._full: deque[tuple[WorkerProcess, Group]] = deque()
         self._writing: dict[str, Group] = {}
         self._ranges = Ranges()
-        self._looks = SecondLooks(self._ranges, serial=self._serial)
+        self._looks = SecondLooks(
+            self._ranges, serial=self._serial, page_rows_max=self._run.limits.page_rows_max
+        )
         self._splitter: Splitter
         self._way: Way
         self._plan: WorkPlan | None = None

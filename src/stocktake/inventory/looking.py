@@ -19,15 +19,18 @@ class SecondLooks:
     what they remember alone.
     """
 
-    def __init__(self, ranges: Ranges, *, serial: bool) -> None:
+    def __init__(self, ranges: Ranges, *, serial: bool, page_rows_max: int) -> None:
         self._ranges = ranges
+        self._page_rows_max = page_rows_max
         self._serial = serial
         self._drawn = False
         self.under_way = 0
 
     def begin(self, workers: Sequence[WorkerProcess], *, early: bool = False) -> None:
-        """Have some places listed a second time, where there is more than a page."""
+        """Have some places listed a second time; where there is but one page, what is behind it if it is full."""
         if self._ranges.pages <= 1:
+            if not early:
+                self._look_behind(workers)
             return
         looks = Looks((), 0) if self._drawn else self._ranges.drawn_looks()
         self._drawn = True
@@ -37,6 +40,13 @@ class SecondLooks:
         for place, worker in enumerate(ready):
             own = -(-looks.own // len(ready))
             worker.send(LookAgain(places[place :: len(ready)], own, suspects=not early))
+            self.under_way += 1
+
+    def _look_behind(self, workers: Sequence[WorkerProcess]) -> None:
+        behind = self._ranges.full_page(self._page_rows_max)
+        worker = next((worker for worker in workers if worker.ready), None)
+        if behind and worker is not None:
+            worker.send(LookAgain(() if self._serial else behind, 0, suspects=self._serial))
             self.under_way += 1
 
     def begin_early(self, workers: Sequence[WorkerProcess], progress: float | None) -> None:

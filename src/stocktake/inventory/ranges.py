@@ -199,6 +199,19 @@ class Ranges:
         drawn = random.sample(bounds, min(len(bounds), count // 2))
         return Looks(tuple(drawn), count - len(drawn))
 
+    def full_page(self, rows_max: int) -> tuple[Spot, ...]:
+        """Where one page was all, and as full as pages of `rows_max` rows are: behind it. A store that ends every
+        listing with its first page shows nothing else that is suspect.
+        """
+        if self.pages != 1:
+            return ()
+        return tuple(
+            Spot(each.last_key, (), each.upto)
+            for each in self._ranges.values()
+            if each.ended and each.rows >= rows_max
+            if each.last_key is not None and each.last_key != each.upto
+        )
+
     def suspects(self) -> tuple[Spot, ...]:
         """Once all is listed, where to look again in any case: every place where the store said that nothing follows,
         and yet something was listed behind it, or where it showed something that was not.

@@ -60,6 +60,7 @@ class Memory:
 
     def __init__(self, spots_max: int, random: Random, prefix: str = "") -> None:
         self._prefix = prefix
+        self._random = random
         self._pages = _Reservoir(spots_max, random)
         self._suspects = _Reservoir(spots_max, random)
         self._behind: list[Spot] = []
@@ -89,8 +90,18 @@ class Memory:
             ]
 
     def spots(self, count_max: int) -> list[Spot]:
-        """At most so many pages of which nothing is suspect."""
-        return [page.spot() for page in self._pages.drawn[:count_max]]
+        """At most so many pages of which nothing is suspect, from a key in their first half on: a store that leaves out
+        the same part of every page would leave it out again behind the same marker.
+        """
+        return [self._within(page) for page in self._pages.drawn[:count_max]]
+
+    def _within(self, page: _Page) -> Spot:
+        spot = page.spot()
+        half = len(spot.keys) // 2
+        if spot.marker is not None or not half:
+            return spot
+        place = self._random.randrange(half)
+        return replace(spot, after=spot.keys[place], keys=spot.keys[place + 1 :])
 
     def suspects(self) -> list[Spot]:
         """What is suspect."""

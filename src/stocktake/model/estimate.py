@@ -180,6 +180,8 @@ def _requests(
 
 def _lists(objects: Figure, page_rows: int, last: LastReport | None) -> Figure:
     pages = -(-round(objects.value) // page_rows)
+    if round(objects.value) == page_rows:
+        return Figure(2, "all of it is one page, and full: one look behind it", objects.sureness)
     if pages <= 1:
         return Figure(1, "all of it is one page", objects.sureness)
     sureness = least_sure([objects.sureness, Sureness.LIKELY])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -185,7 +185,8 @@ def remove_spool(folder: Path) -> None:
     """Remove the folder in which a run's rows waited; nothing that is called otherwise."""
     if folder.name.startswith(SPOOL_PREFIX):
         shutil.rmtree(folder, ignore_errors=True)
-        folder.with_suffix(".lock").unlink(missing_ok=True)
+        with suppress(OSError):  # there may be no such folder: a file stands where it should be
+            folder.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def named_by_manifests(

@@ -224,9 +224,13 @@ def nulls(rows: int) -> pa.StringArray:
 def _number(texts: Texts, path: str, rows: int) -> pa.Array:
     values = _text(texts, path, rows)
     try:
-        return values.cast(NUMBER)
+        numbers = values.cast(NUMBER)
     except pa.ArrowInvalid as error:
         raise ServerError(f"the listing holds a {path} that is no number: {error}") from error
+    least = pc.min(numbers).as_py()
+    if least is not None and least < 0:
+        raise ServerError(f"the listing holds the {path} `{least}`; expected 0 or more")
+    return numbers
 
 
 def _moments(texts: Texts, rows: int) -> pa.Array:
