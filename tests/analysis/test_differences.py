@@ -248,6 +248,8 @@ CRC = {"checksum_algorithm": "CRC32", "checksum_value": "AAAAAA=="}
         ({"e_tag": PLAIN}, {"e_tag": MULTIPART}, Change.UNDECIDED),
         ({"e_tag": MULTIPART}, {"e_tag": MULTIPART}, None),
         ({"e_tag": MULTIPART}, {"e_tag": "d" * 32 + "-2"}, Change.UNDECIDED),
+        ({"e_tag": f"{PLAIN}-1"}, {"e_tag": f"{OTHER}-1"}, Change.CHANGED),
+        ({"e_tag": f"{PLAIN}-1"}, {"e_tag": PLAIN}, Change.UNDECIDED),
         ({"e_tag": MULTIPART}, {"e_tag": PLAIN, "size": 8}, Change.CHANGED),
         ({"e_tag": PLAIN}, {"e_tag": OTHER, "encryption_status": "SSE-KMS"}, Change.UNDECIDED),
         ({"e_tag": None}, {"e_tag": PLAIN}, Change.UNDECIDED),

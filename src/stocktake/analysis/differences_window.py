@@ -19,7 +19,9 @@ from stocktake.analysis.differences_comparison import (
 _ETAG_IS_NO_MD5 = pa.array(["SSE-KMS", "DSSE-KMS", "SSE-C"])
 CONTENT_CHANGED = "content"  # among the names of columns that differ: decided by several of them
 _TRUE = pa.scalar(True)  # noqa: FBT003 - the value itself
-_MD5 = "^[0-9a-f]{32}$"
+# ETags that the content alone decides, compared with those of the same form: its MD5, and the hash of its only
+# part. That of several parts depends on their sizes, which no report tells.
+_OF_CONTENT = ("^[0-9a-f]{32}$", "^[0-9a-f]{32}-1$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +222,8 @@ def content_verdict(a: pa.Table, b: pa.Table) -> tuple[Any, Any]:
     """In which rows the content of copies differs, and in which nobody can tell.
 
     Checksums of one algorithm decide; a checksum of parts only where it is the same. Else the same
-    ETag says the same, another one says another content only where both are the MD5 of it: neither
-    uploaded in parts, whose size then counts, nor encrypted with a key of one's own.
+    ETag says the same, another one says another content only where both follow from it alone: neither
+    uploaded in several parts, whose size then counts, nor encrypted with a key of one's own.
     """
     tags_a, tags_b = _content(a, "e_tag"), _content(b, "e_tag")
     sums_a, sums_b = _content(a, "checksum_value"), _content(b, "checksum_value")
@@ -231,7 +233,7 @@ def content_verdict(a: pa.Table, b: pa.Table) -> tuple[Any, Any]:
     of_parts = pc.or_(_has(sums_a, "-"), _has(sums_b, "-"))
     other_sum = pc.and_not(pc.and_not(summed, same_sum), of_parts)
     same_tag = pc.and_(_present(tags_a), _sure(pc.equal(tags_a, tags_b)))
-    other_tag = pc.and_not(pc.and_(_is_md5(a, tags_a), _is_md5(b, tags_b)), same_tag)
+    other_tag = pc.and_not(_of_content_alone(a, b), same_tag)
     decided_by_sum = pc.or_(same_sum, other_sum)
     differs = pc.or_(other_sum, pc.and_not(other_tag, decided_by_sum))
     same = pc.or_(same_sum, pc.and_not(same_tag, decided_by_sum))
@@ -251,9 +253,17 @@ def _content(rows: pa.Table, column: str) -> Any:
     return pa.nulls(len(rows), pa.string())
 
 
-def _is_md5(rows: pa.Table, tags: Any) -> Any:
+def _of_content_alone(a: pa.Table, b: pa.Table) -> Any:
+    """In which rows another ETag is another content."""
+    alike = _all(len(a), value=False)
+    for form in _OF_CONTENT:
+        alike = pc.or_(alike, pc.and_(_has_form(a, form), _has_form(b, form)))
+    return alike
+
+
+def _has_form(rows: pa.Table, form: str) -> Any:
     own_key = pc.is_in(_content(rows, "encryption_status"), value_set=_ETAG_IS_NO_MD5)
-    return pc.and_not(_sure(pc.match_substring_regex(tags, _MD5)), own_key)
+    return pc.and_not(_sure(pc.match_substring_regex(_content(rows, "e_tag"), form)), own_key)
 
 
 def _present(texts: Any) -> Any:
