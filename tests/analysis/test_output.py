@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from stocktake.analysis.output import Output, write_answer
+from stocktake.analysis.output import Output, write_answer, write_table
 from stocktake.analysis.query import run_query
 from stocktake.analysis.report import Report, open_report
 from stocktake.model.configuration import Format
@@ -76,6 +76,21 @@ def test_a_table_lines_up_and_says_how_many_rows(genuine: Report) -> None:
         "inventory-test/key2        true\n"
         "inventory-test/key2     5  false\n"
         "(5 rows)\n"
+    )
+
+
+def test_a_table_too_wide_for_the_terminal_is_shown_row_by_row(genuine: Report) -> None:
+    sql = "SELECT key, size FROM inventory_report ORDER BY size DESC, key LIMIT 2"
+    shown = []
+    for room in (len("inventory-test/key1  size"), len("inventory-test/key1  size") - 1):
+        sink = io.BytesIO()
+        with run_query(genuine, sql) as answer:
+            assert write_table(answer, sink, room=room) == 2
+        shown.append(sink.getvalue().decode())
+    assert shown[0].splitlines()[0] == "key                  size"
+    assert shown[1] == (
+        "-- 1 --\nkey   inventory-test/key1\nsize  5\n"
+        "-- 2 --\nkey   inventory-test/key2\nsize  5\n(2 rows)\n"
     )
 
 

@@ -66,6 +66,7 @@ def test_questions_are_answered_one_after_the_other(
         "row)",
     ]
     assert captured.err.decode().count("error: ") == 3
+    assert "\n\n" not in captured.err.decode()
     assert "`stocktake run` yields it" in captured.err.decode()
 
 

@@ -60,6 +60,12 @@ class Browser:
         strokes = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
         self._post("actions", {"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]})
 
+    def resize(self, width: int) -> None:
+        """Show pages as wide as this, in CSS pixels: Chromium's own window has a least width."""
+        metrics = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+        command = {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics}
+        self._post("goog/cdp/execute", command)
+
     def printed(self) -> bytes:
         """The page as a PDF."""
         import base64  # noqa: PLC0415 - only here

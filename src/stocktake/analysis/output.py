@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import StrEnum
@@ -86,32 +86,59 @@ def _write_jsonl(answer: Rows, sink: BinaryIO) -> int:
     return rows
 
 
-def _write_table(answer: Rows, sink: BinaryIO) -> int:
+def write_table(answer: Rows, sink: BinaryIO, *, room: int | None = None) -> int:
     """Columns as wide as the first rows need; a longer value further down only pushes its own line.
 
+    Where a line would be wider than `room`, in characters, each row is a block of its own, a column a line.
     Control characters, which keys may hold, are shown escaped: a terminal would obey them.
+
+    Raises:
+        DataFileError, QueryError, StoreError: what keeps the rows from coming; some may be written.
+        OSError: the sink does not take them.
     """
     rows = _table_rows(answer)
     first = list(islice(rows, _WIDTH_ROWS_MAX))
     names = [_visible(name) for name in answer.columns]
     widths = [max(len(row[number]) for row in [names, *first]) for number in range(len(names))]
     right = [pa.types.is_integer(kind) or pa.types.is_decimal(kind) for kind in answer.schema.types]
+    wide = sum(widths) + 2 * (len(widths) - 1)
+    if room is not None and wide > room and len(names) > 1 and first:
+        lines = _blocks(names, chain(first, rows))
+    else:
+        lines = _lines(names, chain(first, rows), widths, right)
+    count = 0
+    for is_row, line in lines:
+        sink.write(f"{line.rstrip()}\n".encode())
+        count += is_row
+    sink.write(f"({count} {'row' if count == 1 else 'rows'})\n".encode())
+    return count
 
-    def line(row: list[str]) -> bytes:
+
+def _lines(
+    names: list[str], rows: Iterable[list[str]], widths: list[int], right: list[bool]
+) -> Iterator[tuple[bool, str]]:
+    """A row a line below the columns' names; whether each line begins a row, and the line."""
+
+    def line(row: list[str]) -> str:
         cells = (
             cell.rjust(width) if number else cell.ljust(width)
             for cell, width, number in zip(row, widths, right, strict=True)
         )
-        return ("  ".join(cells).rstrip() + "\n").encode()
+        return "  ".join(cells)
 
-    sink.write(line(names))
-    sink.write(line(["-" * width for width in widths]))
-    count = 0
-    for row in chain(first, rows):
-        sink.write(line(row))
-        count += 1
-    sink.write(f"({count} {'row' if count == 1 else 'rows'})\n".encode())
-    return count
+    yield False, line(names)
+    yield False, line(["-" * width for width in widths])
+    yield from ((True, line(row)) for row in rows)
+
+
+def _blocks(names: list[str], rows: Iterable[list[str]]) -> Iterator[tuple[bool, str]]:
+    """A value a line; whether each line begins a row, and the line."""
+    width = max(map(len, names))
+    for number, row in enumerate(rows, 1):
+        yield True, f"-- {number} --"
+        yield from (
+            (False, f"{name.ljust(width)}  {cell}") for name, cell in zip(names, row, strict=True)
+        )
 
 
 def _table_rows(answer: Rows) -> Iterator[list[str]]:
@@ -130,7 +157,7 @@ def _escaped(character: str) -> str:
 
 
 _WRITERS: dict[Output, Callable[[Rows, BinaryIO], int]] = {
-    Output.TABLE: _write_table,
+    Output.TABLE: write_table,
     Output.CSV: _write_csv,
     Output.JSONL: _write_jsonl,
     Output.PARQUET: _write_parquet,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -31,6 +32,9 @@ COMMANDS = {
     ".timing": "say after each answer how long it took, or no longer",
     ".quit": "leave",
 }
+_BLANK_LINES = re.compile(
+    r"\n\s*\n"
+)  # DuckDB's messages have them before the line that they point at
 _WORD = re.compile(r"\w+$")
 _KEYWORDS = (
     "SELECT", "FROM", "WHERE", "GROUP", "BY", "ORDER", "LIMIT", "HAVING", "JOIN", "USING", "ANTI", "LEFT", "COUNT",
@@ -57,7 +61,7 @@ class Prompt:
             elif text.rstrip(";"):
                 self._ask(text)
         except InventoryError as error:
-            say(f"error: {error.message}")
+            say("error: " + _BLANK_LINES.sub("\n", error.message))
             if error.hint:
                 say(f"hint: {error.hint}")
         except KeyboardInterrupt as stopped:
@@ -67,7 +71,12 @@ class Prompt:
         return True
 
     def _ask(self, sql: str) -> None:
-        seconds = self._questions.ask(sql, sys.stdout.buffer, lambda text: say(f"warning: {text}"))
+        seconds = self._questions.ask(
+            sql,
+            sys.stdout.buffer,
+            lambda text: say(f"warning: {text}"),
+            room=shutil.get_terminal_size().columns,
+        )
         sys.stdout.flush()
         if self._timing:
             say(f"{seconds:.3f} s")

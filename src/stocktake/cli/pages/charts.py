@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 WIDTH = 800
 BAR_HEIGHT = 26
-_LABEL_WIDTH, _TEXT_WIDTH = 260, 260
+_LABEL_WIDTH_MIN, _LABEL_WIDTH_MAX, _TEXT_WIDTH = 130, 260, 260
+_CHARACTER_WIDTH = 7
 _LABEL_CHARACTERS_MAX = 38
 COLUMNS_HEIGHT, COLUMNS_FOOT = 160, 36
+_COLUMN_WIDTH_MAX = 64  # a few columns stay columns, and do not become blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,12 @@ class Box:
 
 def bars(values: Sequence[Value]) -> tuple[Box, ...]:
     """A horizontal bar for each value, in their order, the longest as long as there is room."""
-    room = WIDTH - _LABEL_WIDTH - _TEXT_WIDTH
+    label_width = _label_width(values)
+    room = WIDTH - label_width - _TEXT_WIDTH
     most = _most(values)
     return tuple(
         Box(
-            _LABEL_WIDTH,
+            label_width,
             BAR_HEIGHT * number,
             _length(value, most, room),
             BAR_HEIGHT - 8,
@@ -54,15 +57,22 @@ def bars(values: Sequence[Value]) -> tuple[Box, ...]:
     )
 
 
+def _label_width(values: Sequence[Value]) -> float:
+    """What the longest label takes; charts of short ones begin alike."""
+    longest = max((len(value.label) for value in values), default=0)
+    return min(max(_CHARACTER_WIDTH * longest + 16, _LABEL_WIDTH_MIN), _LABEL_WIDTH_MAX)
+
+
 def columns(values: Sequence[Value]) -> tuple[Box, ...]:
     """A column for each value, from left to right: a histogram, or growth over time."""
     most, step = _most(values), WIDTH / max(len(values), 1)
+    width = round(min(step * 0.8, _COLUMN_WIDTH_MAX), 1)
     heights = [_length(value, most, COLUMNS_HEIGHT) for value in values]
     return tuple(
         Box(
-            round(step * number + step * 0.1, 1),
+            round(step * number + (step - width) / 2, 1),
             round(COLUMNS_HEIGHT - height, 1),
-            round(step * 0.8, 1),
+            width,
             height,
             value.label,
             value,

@@ -13,7 +13,7 @@ from stocktake.cli.pages.charts import WIDTH, Box, Value
 
 TREEMAP_HEIGHT = 420
 SHARE_MIN = 1e-5  # what is smaller would not be seen
-_CHARACTER_WIDTH, _LINE_HEIGHT = 7, 16
+_CHARACTER_WIDTH, _LINE_HEIGHT = 8, 16
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from stocktake.analysis.output import Output, write_answer
+from stocktake.analysis.output import write_table
 from stocktake.analysis.relation import SQL_TYPES
 from stocktake.analysis.session import QueryLimits, Session, open_session
 from stocktake.analysis.tables import Table
@@ -35,8 +35,11 @@ class Questions:
         """Every report: the table it is in, and its address."""
         return [(table.name, report.address) for table in self.tables for report in table.reports]
 
-    def ask(self, sql: str, sink: BinaryIO, warn: Callable[[str], None]) -> float:
-        """Write the answer to `sink` as a table; returns how many seconds it took.
+    def ask(
+        self, sql: str, sink: BinaryIO, warn: Callable[[str], None], *, room: int | None = None
+    ) -> float:
+        """Write the answer to `sink` as a table, or row by row where that is wider than `room` characters; returns
+        how many seconds it took.
 
         Raises:
             QueryError: SQL that the reports cannot answer. InventoryError: a report cannot be read.
@@ -45,7 +48,7 @@ class Questions:
         with self._session.run(sql) as answer:
             for text in answer.warnings:
                 warn(text)
-            write_answer(answer, Output.TABLE, sink)
+            write_table(answer, sink, room=room)
         return house.monotonic() - started
 
 
