@@ -6,7 +6,6 @@ import json
 import os
 import random
 import resource
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.command_line import files_below, program, stocktake
+from tests.servers.ports import refusing_port
 from tests.servers.server import Server
 
 CONFIGURATION: dict[str, Any] = {
@@ -137,9 +137,8 @@ def test_without_credentials_the_way_to_them_is_shown(tmp_path: Path, source: st
 def test_a_store_that_does_not_answer_is_named(
     moto_server: Server, tmp_path: Path, source: str
 ) -> None:
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))  # bound, but nobody listens
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    with refusing_port() as port:
+        url = f"http://127.0.0.1:{port}"
         outcome = stocktake(
             "run", source, tmp_path / "reports", "--endpoint-url", url,
             environment=moto_server.environment(),

@@ -26,7 +26,8 @@ from tests.api.conftest import site
 from tests.api.serving import Answer, Api, document, running_api, signed
 from tests.api.test_inventory import WHOLE, plain
 from tests.servers.missing import skip_or_fail
-from tests.servers.nginx import free_port, nginx_program, running_nginx, wait_for_port
+from tests.servers.nginx import nginx_program, running_nginx, wait_for_port
+from tests.servers.ports import reserved_port
 from tests.servers.server import Server
 
 RUN_S_MAX = 120
@@ -59,7 +60,7 @@ class Front:
 @pytest.fixture
 def empty_store(moto_server: Server, tmp_path: Path) -> Iterator[Server]:
     """An embedded store in a process of its own: Custodian asks fifteen questions about every bucket that there is."""
-    port = free_port()
+    port = reserved_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with (tmp_path / "moto.log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

@@ -15,7 +15,6 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -25,6 +24,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.servers.ports import reserved_port
 from tests.servers.server import Server
 
 PACKAGES = {
@@ -138,7 +138,7 @@ def _start() -> _Cluster:
         except BaseException as error:
             said = cluster.last_words()
             cluster.stop()
-            # A port that was free a moment ago may have been taken: new ports, new folder.
+            # Another program may have taken a port: new ports, new folder.
             if not isinstance(error, CephError) or attempt == START_TRIES_MAX:
                 raise CephError(f"{error}\n{said}") from error
         else:
@@ -146,19 +146,12 @@ def _start() -> _Cluster:
     raise AssertionError("unreachable")
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @dataclass
 class _Cluster:
     folder: Path
     fsid: str = field(default_factory=lambda: str(uuid.uuid4()))
-    mon_port: int = field(default_factory=_free_port)
-    rgw_port: int = field(default_factory=_free_port)
+    mon_port: int = field(default_factory=reserved_port)
+    rgw_port: int = field(default_factory=reserved_port)
     daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.servers.ports import reserved_port
+
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx.conf"
 START_S_MAX = 30
 
@@ -45,7 +47,7 @@ def running_nginx(folder: Path, store: str, inventory: str) -> Iterator[str]:
     """The address under which nginx has the store at the URL `store` with the service at the URL `inventory`. Only
     addresses are changed in the shipped file.
     """
-    port = free_port()
+    port = reserved_port()
     text = CONFIGURATION.read_text()
     for shipped, here in (
         ("server 127.0.0.1:7480;", f"server {urlsplit(store).netloc};"),
@@ -76,14 +78,6 @@ def running_nginx(folder: Path, store: str, inventory: str) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(timeout=START_S_MAX)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def wait_for_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -9,7 +9,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,8 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+
+from tests.servers.ports import reserved_port
 
 USER = "stocktake"
 ACCOUNT = "postgres"
@@ -43,9 +44,7 @@ class PostgresServer:
         self.folder = folder
         self._programs = programs
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = reserved_port()  # between a stop and a start too
 
     def make(self) -> None:
         """Make the folder's database cluster."""

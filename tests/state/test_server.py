@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -17,6 +16,7 @@ from stocktake.state.migrations.upgrade import upgrade
 from stocktake.state.opening import open_server
 from stocktake.state.tables import metadata
 from tests.acceptance.command_line import stocktake
+from tests.servers.ports import refusing_port
 from tests.servers.postgres import PostgresServer
 
 
@@ -65,9 +65,8 @@ def test_a_newer_one_is_refused(postgres_server: PostgresServer) -> None:
 # psycopg itself leaves the connection open that it could not make.
 @pytest.mark.filterwarnings("ignore:.*psycopg.Connection:ResourceWarning")
 def test_one_that_is_not_there_is_named_without_its_password() -> None:
-    with socket.socket() as nobody:  # bound, and not listening
-        nobody.bind(("127.0.0.1", 0))
-        url = f"postgresql://me:hunter2@127.0.0.1:{nobody.getsockname()[1]}/ledger"
+    with refusing_port() as port:
+        url = f"postgresql://me:hunter2@127.0.0.1:{port}/ledger"
         done = stocktake("runs", environment={"STOCKTAKE_LEDGER": url})
     done.failed_clearly(1, "postgresql://me:***@127.0.0.1", "see whether the server is up")
     assert "hunter2" not in done.err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -39,6 +38,7 @@ from tests.servers.fault import (
     without_headers,
     wrong_root,
 )
+from tests.servers.ports import refusing_port
 from tests.servers.server import Server
 
 QUICK = {"retries": {"mode": "standard", "total_max_attempts": 2}}
@@ -108,9 +108,8 @@ def test_a_user_without_permission_learns_which_one_it_takes(
 
 def test_an_endpoint_that_nobody_listens_on_is_unreachable_within_seconds() -> None:
     started = time.monotonic()
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    with refusing_port() as port:
+        url = f"http://127.0.0.1:{port}"
         with (
             opened(Server(url, "key", "topsecret", "", "")) as client,
             pytest.raises(UnreachableError) as caught,

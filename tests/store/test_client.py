@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from tests.servers.fault import (
     slow_down,
     truncate,
 )
+from tests.servers.ports import refusing_port
 from tests.servers.server import Server
 from tests.store.clients import MIB, PLAIN, QUICK, SMALL_PARTS, opened, sparse
 
@@ -201,9 +201,8 @@ def test_no_error_ever_holds_a_secret(ceph_server: Server) -> None:
 
 
 def test_an_unreachable_store_is_said_to_be_unreachable_by_every_call(tmp_path: Path) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    with refusing_port() as port:
+        url = f"http://127.0.0.1:{port}"
         (tmp_path / "spool").write_bytes(b"x")
         with opened(Server(url, "key", "secret", "", "")) as client:
             for call in (
