@@ -36,13 +36,16 @@ def test_the_cpu_time_of_children_and_their_children_counts(tmp_path: Path) -> N
 
 
 def test_memory_is_that_of_the_largest_process_and_of_all_of_them(tmp_path: Path) -> None:
-    hold = "import sys, time; held = bytearray(60 * 2**20); time.sleep(1)"
+    hold = "held = bytearray(60 * 2**20); print(flush=True); input()"
     usage = run(
         tmp_path,
         f"""
-        import subprocess, sys
-        children = [subprocess.Popen([sys.executable, "-c", {hold!r}]) for _ in range(2)]
-        for child in children: child.wait()
+        import subprocess, sys, time
+        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        children = [subprocess.Popen([sys.executable, "-c", {hold!r}], **pipes) for _ in range(2)]
+        for child in children: child.stdout.readline()
+        time.sleep(1)  # both hold what they hold: many samples
+        for child in children: child.communicate(b"\\n")
         """,
     )
     assert 60 < usage.process_peak_mb < 100

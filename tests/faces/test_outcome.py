@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -108,19 +107,20 @@ def test_asked_twice_the_process_leaves_at_once() -> None:
     script = (
         "import time\n"
         "from stocktake.cli.signals import stopping_on_signals\n"
-        "with stopping_on_signals():\n"
+        "with stopping_on_signals() as stopping:\n"
         "    print('ready', flush=True)\n"
-        "    time.sleep(30); time.sleep(30)\n"
+        "    while not stopping.event.wait(0.05): pass\n"
+        "    print('asked', flush=True)\n"
+        "    time.sleep(60)\n"
     )
     command = [sys.executable, "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        process.stdout.readline()
+        assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
-        assert process.poll() is None
+        assert process.stdout.readline() == b"asked\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=5) == 130
+        assert process.wait(timeout=30) == 130
 
 
 def test_a_fresh_stopping_was_not_asked() -> None:

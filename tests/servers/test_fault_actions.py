@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
+from tests.acceptance.killing import wait_for
 from tests.servers import fault
 from tests.servers.fault import Action, FaultServer, FixtureObject, Rule, synthetic
 from tests.servers.fault_raw import collect, connect, exchange
@@ -97,18 +98,27 @@ def test_a_truncated_body_is_shorter_than_its_length_says(
 def test_a_stall_falls_silent_where_it_is_told(
     server: FaultServer, after_bytes: int | None, arrives: bool
 ) -> None:
-    server.rule(fault.stall(1.0, after_bytes=after_bytes), times=1)
+    asks = b"GET /b/k/0 HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n"
+    server.rule(fault.stall(after_bytes=after_bytes), nth=1)
+    server.rule(fault.stall(0.3, after_bytes=after_bytes), nth=2)
     with connect(server) as link:
-        link.sendall(b"GET /b/k/0 HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n")
+        link.sendall(asks)
+        received = b""
+        wanted = re.compile(rb"\r\n\r\n.{%d}" % (after_bytes or 0), re.DOTALL)
+        while arrives and not wanted.search(received):
+            piece = link.recv(65536)
+            assert piece
+            received += piece
         link.settimeout(0.3)
-        received = bytearray()
         with pytest.raises(TimeoutError):
-            collect(link, received)
+            link.recv(1)
         assert len(received.partition(b"\r\n\r\n")[2]) == (after_bytes or 0)
-        assert bool(received) is arrives
-        link.settimeout(5)
-        collect(link, received)
-    assert received.endswith(b"k/0" * 1000)
+    began, whole = time.monotonic(), bytearray()
+    with connect(server) as link:
+        link.sendall(asks)
+        collect(link, whole)
+    assert time.monotonic() - began >= 0.3
+    assert whole.endswith(b"k/0" * 1000)
 
 
 def test_latency_delays_answers_side_by_side(server: FaultServer) -> None:
@@ -117,8 +127,8 @@ def test_latency_delays_answers_side_by_side(server: FaultServer) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: exchange(server, "/b/k/0", "HEAD")[0], range(8)))
     assert found == [200] * 8
-    assert 0.3 <= time.monotonic() - started < 1.5
-    assert server.in_flight_max == 8
+    assert 0.3 <= time.monotonic() - started < 8 * 0.3
+    assert server.in_flight_max > 1
 
 
 def test_malformed_xml_is_well_framed(server: FaultServer) -> None:
@@ -328,10 +338,9 @@ def test_stopping_cuts_what_stalls(server: FaultServer) -> None:
 
     asking = threading.Thread(target=ask)
     asking.start()
-    while not server.counts:
-        time.sleep(0.01)
+    assert wait_for(lambda: bool(server.counts), 30)
     server.stop()
-    asking.join(timeout=2)
+    asking.join(timeout=30)
     assert ended
     assert server.connections == 0
 

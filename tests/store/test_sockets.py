@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pycurl
 import pytest
@@ -16,6 +16,7 @@ from stocktake.store.errands import Broken
 from stocktake.store.requests import Answer
 from stocktake.store.sockets import Sockets
 from stocktake.store.sockets_place import request_lines
+from stocktake.store.wire import Wires
 from tests.store.carrying import ask, carrying, collect, errand, options, seal, turn
 from tests.store.doors import listener, read_head, scripted
 
@@ -82,12 +83,14 @@ def test_a_connection_is_used_again_unless_the_server_says_it_closes_it(
 
 def test_a_body_that_follows_later_is_no_answer_to_the_next_request() -> None:
     poison = _answer(b"ETag: poison")
+    answered, poisoned = threading.Event(), threading.Event()
 
     def serve(link: socket.socket) -> None:
         while read_head(link):
             link.sendall(_KEPT)
-            time.sleep(0.05)
+            assert answered.wait(30)
             link.sendall(poison)
+            poisoned.set()
 
     with listener(serve) as port, carrying("both") as carrier:
         sealed = seal(f"http://127.0.0.1:{port}")
@@ -95,7 +98,10 @@ def test_a_body_that_follows_later_is_no_answer_to_the_next_request() -> None:
             [came] = ask(carrier, sealed)
             assert isinstance(came, Answer)
             assert b"kept" in came.headers
-            time.sleep(0.3)
+            answered.set()
+            assert poisoned.wait(30)
+            answered.clear()
+            poisoned.clear()
 
 
 @pytest.mark.parametrize("farewell", [b"", _answer(status=b"408 Request Timeout")])
@@ -164,8 +170,9 @@ def test_an_answer_that_has_begun_is_not_asked_for_again() -> None:
 def test_a_reset_is_the_same_error_by_either_carrier(begun: bytes) -> None:
     def serve(link: socket.socket) -> None:
         read_head(link)
-        link.sendall(begun)
-        time.sleep(0.1)
+        if begun:
+            link.sendall(begun)
+            time.sleep(0.5)  # a reset takes with it what was not read
         link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         link.close()
 
@@ -180,19 +187,33 @@ def test_a_reset_is_the_same_error_by_either_carrier(begun: bytes) -> None:
 
 def test_libcurl_uses_no_connection_again_that_is_much_slower_than_usual() -> None:
     asked: list[list[str]] = []
+    clock, looked = [0.0], threading.Event()
     pauses_s = {"/b/slower": 0.05, "/b/slow": 0.5}
+
+    def monotonic() -> float:
+        looked.set()
+        return clock[0]
 
     def serve(link: socket.socket) -> None:
         mine: list[str] = []
         asked.append(mine)
         while request := read_head(link):
             mine.append(request.split()[1].decode())
-            time.sleep(pauses_s.get(mine[-1], 0))
+            if pause_s := pauses_s.get(mine[-1]):
+                clock[0] += pause_s
+                looked.clear()
+                assert looked.wait(30)  # by a look at the clock that began after this
             link.sendall(_KEPT)
 
     targets = ["/b/1", "/b/slower", "/b/slow", "/b/2", "/b/3"]
-    with listener(serve) as port, carrying("libcurl") as carrier:
-        ask(carrier, seal(f"http://127.0.0.1:{port}"), targets)
+    with listener(serve) as port, closing(Wires(options(), monotonic=monotonic)) as carrier:
+        sealed = seal(f"http://127.0.0.1:{port}")
+        for target in targets:
+            sent = errand(sealed, target)
+            sent.sent_at = clock[0]
+            carrier.send(sent)
+            carrier.push()
+            assert len(collect(carrier, 1)) == 1
     assert asked == [targets[:3], targets[3:]]
 
 

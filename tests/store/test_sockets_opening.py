@@ -7,8 +7,8 @@ import resource
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pycurl
@@ -20,6 +20,7 @@ from stocktake.store.requests import Answer
 from stocktake.store.sockets import Sockets
 from stocktake.store.sockets_names import Address, Names
 from stocktake.store.wire import Wires
+from tests.servers.ports import refusing_port, unanswering_port
 from tests.store.carrying import KnownNames, ask, carrying, collect, errand, options, seal
 from tests.store.doors import listener, read_head
 
@@ -38,29 +39,12 @@ def _here(port: int, host: str = "127.0.0.1") -> Address:
     return Address(socket.AF_INET, (host, port))
 
 
-@contextmanager
-def _full_queue() -> Iterator[int]:
-    """A port that neither refuses nor accepts."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening, ExitStack() as waiting:
-        for _ in range(4):
-            link = waiting.enter_context(closing(socket.socket()))
-            link.setblocking(False)
-            link.connect_ex(listening.getsockname())
-        yield listening.getsockname()[1]
-
-
-def _refusing() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-    return port
-
-
 # -- addresses -------------------------------------------------------------------------------------
 
 
 def test_an_address_that_refuses_is_not_tried_again_and_costs_no_try() -> None:
-    with listener(_serve) as port:
-        names = KnownNames(_here(_refusing()), _here(port))
+    with listener(_serve) as port, refusing_port() as dead:
+        names = KnownNames(_here(dead), _here(port))
         wires = Wires(options())
         carrier = Carriers(wires, Sockets(options(), names))
         came = ask(carrier, seal(f"http://localhost:{port}"), ["/b/1", "/b/2", "/b/3"])
@@ -70,12 +54,14 @@ def test_an_address_that_refuses_is_not_tried_again_and_costs_no_try() -> None:
 
 
 def test_an_address_that_does_not_answer_holds_nothing_up() -> None:
-    with listener(_serve) as port, _full_queue() as dead:
+    with listener(_serve) as port, unanswering_port() as dead:
         names = KnownNames(_here(dead), _here(port))
         carrier = Carriers(Wires(options()), Sockets(options(connect_timeout_s=30), names))
         started = time.monotonic()
         came = ask(carrier, seal(f"http://localhost:{port}"), [f"/b/{n}" for n in range(4)])
-        assert time.monotonic() - started < 5
+        assert (
+            time.monotonic() - started < 25
+        )  # not the 30 s for which a connection may take to open
         assert names.count("localhost", port) == 1
         carrier.close()
     assert [each.status for each in came] == [200] * 4
@@ -154,8 +140,8 @@ def test_an_ipv6_literal_is_gone_to() -> None:
 
 @pytest.mark.parametrize("name", ["libcurl", "both"])
 def test_a_port_where_nobody_listens_is_the_same_error_by_either_carrier(name: str) -> None:
-    with carrying(name) as carrier:
-        came = ask(carrier, seal(f"http://127.0.0.1:{_refusing()}"), ["/b/1", "/b/2"])
+    with refusing_port() as port, carrying(name) as carrier:
+        came = ask(carrier, seal(f"http://127.0.0.1:{port}"), ["/b/1", "/b/2"])
     assert [(each.status, each.code) for each in came if isinstance(each, Broken)] == [
         (0, pycurl.E_COULDNT_CONNECT)
     ] * 2
@@ -187,7 +173,7 @@ def test_an_answer_that_is_not_whole_in_time_is_given_up(
         [came] = ask(carrier, seal(f"http://127.0.0.1:{port}"))
     assert isinstance(came, Broken)
     assert came.code == pycurl.E_OPERATION_TIMEDOUT
-    assert 0.9 <= time.monotonic() - started < 10
+    assert time.monotonic() - started >= 0.9
 
 
 @pytest.mark.parametrize("name", ["libcurl", "both"])
@@ -196,13 +182,13 @@ def test_a_connection_that_does_not_open_is_given_up(name: str, scheme: str) -> 
     limits = options(connect_timeout_s=0.5, stall_timeout_s=60)
     started = time.monotonic()
     with ExitStack() as stack:
-        opened = _full_queue() if scheme == "http" else listener(_silent)
+        opened = unanswering_port() if scheme == "http" else listener(_silent)
         port = stack.enter_context(opened)
         carrier = stack.enter_context(carrying(name, limits))
         [came] = ask(carrier, seal(f"{scheme}://127.0.0.1:{port}"))
     assert isinstance(came, Broken)
     assert came.code == pycurl.E_OPERATION_TIMEDOUT
-    assert 0.4 <= time.monotonic() - started < 10
+    assert 0.4 <= time.monotonic() - started < 50  # not the minute that an answer may take
 
 
 @pytest.mark.parametrize("serve", [_silent, _trickling, _serve])
@@ -240,7 +226,7 @@ def _plain(stack: ExitStack, serve: Callable[[socket.socket], None]) -> str:
 
 
 _STAGES: dict[str, Callable[[ExitStack], str]] = {
-    "connecting": lambda stack: f"http://127.0.0.1:{stack.enter_context(_full_queue())}",
+    "connecting": lambda stack: f"http://127.0.0.1:{stack.enter_context(unanswering_port())}",
     "shaking hands": lambda stack: f"https://127.0.0.1:{stack.enter_context(listener(_silent))}",
     "waiting": lambda stack: _plain(stack, _silent),
     "in an answer": lambda stack: _plain(stack, _trickling),
