@@ -15,6 +15,7 @@ import pytest
 
 from stocktake.model.policies import BUCKET_ACTIONS, OBJECT_ACTIONS
 from tests.acceptance.command_line import command, files_below, stocktake
+from tests.acceptance.killing import wait_for
 from tests.servers.fault import (
     Action,
     FaultServer,
@@ -195,7 +196,7 @@ def test_it_ends_in_time_and_clears_up(store: FaultServer) -> None:
     store.rule(latency(0.2), bucket="audit")
     began = time.monotonic()
     found = checked(store, "s3://photos", "s3://audit", "--time-max", "1", code=3)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     assert found["multipart"]["evidence"] == "not tried: there was no time left"
     assert store.bucket_named("audit").keys() == []
     words = ("--time-max", "0")
@@ -223,10 +224,8 @@ def test_a_signal_in_the_middle_leaves_nothing(store: FaultServer) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    while "PutObject" not in store.counts and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.2)
+    # What was written is being read.
+    assert wait_for(lambda: store.counts["GetObject"] > 0, 60)
     running.send_signal(signal.SIGTERM)
     _, said = running.communicate(timeout=60)
     assert (running.returncode, "Traceback" in said) == (143, False), said

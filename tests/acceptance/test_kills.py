@@ -96,7 +96,7 @@ def test_no_kill_leaves_a_broken_report_or_a_working_process_and_every_run_can_g
             in_delivery += process.poll() is None and upload_begun(server, folder, number)
             process.kill()
             process.wait()
-            assert wait_for(lambda: not working(state), 5), "a worker goes on"
+            assert wait_for(lambda: not working(state), 30), "a worker goes on"
 
             def keys(number: int = number) -> list[str]:
                 if local:

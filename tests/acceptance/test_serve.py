@@ -119,9 +119,9 @@ def test_from_a_put_to_a_report_with_nobody_touching_anything(
         assert anew.out == f"daily of {bucket} waits for a worker to try it out\n", anew
         again = _until_checked("get", f"s3://{bucket}", "daily", environment=environment)
         assert again["check"]["checked"] > document["check"]["checked"]
-        while time.monotonic() < until and "stocktake_objects_total 1.0\n" not in (
-            told := _metrics(url)
-        ):
+        until = time.monotonic() + 60
+        while "stocktake_objects_total 1.0\n" not in (told := _metrics(url)):
+            assert time.monotonic() < until, told
             time.sleep(1)  # the ledger is asked for them only so often
         assert f'stocktake_report_age_seconds{{bucket="{bucket}",configuration="daily",' in told
         assert 'stocktake_runs{state="published"} 1.0\n' in told

@@ -37,9 +37,9 @@ def test_they_begin_with_the_block_are_begun_anew_and_end_with_it(
 ) -> None:
     monkeypatch.setenv("STOCKTAKE_STATE_FOLDER", str(tmp_path / "state"))
     with workers_beside(["--store-name", "ceph"], count=2):
-        first = until(lambda: len(found := workers_of(os.getpid())) == 2 and found, 10)
+        first = until(lambda: len(found := workers_of(os.getpid())) == 2 and found, 60)
         os.kill(min(first), 9)
-        until(lambda: len(workers_of(os.getpid()) - first) == 1, 20)
+        until(lambda: len(workers_of(os.getpid()) - first) == 1, 60)
         running = workers_of(os.getpid())
     assert not any(map(alive, running))
 
@@ -49,7 +49,7 @@ def test_they_end_when_their_server_is_killed(tmp_path: Path) -> None:
     environment = {**os.environ, "STOCKTAKE_STATE_FOLDER": str(tmp_path / "state")}
     server = subprocess.Popen([sys.executable, "-c", SERVER], env=environment)
     try:
-        running = until(lambda: workers_of(server.pid), 20)
+        running = until(lambda: workers_of(server.pid), 60)
     finally:
         server.kill()
         server.wait()

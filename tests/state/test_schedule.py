@@ -35,7 +35,7 @@ from stocktake.state.tables import scheduled_runs
 from tests.model.test_runs import RUN
 from tests.servers.postgres import PostgresServer
 from tests.state.ledgers import delivery, segment
-from tests.state.scheduling import LIMITS, STORE, claim, claimed, put, tick
+from tests.state.scheduling import LEASE, LIMITS, STORE, claim, claimed, put, tick
 
 SHORT = timedelta(seconds=0.4)
 FAILURE = InventoryError("the bucket is gone", hint="make it")
@@ -156,29 +156,49 @@ def test_of_all_that_claim_at_once_one_has_each_run(open_ledger: Callable[[], Le
         assert len({each.epoch for each in held}) == 5
 
 
-def test_a_claim_lasts_as_long_as_its_lease_and_beats_renew_it(ledger: Ledger) -> None:
+def _leave_of_lease(ledger: Ledger, left: timedelta) -> None:
+    """What time would do."""
+    with ledger.schedule.writing() as connection:
+        connection.execute(update(scheduled_runs).values(lease_until=_now() + left))
+
+
+def test_a_claim_lasts_as_long_as_its_lease(ledger: Ledger) -> None:
     put(ledger)
     tick(ledger)
-    held = claimed(ledger, timedelta(seconds=1))
-    for _ in range(6):
-        time.sleep(0.25)
-        ledger.claims.beat(held, {"rows": 7})
-        assert claim(ledger) is None
-    assert only(ledger).progress == {"rows": 7}
-    time.sleep(1.1)
-    ledger.claims.beat(held)  # nobody has taken it yet
-    time.sleep(1.1)
+    held = claimed(ledger, SHORT)
+    time.sleep(SHORT.total_seconds() + 0.1)
     taker = claimed(ledger)
     assert (taker.run, taker.epoch > held.epoch) == (held.run, True)
+
+
+def test_beats_renew_a_lease_until_somebody_has_taken_the_run(ledger: Ledger) -> None:
+    put(ledger)
+    tick(ledger)
+    held = claimed(ledger)
+    for left in (
+        LEASE / 2,
+        timedelta(seconds=-1),
+    ):  # in time, and late with nobody there to take it
+        _leave_of_lease(ledger, left)
+        ledger.claims.beat(held, {"rows": 7})
+        assert claim(ledger) is None
+        end = only(ledger).lease_until
+        assert end is not None
+        assert end - _now() > LEASE * 0.75
+    assert only(ledger).progress == {"rows": 7}
+    _leave_of_lease(ledger, timedelta(seconds=-1))
+    assert claimed(ledger).run == held.run
+    with pytest.raises(RunStateError, match="taken"):
+        ledger.claims.beat(held)
 
 
 def test_whoever_lost_a_run_is_refused_whatever_is_written(ledger: Ledger) -> None:
     put(ledger)
     tick(ledger)
-    held = claimed(ledger, SHORT)
+    held = claimed(ledger)
     ledger.enter(held.claim, RUN, this_process(), Path("/spool"))
     ledger.name(held.claim, "data/1")
-    time.sleep(0.5)
+    _leave_of_lease(ledger, timedelta(seconds=-1))
     taker = claimed(ledger)
     assert taker.begun
     told = (
