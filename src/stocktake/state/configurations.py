@@ -146,6 +146,7 @@ class Configurations(Transactions):
             NoSuchConfigurationError: there is none.
         """
         with self.writing() as connection:
+            _next_version(connection)  # so that nobody puts options beside what is about to go
             if connection.execute(delete(configurations).where(_at(configurations, key))).rowcount:
                 for beside in (report_options, configuration_checks):
                     connection.execute(delete(beside).where(_at(beside, key)))
@@ -160,11 +161,25 @@ class Configurations(Transactions):
         Raises:
             NoSuchConfigurationError: there is no such configuration.
         """
-        values = {"document": json.dumps(options), "changed": self._now()}
+        self.change_options(key, lambda _before: options)
+
+    def change_options(
+        self,
+        key: ConfigurationKey,
+        change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    ) -> None:
+        """Keep what `change` makes of the options beside the configuration under `key`, a JSON object. Nobody else
+        changes them between what it is given and what it returns; where it raises, they stay as they are.
+
+        Raises:
+            NoSuchConfigurationError: there is no such configuration.
+        """
+        there = _at(report_options, key)
         with self.writing() as connection:
             _next_version(connection)  # takes turns with every put and deletion
             _read(connection, key)
-            there = _at(report_options, key)
+            document = json.dumps(change(_options(connection, key)))
+            values = {"document": document, "changed": self._now()}
             if connection.execute(update(report_options).where(there).values(values)).rowcount == 0:
                 connection.execute(insert(report_options).values(**_columns(key), **values))
             # What was found without them is no longer true.
@@ -173,11 +188,8 @@ class Configurations(Transactions):
 
     def options(self, key: ConfigurationKey) -> Mapping[str, Any]:
         """The options beside the configuration under `key`; empty where none were put."""
-        found = select(report_options.c.document).where(_at(report_options, key))
         with self.reading() as connection:
-            document = connection.scalar(found)
-        options: dict[str, Any] = json.loads(document) if document is not None else {}
-        return options
+            return _options(connection, key)
 
 
 _SELECTED: Select[Any] = select(
@@ -251,6 +263,13 @@ def _read(connection: Connection, key: ConfigurationKey) -> StoredConfiguration:
     if row is None:
         raise _missing(key)
     return _stored(row)
+
+
+def _options(connection: Connection, key: ConfigurationKey) -> Mapping[str, Any]:
+    found = select(report_options.c.document).where(_at(report_options, key))
+    document = connection.scalar(found)
+    options: dict[str, Any] = json.loads(document) if document is not None else {}
+    return options
 
 
 def _missing(key: ConfigurationKey) -> NoSuchConfigurationError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from stocktake.model.access import Grant, Right
 from stocktake.model.errors import NotAllowedError, OptionsError
@@ -38,11 +40,16 @@ def put_options(
     options = _parsed(body, key.id)
     if grant.fields is not None and options.extension_fields:
         raise NotAllowedError(f"the key may not ask for the field {options.extension_fields[0]}")
-    before = get_options(kept, grant, key)
-    for name in TARGET_OPTIONS:
-        if getattr(options, name) != getattr(before, name):
-            _check_target(grant, key, name)
-    kept.put_options(key, options.model_dump(mode="json", exclude_defaults=True))
+
+    def change(kept_before: Mapping[str, Any]) -> Mapping[str, Any]:
+        # Asked of what is there when it is replaced: an admin may have changed it since anybody looked.
+        before = parse_report_options(kept_before, key.id)
+        for name in TARGET_OPTIONS:
+            if getattr(options, name) != getattr(before, name):
+                _check_target(grant, key, name)
+        return options.model_dump(mode="json", exclude_defaults=True)
+
+    kept.change_options(key, change)
     return options
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from stocktake.model.addresses import Address, LocalAddress, S3Address, parse_address
@@ -22,6 +23,7 @@ from stocktake.service.server_settings import STORE
 from stocktake.state.expiries import OpenExpiry
 
 KEEP_TEXT = b"No retention removes this report. `stocktake reports unkeep` takes that back.\n"
+_RETENTION = ("keep_last", "keep_days")  # the options that say it
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +127,25 @@ def configured_retention(
         raise UsageError(f"`{bucket}` is no bucket; expected s3://NAME")
     key = ConfigurationKey(store_name or STORE, address.bucket, identity)
     with open_ledger(house.settings().state_folder, ledger_url) as ledger:
-        ledger.configurations.get(key)
-        options: dict[str, Any] = dict(ledger.configurations.options(key))
-        if new is not None:
-            for name in ("keep_last", "keep_days"):
-                options.pop(name, None)
-                if (value := getattr(new, name)) is not None:
-                    options[name] = value
-            parse_report_options(options, identity)
-            ledger.configurations.put_options(key, options)
-        return parse_report_options(options, identity).retention
+        if new is None:
+            ledger.configurations.get(key)
+        else:
+            ledger.configurations.change_options(key, partial(_with_retention, new, identity))
+        return parse_report_options(ledger.configurations.options(key), identity).retention
+
+
+def _with_retention(new: Retention, identity: str, before: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options `before` of the configuration `identity`, with another retention.
+
+    Raises:
+        OptionsError: the others make no sense.
+    """
+    options = {name: value for name, value in before.items() if name not in _RETENTION}
+    for name in _RETENTION:
+        if (value := getattr(new, name)) is not None:
+            options[name] = value
+    parse_report_options(options, identity)
+    return options
 
 
 def asked_retention(
