@@ -49,6 +49,11 @@ def test_migrations_come_to_the_tables_that_are_made_at_once(
             for engine in (made, migrated)
         ]
         assert unique[0] == unique[1]
+        indexes = [
+            {each["name"]: (each["column_names"], each.get("column_sorting")) for each in found}
+            for found in (inspect(made).get_indexes(table), inspect(migrated).get_indexes(table))
+        ]
+        assert indexes[0] == indexes[1]
     made.dispose()
     migrated.dispose()
 

@@ -316,5 +316,6 @@ def _newest_first(wanted: RunFilter, after: tuple[datetime, str] | None) -> Sele
         return found
     created, run = after
     return found.where(
-        or_(_TABLE.created < created, and_(_TABLE.created == created, _TABLE.id > run))
+        _TABLE.created <= created,  # said by itself, so that an index is entered at that place
+        or_(_TABLE.created < created, _TABLE.id > run),
     )

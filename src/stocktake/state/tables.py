@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 SCHEMA_VERSION = (
-    "0007"  # the newest migration; they are numbered, so that a newer ledger can be told
+    "0008"  # the newest migration; they are numbered, so that a newer ledger can be told
 )
 
 
@@ -242,6 +242,17 @@ scheduled_runs = Table(
     UniqueConstraint("store", "bucket", "configuration_id", "put", "period"),
     Index(None, "state", "due"),
 )
+# The order in which lists of runs are read: of all, of one store, configuration or state. SQLite takes an index in that
+# order before one that finds less, so that a configuration must have its own.
+_TOLD = scheduled_runs.c
+_NEWEST = (_TOLD.created.desc(), _TOLD.id)
+Index("ix_scheduled_runs_newest", *_NEWEST)
+Index("ix_scheduled_runs_store_newest", _TOLD.store, *_NEWEST)
+Index(
+    "ix_scheduled_runs_configuration_newest",
+    *(_TOLD.store, _TOLD.bucket, _TOLD.configuration_id, *_NEWEST),
+)
+Index("ix_scheduled_runs_state_newest", _TOLD.state, *_NEWEST)
 
 
 @event.listens_for(counters, "after_create")

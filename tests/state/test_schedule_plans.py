@@ -1,0 +1,77 @@
+"""Lists of runs are read in the order of an index, on either database: never all of them, to be sorted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from stocktake.model.scheduled import RunFilter, ScheduledState
+from stocktake.service import house
+from stocktake.state.ledger import Ledger
+from stocktake.state.opening import open_database, open_server
+from stocktake.state.schedule import Schedule
+from tests.servers.postgres import PostgresServer
+from tests.state.ledgers import START
+
+# PostgreSQL would read tables without rows from end to end, whatever indexes they have.
+BY_INDEX = ("SET enable_seqscan = off", "SET enable_sort = off", "SET enable_bitmapscan = off")
+BEHIND = (START, "b")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    if request.param == "sqlite":
+        Ledger.open(tmp_path, now=house.now).close()
+        opened = open_database(tmp_path)
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        opened = open_server(server.make_database())
+    yield opened
+    opened.dispose()
+
+
+def plan(engine: Engine, wanted: RunFilter, after: tuple[datetime, str] | None) -> str:
+    """How the database goes about the very statement that a page of runs is read by."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        if statement.startswith("SELECT"):
+            asked.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    Schedule(engine, "here", house.now).page(wanted, after=after)
+    event.remove(engine, "before_cursor_execute", note)
+    ((statement, parameters),) = asked
+    sqlite = engine.dialect.name == "sqlite"
+    with engine.connect() as connection:
+        for setting in () if sqlite else BY_INDEX:
+            connection.exec_driver_sql(setting)
+        explain = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN"
+        rows = connection.exec_driver_sql(f"{explain} {statement}", parameters)
+        return "\n".join(str(row[-1]) for row in rows)
+
+
+@pytest.mark.parametrize("after", [None, BEHIND], ids=["first", "behind"])
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (RunFilter(), "ix_scheduled_runs_newest"),
+        (RunFilter("default"), "ix_scheduled_runs_store_newest"),
+        (RunFilter("default", "b", "daily"), "ix_scheduled_runs_configuration_newest"),
+        (RunFilter(states=(ScheduledState.FAILED,)), "ix_scheduled_runs_state_newest"),
+    ],
+    ids=["all", "store", "configuration", "state"],
+)
+def test_a_page_of_runs_is_read_in_the_order_of_an_index(
+    engine: Engine, wanted: RunFilter, index: str, after: tuple[datetime, str] | None
+) -> None:
+    found = plan(engine, wanted, after)
+    # Of tables without rows any index in that order is as good to PostgreSQL; SQLite goes by their columns alone.
+    assert (index if engine.dialect.name == "sqlite" else "_newest") in found
+    assert "Sort" not in found
+    assert "B-TREE" not in found
