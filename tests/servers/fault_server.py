@@ -33,6 +33,7 @@ from tests.servers.fault_xml import element, http_date, result
 from tests.servers.server import Server
 
 LOG_ENTRIES_MAX = 200_000
+HANDSHAKES_END_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +132,9 @@ class FaultServer:
         listener.close()
         for connection in list(self._connections):
             connection.abort()
-        # One turn, so that what was aborted is told so before the loop ends.
-        await asyncio.sleep(0)
+        # One turn, so that what was aborted is told so before the loop ends; some more for handshakes, which are no
+        # connections yet and end by what the client, who is gone, has sent last.
+        await asyncio.sleep(HANDSHAKES_END_S if self._ssl else 0)
         await listener.wait_closed()
 
     # what a test sets up
