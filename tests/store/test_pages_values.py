@@ -289,3 +289,11 @@ def test_a_value_that_holds_elements_in_every_record_is_an_error() -> None:
     rows = [object_row(key, ("Size/Bytes", "1")) for key in "ab"]
     with pytest.raises(ServerError, match="expected text"):
         read_page(written(rows, AWS_STYLE, versions=False), versions=False)
+
+
+def test_records_with_one_element_more_than_those_before_are_read_fast_too() -> None:
+    record = b"<Contents><Key>k</Key><LastModified>2000-01-01T00:00:00Z</LastModified>%b</Contents>"
+    for more in (b"", b"<ChecksumType/>", b"", b"<Size>1</Size>", b"<ChecksumType/>"):
+        records = (record % more) * 40
+        body = b"<ListBucketResult><IsTruncated>false</IsTruncated>%b</ListBucketResult>" % records
+        assert keys(agreed(body, versions=False)) == ["k"] * 40

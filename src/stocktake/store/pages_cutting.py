@@ -97,6 +97,12 @@ def cut_records(records: bytes, *, versions: bool) -> Cut:
     raise UnusualError
 
 
+def forget(*, versions: bool) -> None:
+    """Forget what pages had until now."""
+    _alike.pop(versions, None)
+    _known[versions].clear()
+
+
 def _pieces(records: bytes) -> _Pieces:
     data = pa.py_buffer(records)
     whole = binaries(integers([0, data.size]), data)

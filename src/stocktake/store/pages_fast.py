@@ -27,7 +27,7 @@ from stocktake.store.pages_columns import (
     repeated_text,
     text_buffer,
 )
-from stocktake.store.pages_cutting import Cut, cut_records
+from stocktake.store.pages_cutting import Cut, cut_records, forget
 from stocktake.store.pages_exact import Listing, page_of, parse_listing
 from stocktake.store.pages_skeletons import UnusualError
 
@@ -66,13 +66,23 @@ def read_together(bodies: Sequence[bytes], *, versions: bool) -> list[Page] | No
         listings = [_around(area, versions=versions) for area in areas]
         if len({listing.url_encoded for listing in listings}) > 1:
             return None
-        cut = cut_records(_records(areas), versions=versions)
-        texts = _texts(cut)
+        cut, texts = _cut_texts(_records(areas), versions=versions)
     except UnusualError:
         return None
     batch = listed_batch(texts, versions=versions, url_encoded=listings[0].url_encoded)
     parts = _parts(batch, cut, areas)
     return [page_of(listing, part) for listing, part in zip(listings, parts, strict=True)]
+
+
+def _cut_texts(records: bytes, *, versions: bool) -> tuple[Cut, Texts]:
+    """What `records` are cut into. What earlier pages have taught may take markup for a text: then without it."""
+    cut = cut_records(records, versions=versions)
+    try:
+        return cut, _texts(cut)
+    except UnusualError:
+        forget(versions=versions)
+        cut = cut_records(records, versions=versions)
+        return cut, _texts(cut)
 
 
 def _records(areas: Sequence[_Area]) -> bytes:
