@@ -14,7 +14,7 @@ import pytest
 
 from stocktake.model.configuration import Format
 from tests.acceptance.command_line import stocktake
-from tests.analysis.reports import OUR_MOMENT, our_report, republish
+from tests.analysis.reports import OUR_MOMENT, newer_report, our_report, republish
 from tests.servers.server import Server
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "diff.md"
@@ -128,6 +128,21 @@ def test_json_counts_objects_and_bytes_by_kind_and_prefix(days: Path) -> None:
     assert found["changedColumns"] == {"storage_class": 1}
     prefixes = {each["prefix"]: each["created"]["objects"] for each in found["prefixes"]}
     assert prefixes == {"a/": 1, "b/": 1, "c/": 1}
+
+
+@pytest.mark.parametrize("form", list(Format))
+def test_columns_that_nobody_knows_yet_are_compared_where_both_have_them_alike(
+    tmp_path: Path, form: Format
+) -> None:
+    a, b = newer_report(tmp_path / "a", Format.PARQUET), newer_report(tmp_path / "b", form)
+    journal = tmp_path / "journal.parquet"
+    found = stocktake("diff", str(a), str(b), "--json", "--output", str(journal))
+    assert (found.code, found.err) == (3, "")  # without a date or an ETag nobody can tell
+    newer = {"freshness_date", "heat_score"}  # texts in CSV, since nothing there types them
+    told = "notCompared" if form is Format.CSV else "compared"
+    assert newer <= set(found.document[told])
+    columns = set(pq.read_schema(journal).names)
+    assert newer & columns == (set() if form is Format.CSV else newer)
 
 
 def test_a_manifest_names_what_a_replica_lacks_and_no_delete_marker(days: Path) -> None:

@@ -22,7 +22,12 @@ from stocktake.analysis.differences_comparison import (
     Side,
     make_comparison,
 )
-from stocktake.analysis.differences_ordered import WINDOW_ROWS, ordered_batches, paired_windows
+from stocktake.analysis.differences_ordered import (
+    WINDOW_ROWS,
+    columns_schema,
+    ordered_batches,
+    paired_windows,
+)
 from stocktake.analysis.differences_rows import (
     Selection,
     journal_rows,
@@ -36,7 +41,6 @@ from stocktake.analysis.report import Report
 from stocktake.analysis.rows import Rows
 from stocktake.formats.answers import write_batch_manifest
 from stocktake.model.errors import UsageError
-from stocktake.model.fields import BY_COLUMN, report_schema
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,10 @@ class Differences:
             [column for column in _columns(report) if column in columns]
             for report in (self.a, self.b)
         ]
-        schemas = [report_schema(BY_COLUMN[column] for column in each) for each in read]
+        schemas = [
+            columns_schema(report, each)
+            for report, each in zip((self.a, self.b), read, strict=True)
+        ]
         pairs = paired_windows(
             ordered_batches(self.a, read[0], self.comparison.prefix),
             ordered_batches(self.b, read[1], self.comparison.prefix),

@@ -101,14 +101,15 @@ def make_comparison(
     chosen = mode or _mode(a, b)
     shared = tuple(column for column in a.columns if column in b.columns)
     by_version = not current and "version_id" in shared
-    wanted = _chosen(columns, shared) if columns else _default(chosen, shared, by_version)
+    alike = _alike(a, b, shared)
+    wanted = _chosen(columns, alike) if columns else _default(chosen, alike, by_version)
     by_content = chosen is Mode.COPIES and not columns
     tells = by_content or bool(_TELLING & set(wanted))
     used = {*IDENTITY, *wanted, *(CONTENT if by_content else ())}
     return Comparison(
         mode=chosen,
         by_version=by_version,
-        fields=tuple(field for field in FIELDS if field in a.fields or field in b.fields),
+        fields=_either(a, b),
         compared=wanted,
         ignored=tuple(column for column in shared if column not in used),
         only_a=tuple(column for column in a.columns if column not in shared),
@@ -117,6 +118,21 @@ def make_comparison(
         tells=tells,
         prefix=_common(a.prefix, b.prefix, prefix),
     )
+
+
+def _alike(a: Side, b: Side, shared: Sequence[str]) -> tuple[str, ...]:
+    """The columns of one type in both: what AWS added after this version is text in CSV, and typed elsewhere."""
+    types = [{field.column: field.type for field in side.fields} for side in (a, b)]
+    return tuple(column for column in shared if types[0][column] == types[1][column])
+
+
+def _either(a: Side, b: Side) -> tuple[Field, ...]:
+    """The fields of both, each once: the table's in its order, behind them newer ones, if they are of one type."""
+    known = [field for field in FIELDS if field in a.fields or field in b.fields]
+    newer = {field.column: field for field in (*b.fields, *a.fields) if field not in FIELDS}
+    shared = [column for column in newer if column in a.columns and column in b.columns]
+    unlike = set(shared) - set(_alike(a, b, shared))
+    return (*known, *(field for column, field in newer.items() if column not in unlike))
 
 
 def _common(a: str, b: str, asked: str) -> str:

@@ -17,7 +17,7 @@ from stocktake.analysis.relation import VIEW, identifier, literal
 from stocktake.analysis.report import Report
 from stocktake.analysis.session import key_ranges
 from stocktake.model.errors import DataFileError
-from stocktake.model.fields import BY_COLUMN, report_schema
+from stocktake.model.fields import report_schema
 
 WINDOW_ROWS = 32_768
 # Two reports may have to be sorted at once.
@@ -52,12 +52,18 @@ def ordered_batches(
     if is_ordered(report):
         yield from _below(_ascending(_batches(report, columns, prefix), report.address), prefix)
         return
-    schema = report_schema(BY_COLUMN[column] for column in columns)
+    schema = columns_schema(report, columns)
     names = ", ".join(map(identifier, columns))
     sql = f"SELECT {names} FROM {VIEW} WHERE starts_with(key, {literal(prefix)}) ORDER BY key"  # noqa: S608 - quoted
     with run_query(report, sql, limits=SORT_LIMITS) as answer:
         for batch in answer.batches():
             yield batch.cast(schema)
+
+
+def columns_schema(report: Report, columns: Sequence[str]) -> pa.Schema:
+    """These columns of a report as they are typed there, those too that the table of fields does not know."""
+    fields = {field.column: field for field in report.fields}
+    return report_schema(fields[column] for column in columns)
 
 
 def _batches(report: Report, columns: Sequence[str], prefix: str) -> Iterator[pa.RecordBatch]:
