@@ -39,6 +39,7 @@ class Cut:
     columns: tuple[str, ...]
     # Those of the first column, then those of the second, and so on; null where a record has none.
     texts: pa.BinaryArray
+    data: bytes  # all of these in a row; no `<` is among them
     fixed: tuple[tuple[str, str], ...]  # further columns, and the text that every record has there
 
     def count_before(self, place: int) -> int:
@@ -97,12 +98,6 @@ def cut_records(records: bytes, *, versions: bool) -> Cut:
     raise UnusualError
 
 
-def forget(*, versions: bool) -> None:
-    """Forget what pages had until now."""
-    _alike.pop(versions, None)
-    _known[versions].clear()
-
-
 def _pieces(records: bytes) -> _Pieces:
     data = pa.py_buffer(records)
     whole = binaries(integers([0, data.size]), data)
@@ -113,7 +108,7 @@ def _pieces(records: bytes) -> _Pieces:
 
 
 def _cut(pieces: _Pieces, plan: _Plan) -> Cut | None:
-    """The texts, if the records are as planned."""
+    """The texts, if the records are as planned: where a text holds markup, they have elements that the plan has not."""
     if not plan.behind[1:].equals(plan.names[:-1]):
         return None
     try:
@@ -124,8 +119,12 @@ def _cut(pieces: _Pieces, plan: _Plan) -> Cut | None:
     markup = parts.take(ramp(len(parts) // 2, 2))
     if not text_buffer(markup).equals(plan.markup):
         return None
+    texts = parts.take(plan.order)
+    data = text_buffer(texts).to_pybytes()
+    if b"<" in data:
+        return None
     fixed = plan.skeleton.fixed if plan.skeleton is not None else ()
-    return Cut(plan.starts, pieces.ends, plan.names, plan.columns, parts.take(plan.order), fixed)
+    return Cut(plan.starts, pieces.ends, plan.names, plan.columns, texts, data, fixed)
 
 
 def _same_texts(cut: Cut) -> dict[str, bytes]:

@@ -27,7 +27,7 @@ from stocktake.store.pages_columns import (
     repeated_text,
     text_buffer,
 )
-from stocktake.store.pages_cutting import Cut, cut_records, forget
+from stocktake.store.pages_cutting import Cut, cut_records
 from stocktake.store.pages_exact import Listing, page_of, parse_listing
 from stocktake.store.pages_skeletons import UnusualError
 
@@ -66,23 +66,13 @@ def read_together(bodies: Sequence[bytes], *, versions: bool) -> list[Page] | No
         listings = [_around(area, versions=versions) for area in areas]
         if len({listing.url_encoded for listing in listings}) > 1:
             return None
-        cut, texts = _cut_texts(_records(areas), versions=versions)
+        cut = cut_records(_records(areas), versions=versions)
+        texts = _texts(cut)
     except UnusualError:
         return None
     batch = listed_batch(texts, versions=versions, url_encoded=listings[0].url_encoded)
     parts = _parts(batch, cut, areas)
     return [page_of(listing, part) for listing, part in zip(listings, parts, strict=True)]
-
-
-def _cut_texts(records: bytes, *, versions: bool) -> tuple[Cut, Texts]:
-    """What `records` are cut into. What earlier pages have taught may take markup for a text: then without it."""
-    cut = cut_records(records, versions=versions)
-    try:
-        return cut, _texts(cut)
-    except UnusualError:
-        forget(versions=versions)
-        cut = cut_records(records, versions=versions)
-        return cut, _texts(cut)
 
 
 def _records(areas: Sequence[_Area]) -> bytes:
@@ -134,7 +124,7 @@ def _around(area: _Area, *, versions: bool) -> Listing:
 
 def _texts(cut: Cut) -> Texts:
     """The texts by path, decoded of XML."""
-    data = text_buffer(cut.texts).to_pybytes()
+    data = cut.data
     referring, quoted = b"&" in data, b'"' in data
     checked = _checked(cut.texts, data)
     empty = _empty(checked)
@@ -160,7 +150,7 @@ def _empty(texts: pa.StringArray) -> pa.BooleanArray:
 
 def _checked(texts: pa.BinaryArray, data: bytes) -> pa.StringArray:
     """The texts, `data` in a row, once nothing stands there that a parser would refuse or change."""
-    if b"<" in data or (b"]" in data and b"]]>" in data):
+    if b"]" in data and b"]]>" in data:
         raise UnusualError
     codes = pa.Array.from_buffers(pa.uint8(), len(data), [None, pa.py_buffer(data)])
     if pc.min(codes).as_py() < ord(" ") and len(data.translate(None, _FORBIDDEN)) < len(data):
