@@ -67,7 +67,7 @@ class Outcome:
 
     @property
     def efficiency(self) -> float:
-        """The share of what 32 requests in flight could do."""
+        """Of the ideal, in which all requests in flight fetch full pages all the time."""
         assert self.figures.efficiency is not None
         return self.figures.efficiency
 

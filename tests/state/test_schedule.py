@@ -175,10 +175,8 @@ def test_beats_renew_a_lease_until_somebody_has_taken_the_run(ledger: Ledger) ->
     put(ledger)
     tick(ledger)
     held = claimed(ledger)
-    for left in (
-        LEASE / 2,
-        timedelta(seconds=-1),
-    ):  # in time, and late with nobody there to take it
+    # In time, and late with nobody there to take it.
+    for left in (LEASE / 2, timedelta(seconds=-1)):
         _leave_of_lease(ledger, left)
         ledger.claims.beat(held, {"rows": 7})
         assert claim(ledger) is None

@@ -59,9 +59,8 @@ def test_an_address_that_does_not_answer_holds_nothing_up() -> None:
         carrier = Carriers(Wires(options()), Sockets(options(connect_timeout_s=30), names))
         started = time.monotonic()
         came = ask(carrier, seal(f"http://localhost:{port}"), [f"/b/{n}" for n in range(4)])
-        assert (
-            time.monotonic() - started < 25
-        )  # not the 30 s for which a connection may take to open
+        # Not the 30 s for which a connection may take to open.
+        assert time.monotonic() - started < 25
         assert names.count("localhost", port) == 1
         carrier.close()
     assert [each.status for each in came] == [200] * 4
@@ -173,7 +172,7 @@ def test_an_answer_that_is_not_whole_in_time_is_given_up(
         [came] = ask(carrier, seal(f"http://127.0.0.1:{port}"))
     assert isinstance(came, Broken)
     assert came.code == pycurl.E_OPERATION_TIMEDOUT
-    assert time.monotonic() - started >= 0.9
+    assert 0.9 <= time.monotonic() - started < 50
 
 
 @pytest.mark.parametrize("name", ["libcurl", "both"])

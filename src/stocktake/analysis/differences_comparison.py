@@ -6,7 +6,7 @@ questions: a copy has another date, owner and version id, and may have another E
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -109,7 +109,7 @@ def make_comparison(
     return Comparison(
         mode=chosen,
         by_version=by_version,
-        fields=_either(a, b),
+        fields=_either(a, b, unlike=set(shared) - set(alike)),
         compared=wanted,
         ignored=tuple(column for column in shared if column not in used),
         only_a=tuple(column for column in a.columns if column not in shared),
@@ -126,12 +126,10 @@ def _alike(a: Side, b: Side, shared: Sequence[str]) -> tuple[str, ...]:
     return tuple(column for column in shared if types[0][column] == types[1][column])
 
 
-def _either(a: Side, b: Side) -> tuple[Field, ...]:
-    """The fields of both, each once: the table's in its order, behind them newer ones, if they are of one type."""
+def _either(a: Side, b: Side, *, unlike: Collection[str]) -> tuple[Field, ...]:
+    """The fields of both, each once: the table's in its order, behind them newer ones, but for the columns `unlike`."""
     known = [field for field in FIELDS if field in a.fields or field in b.fields]
     newer = {field.column: field for field in (*b.fields, *a.fields) if field not in FIELDS}
-    shared = [column for column in newer if column in a.columns and column in b.columns]
-    unlike = set(shared) - set(_alike(a, b, shared))
     return (*known, *(field for column, field in newer.items() if column not in unlike))
 
 

@@ -32,9 +32,8 @@ COMMANDS = {
     ".timing": "say after each answer how long it took, or no longer",
     ".quit": "leave",
 }
-_BLANK_LINES = re.compile(
-    r"\n\s*\n"
-)  # DuckDB's messages have them before the line that they point at
+# DuckDB's messages have them before the line that they point at.
+_BLANK_LINES = re.compile(r"\n\s*\n")
 _WORD = re.compile(r"\w+$")
 _KEYWORDS = (
     "SELECT", "FROM", "WHERE", "GROUP", "BY", "ORDER", "LIMIT", "HAVING", "JOIN", "USING", "ANTI", "LEFT", "COUNT",

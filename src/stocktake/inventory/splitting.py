@@ -27,6 +27,7 @@ _SPLIT_PAGES_MIN = 4.0
 _SPENT_BASE = 30.0
 _SPENT_PER_PAGE = 0.025
 _SPENT_STEEPNESS = 4.0
+
 _BELIEVED_PAGES = 2000.0  # in a gap, and a tenth more by each page listed
 _RESOLUTION = 0.02
 _SMALL_PAGES = 3  # so long, a pivot with nothing behind it is the last: the bucket may be small
@@ -299,9 +300,8 @@ class Splitter:
 
     def _is_known(self, gap: _Gap) -> bool:
         """Whether a first page has said what there is, or lets wait for itself too long."""
-        if gap.pages or gap.taken_at is None:
-            return gap.pages > 0
-        return self._pages - gap.taken_at > _PATIENCE_PAGES * len(self._order)
+        waits = 0 if gap.taken_at is None else self._pages - gap.taken_at
+        return gap.pages > 0 or waits > _PATIENCE_PAGES * len(self._order)
 
     def _share(self, gap: _Gap) -> float:
         """The part of a gap that it should keep when it is split: less if its lane is slower than others, far less if

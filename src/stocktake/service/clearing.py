@@ -185,7 +185,7 @@ def remove_spool(folder: Path) -> None:
     """Remove the folder in which a run's rows waited; nothing that is called otherwise."""
     if folder.name.startswith(SPOOL_PREFIX):
         shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):  # there may be no such folder: a file stands where it should be
+        with suppress(NotADirectoryError):  # a file stands where the folder above should be
             folder.with_suffix(".lock").unlink(missing_ok=True)
 
 

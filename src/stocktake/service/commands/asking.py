@@ -35,9 +35,7 @@ class Questions:
         """Every report: the table it is in, and its address."""
         return [(table.name, report.address) for table in self.tables for report in table.reports]
 
-    def ask(
-        self, sql: str, sink: BinaryIO, warn: Callable[[str], None], *, room: int | None = None
-    ) -> float:
+    def ask(self, sql: str, sink: BinaryIO, warn: Callable[[str], None], *, room: int) -> float:
         """Write the answer to `sink` as a table, or row by row where that is wider than `room` characters; returns
         how many seconds it took.
 
