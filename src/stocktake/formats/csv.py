@@ -26,7 +26,7 @@ from stocktake.formats.columns import conform
 from stocktake.formats.gathering import PieceLimits
 from stocktake.model.errors import DataFileError
 from stocktake.model.fields import FLAG, MOMENT, NUMBER, TEXT, Field
-from stocktake.model.keys import decode_csv_key
+from stocktake.model.percent import percent_decoded
 
 _compute: Any = pyarrow.compute  # its stubs know too few of the types it takes
 
@@ -232,10 +232,8 @@ def _decoded(batch: pa.RecordBatch) -> pa.RecordBatch:
     if not _compute.any(coded).as_py():
         return batch
     try:
-        texts = [decode_csv_key(text) for text in keys.filter(coded).to_pylist()]
-    except UnicodeDecodeError as error:
+        texts = percent_decoded(keys.filter(coded))
+    except pa.ArrowInvalid as error:
         raise DataFileError(f"a key is not UTF-8 once it is decoded: {error}") from error
     index = batch.schema.get_field_index("key")
-    return batch.set_column(
-        index, "key", _compute.replace_with_mask(keys, coded, pa.array(texts, pa.string()))
-    )
+    return batch.set_column(index, "key", _compute.replace_with_mask(keys, coded, texts))

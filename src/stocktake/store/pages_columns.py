@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from stocktake.model.errors import ServerError
 from stocktake.model.fields import FLAG, MOMENT, NUMBER, TEXT
+from stocktake.model.percent import percent_decoded
 from stocktake.store.moments import iso_moment, iso_moments
 
 # One row per version, delete marker or object, in document order.
@@ -49,9 +50,6 @@ RECORD_NAMES: dict[bool, tuple[str, ...]] = {
 # Path -> one text a record, in document order, decoded of XML, an ETag without its quotes; null where the record has
 # none or an empty one. A path that no record has may be missing.
 Texts: TypeAlias = Mapping[str, pa.StringArray]
-
-# No UTF-8 holds this byte, so it parts keys whatever they hold, and one that turns up by decoding is an error.
-_PARTING = b"\xff"
 
 _CONSTANTS_MAX = 32
 
@@ -159,22 +157,16 @@ def _decoded(keys: pa.StringArray) -> pa.StringArray:
         if escape in data:
             keys = pc.replace_substring(keys, escape.decode(), character)
             data = text_buffer(keys).to_pybytes()
-    return _unquoted(keys) if b"%" in data else keys
-
-
-def _unquoted(keys: pa.StringArray) -> pa.StringArray:
-    encoded = keys.cast(pa.binary()).to_pylist()
-    decoded = unquote_to_bytes(_PARTING.join(encoded)).split(_PARTING)
+    if b"%" not in data:
+        return keys
     try:
-        if len(decoded) == len(keys):
-            return cast("pa.StringArray", pa.array(decoded, pa.binary()).cast(TEXT))
-    except pa.ArrowInvalid:
-        pass
-    raise _undecodable([unquote_to_bytes(key) for key in encoded])
+        return percent_decoded(keys)
+    except pa.ArrowInvalid as error:
+        raise _undecodable(keys.to_pylist()) from error
 
 
-def _undecodable(keys: Sequence[bytes]) -> ServerError:
-    for key in keys:
+def _undecodable(encoded: Sequence[str]) -> ServerError:
+    for key in map(unquote_to_bytes, encoded):
         try:
             key.decode()
         except UnicodeDecodeError:
