@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from stocktake.model.store import Store
 from stocktake.service.server_settings import Site
+from tests.api.front import Front, running_front
 from tests.api.serving import Api, running_api
+from tests.servers.missing import skip_or_fail
+from tests.servers.nginx import nginx_program
 from tests.servers.server import REGION, Server
 
 DOMAIN = "s3.example.com"
@@ -36,3 +40,17 @@ def bucket(moto_server: Server, buckets: Callable[..., str]) -> str:
     name = buckets("team")
     moto_server.client().create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture
+def front(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Front]:
+    """nginx before Ceph, or before the store that the test names, and a service."""
+    if nginx_program() is None:
+        skip_or_fail("no nginx on this machine; Debian package: nginx")
+    behind: Server = request.getfixturevalue(getattr(request, "param", "ceph_server"))
+    for name, value in behind.environment().items():
+        monkeypatch.setenv(name, value)
+    with running_front(behind, (site(behind),), tmp_path) as running:
+        yield running
