@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -43,12 +43,18 @@ def bucket(moto_server: Server, buckets: Callable[..., str]) -> str:
 
 @contextmanager
 def served(
-    environment: dict[str, str], *arguments: str | Path, workers: int = 0
+    environment: dict[str, str],
+    *arguments: str | Path,
+    workers: int = 0,
+    under: Sequence[str] = (),
 ) -> Iterator[tuple[str, list[str]]]:
-    """The URL of a server that runs as the program, and what it said; that is whole behind the block."""
+    """The URL of a server that runs as the program, and what it said; that is whole behind the block. `under`: the
+    program that starts it.
+    """
     said: list[str] = []
+    words = command("serve", "--listen", "127.0.0.1:0", "--workers", str(workers), *arguments)
     with subprocess.Popen(
-        command("serve", "--listen", "127.0.0.1:0", "--workers", str(workers), *arguments),
+        [*under, *words],
         env={**os.environ, **environment},
         stderr=subprocess.PIPE,
         text=True,

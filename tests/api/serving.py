@@ -20,7 +20,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from lxml import etree
 
-from stocktake.api.server import listening_socket, serve
+from stocktake.api.server import Room, listening_socket, serve
 from stocktake.model.access import AccessKey, Grant, Role
 from stocktake.service.access_keys import add_keys
 from stocktake.service.server_settings import Site
@@ -167,7 +167,12 @@ def _sign(signer: Any, request: AWSRequest, moment: datetime | None) -> None:
 
 @contextmanager
 def running_api(
-    folder: Path, sites: tuple[Site, ...], *, port: int = 0, host: str = "127.0.0.1"
+    folder: Path,
+    sites: tuple[Site, ...],
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    room: Room | None = None,
 ) -> Iterator[Api]:
     """A service for `sites`, in a thread, with a ledger and the keys of this module in `folder`."""
     with pytest.MonkeyPatch.context() as patch:
@@ -177,7 +182,7 @@ def running_api(
         ending = threading.Event()
         with opened_service(sites) as service, listening_socket(host, port) as listener:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            thread = threading.Thread(target=serve, args=(service, listener, ending.is_set))
+            thread = threading.Thread(target=serve, args=(service, listener, ending.is_set, room))
             thread.start()
             try:
                 yield Api(url, folder, keys_file)

@@ -331,6 +331,7 @@ def impatient(
     """A service that waits a second for a request."""
     for name, value in moto_server.environment().items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(server, "HEAD_S_MAX", 1.0)
     monkeypatch.setattr(server, "REQUEST_S_MAX", 1.5)
     monkeypatch.setattr(bodies, "BODY_S_MAX", 0.5)
     with running_api(tmp_path, (site(moto_server),)) as api:
