@@ -6,8 +6,9 @@ import os
 import random
 import re
 import signal
+import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,11 @@ from tests.service.worker_runs import (
     until,
 )
 
-# How often the worker is killed in the middle of a run, and how many objects that has. Before a release:
-# STOCKTAKE_TEST_WORKER_KILLS=50 STOCKTAKE_TEST_WORKER_OBJECTS=1000000.
+# How often the worker is killed in the middle of a run, how many objects that has, and how many a data file. Before a
+# release: STOCKTAKE_TEST_WORKER_KILLS=50 STOCKTAKE_TEST_WORKER_OBJECTS=1000000 STOCKTAKE_TEST_WORKER_FILE_ROWS=5000.
 KILLS = int(os.environ.get("STOCKTAKE_TEST_WORKER_KILLS", "3"))
 OBJECTS = int(os.environ.get("STOCKTAKE_TEST_WORKER_OBJECTS", "4000"))
+FILE_ROWS = int(os.environ.get("STOCKTAKE_TEST_WORKER_FILE_ROWS", "100"))
 LEASE_S = 2.0
 # Of workers that must not lose their run, however busy the machine is: two thirds of it without a beat end their work.
 PATIENT_LEASE_S = 9.0
@@ -64,12 +66,19 @@ def store() -> Iterator[FaultServer]:
 
 
 def workers(
-    store: FaultServer, folder: Path, url: str | None, *, lease_s: float = LEASE_S
+    store: FaultServer,
+    folder: Path,
+    url: str | None,
+    *,
+    lease_s: float = LEASE_S,
+    more: Mapping[str, str] | None = None,
+    own_disks: bool = False,
 ) -> Workers:
     environment = {**store.environment(), "STOCKTAKE_STATE_FOLDER": str(folder / "state")}
     if url:
         environment["STOCKTAKE_LEDGER"] = url
-    return Workers(environment, folder, "--lease", str(lease_s))
+    environment |= more or {}
+    return Workers(environment, folder, "--lease", str(lease_s), own_disks=own_disks)
 
 
 def patient(store: FaultServer, folder: Path) -> Workers:
@@ -82,16 +91,16 @@ def all_keys() -> list[str]:
     return sorted(f"{n // 600:05d}/{n:07d}" for n in range(OBJECTS))
 
 
-def owner_in(ledger: Ledger, pool: Workers) -> Callable[[], int | None]:
-    """The number of the worker that works on the run and has begun to list."""
+def owner_in(ledger: Ledger, pool: Workers) -> Callable[[], subprocess.Popen[bytes] | None]:
+    """The worker that works on the run and has begun to list."""
 
-    def look() -> int | None:
+    def look() -> subprocess.Popen[bytes] | None:
         run = run_in(ledger, RUNNING)
         found = re.match(r"process (\d+) on ", str(run.owner)) if run else None
         if run is None or found is None or not run.progress.get("rows"):
             return None
         pid = int(found[1])
-        return next((n for n, each in enumerate(pool.running) if each.pid == pid), None)
+        return next((each for each in pool.running if each.pid == pid), None)
 
     return look
 
@@ -126,38 +135,54 @@ def test_what_is_put_is_delivered_within_a_minute_with_nobody_touching_anything(
         assert run.progress["rows"] == 20
 
 
+def delivered(ledger: Ledger) -> Sequence[str]:
+    """The keys of the data files that the run under way has delivered, by the ledger."""
+    run = run_in(ledger, RUNNING)
+    if run is None or not run.progress:
+        return ()
+    return [each.file.file.key for each in ledger.kept(run.id).files]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
+@pytest.mark.parametrize(
+    ("ledger_url", "own_disks"),
+    [("sqlite", False), ("sqlite", True), ("postgresql", True)],
+    indirect=["ledger_url"],
+)
 def test_workers_are_killed_in_the_middle_of_a_run_and_it_is_published_once_and_whole(
-    store: FaultServer, tmp_path: Path, ledger_url: str | None
+    store: FaultServer, tmp_path: Path, ledger_url: str | None, own_disks: bool
 ) -> None:
+    """With disks of their own, another worker has nothing to go on from but the data files that were delivered."""
     chance = random.Random(5)
+    moments = sorted(chance.sample(range(1, 3 * OBJECTS // FILE_ROWS // 4), KILLS))
+    environment = {"STOCKTAKE_FILE_ROWS": str(FILE_ROWS)}
+    kept: Sequence[str] = ()
     with (
-        workers(store, tmp_path, ledger_url) as pool,
+        workers(store, tmp_path, ledger_url, more=environment, own_disks=own_disks) as pool,
         opened(ledger_url, tmp_path / "state") as ledger,
     ):
-        put(ledger)
+        put(ledger, fields=("Size",))
         pool.start()
         pool.start()
-        killed = 0
-        while killed < KILLS:
-            look = owner_in(ledger, pool)
-            owner = until(
-                lambda look=look: look() is not None or run_in(ledger, PUBLISHED), WITHIN_S, pool
-            )
-            assert owner
-            if (number := look()) is None:
-                break
-            time.sleep(chance.random() * 0.4)
-            pool.kill(pool.running[number])
+        for number, files in enumerate(moments, 1):
+            until(lambda files=files: len(delivered(ledger)) >= files, WITHIN_S, pool)
+            owner = until(owner_in(ledger, pool), WITHIN_S, pool)
+            kept = delivered(ledger)
+            pool.kill(owner)
             pool.start()
-            killed += 1
+            print(f"kill {number} of {KILLS}: {len(kept)} data files delivered", flush=True)
         run = until(lambda: run_in(ledger, PUBLISHED), WITHIN_S, pool)
-        assert killed >= 2
-        assert (run.claims > killed // 2, run.attempts) == (True, 0)
-        time.sleep(1)
+        assert (run.claims > KILLS, run.attempts) == (True, 0)
+        until(lambda: not ledger.names(run.id), 30, pool)
         [keys] = reported_keys(store)
-        assert keys == all_keys()
+    assert keys == all_keys()
+    assert store.buckets[REPORTS].uploads == {}
+    [manifest] = published(store.buckets[REPORTS].keys(), store.buckets[REPORTS].read)
+    named = {file["key"] for file in manifest["files"]}
+    assert set(kept) <= named, "delivered for nothing"
+    pages = sum(entry.operation.startswith("List") for entry in list(store.log))
+    print(f"{len(named)} data files, {pages} LIST requests for {OBJECTS} objects", flush=True)
 
 
 @pytest.mark.slow

@@ -52,6 +52,7 @@ def planned(configuration: InventoryConfiguration | None = None, **options: Any)
         working_folder=HERE,
         spool_folder=SPOOL,
         cores=3,
+        file_rows=5_000,
     )
 
 
@@ -74,6 +75,7 @@ def test_two_addresses_alone_make_a_current_parquet_report_of_what_a_plain_list_
 
 def test_there_are_as_many_processes_as_cores_unless_said() -> None:
     assert planned().limits.processes == 3
+    assert planned().limits.file_rows_max == 5_000
     assert planned(processes=7, concurrency=9).limits == replace(
         planned().limits, processes=7, concurrency=9
     )

@@ -34,6 +34,9 @@ spill = "/spill"
 [ledger]
 url = "postgresql://me:hush@db/stocktake?password=hush"
 
+[reports]
+file_rows = 50_000
+
 [questions]
 memory = "4GiB"
 threads = 3
@@ -87,6 +90,7 @@ def test_the_file_says_all_and_a_variable_comes_before_it(tmp_path: Path) -> Non
     assert settings.state_folder == tmp_path / "state"
     assert settings.keys_file == tmp_path / "state" / "keys.json"
     assert (settings.memory, settings.threads, settings.workers) == ("4GiB", 5, 0)
+    assert settings.file_rows == 50_000
     assert settings.lease_s == 30.0
     assert read_settings({"STOCKTAKE_SETTINGS": str(file)}).threads == 3
     assert server_settings(file, store_words={"endpoint_url": "http://x"}).port == 9000
@@ -129,6 +133,7 @@ def test_each_setting_says_who_said_it_and_secrets_are_masked(tmp_path: Path) ->
         ("[worker]\nlease = nan", "expected a number from 1 to 3,600"),
         ("[questions]\nmemory = '1MiB'", "expected a size such as 4GiB, at least 32MiB"),
         ("[questions]\nmemory = 'lots'", "is no size"),
+        ("[reports]\nfile_rows = 99", "is `99`; expected a whole number from 100 to 1,000,000"),
         ("[log]\nformat = 'xml'", "is `xml`; expected `text` or `json`"),
         ("[stores.a]\ndomains = [1]", "expected a list of texts"),
     ],

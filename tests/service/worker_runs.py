@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow.parquet as pq
 
@@ -33,7 +35,11 @@ STORE = "default"
 SOURCE, REPORTS = "source", "destination"
 
 
-def configuration(identity: str = "daily", bucket: str = REPORTS) -> InventoryConfiguration:
+def configuration(
+    identity: str = "daily",
+    bucket: str = REPORTS,
+    fields: Sequence[str] = ("Size", "EncryptionStatus"),
+) -> InventoryConfiguration:
     """A daily report, Parquet, of the whole bucket."""
     delivery = S3BucketDestination(bucket=bucket_arn(bucket), format=Format.PARQUET)
     return RUN.configuration.model_copy(
@@ -41,15 +47,17 @@ def configuration(identity: str = "daily", bucket: str = REPORTS) -> InventoryCo
             "id": identity,
             "is_enabled": True,
             "filter": None,
-            "optional_fields": ("Size", "EncryptionStatus"),
+            "optional_fields": tuple(fields),
             "destination": Destination(s3_bucket_destination=delivery),
         }
     )
 
 
-def put(ledger: Ledger, identity: str = "daily", bucket: str = SOURCE) -> ConfigurationKey:
+def put(
+    ledger: Ledger, identity: str = "daily", bucket: str = SOURCE, **more: Any
+) -> ConfigurationKey:
     """Put a daily configuration of the source bucket."""
-    return ledger.configurations.put(STORE, bucket, configuration(identity)).key
+    return ledger.configurations.put(STORE, bucket, configuration(identity, **more)).key
 
 
 @contextmanager
@@ -60,24 +68,35 @@ def opened(url: str | None, state: Path) -> Iterator[Ledger]:
 
 
 class Workers:
-    """Worker processes over one ledger, each of which a test may kill."""
+    """Worker processes over one ledger, each of which a test may kill. With `own_disks` each has its rows wait on a
+    disk of its own, as on another machine, which is gone when it is killed.
+    """
 
-    def __init__(self, environment: Mapping[str, str], folder: Path, *options: str) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], folder: Path, *options: str, own_disks: bool = False
+    ) -> None:
         self._environment = environment
         self._folder = folder
         self._options = options
+        self._own_disks = own_disks
+        self._disks: dict[int, Path] = {}
         self.running: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> subprocess.Popen[bytes]:
         """One more; it logs to `worker.log`."""
+        disk = self._folder / f"disk-{uuid4().hex}"
+        if self._own_disks:
+            disk.mkdir()
+        own = {"STOCKTAKE_SPOOL_FOLDER": str(disk)} if self._own_disks else {}
         with (self._folder / "worker.log").open("ab") as log:
             process = subprocess.Popen(
                 command("worker", *self._options),
-                env={**os.environ, **self._environment},
+                env={**os.environ, **self._environment, **own},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
+        self._disks[process.pid] = disk
         self.running.append(process)
         return process
 
@@ -86,10 +105,11 @@ class Workers:
         return (self._folder / "worker.log").read_text()
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
-        """kill -9."""
+        """kill -9, and its disk is gone with it."""
         process.kill()
         process.wait()
         self.running.remove(process)
+        shutil.rmtree(self._disks.pop(process.pid), ignore_errors=True)
 
     def __enter__(self) -> Workers:
         return self

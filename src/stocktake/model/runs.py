@@ -83,6 +83,9 @@ class Counted:
         return news
 
 
+FILE_ROWS_MAX = 1_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The bounds of a run. Memory of one process is about `concurrency * 64 KiB` of connections, plus one page of
@@ -96,7 +99,7 @@ class Limits:
     )
     processes: int = 1  # faces ask for as many as the machine has cores
     page_rows_max: int = 1000  # S3's own limit
-    file_rows_max: int = 1_000_000  # rows of a data file
+    file_rows_max: int = FILE_ROWS_MAX  # rows of a data file
     tries_max: int = 8  # of one request, the first included
     retry_delay_s_min: float = 0.1
     retry_delay_s_max: float = 20.0

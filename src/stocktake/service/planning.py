@@ -56,10 +56,12 @@ def plan_run(
     working_folder: Path,
     spool_folder: Path,
     cores: int,
+    file_rows: int,
 ) -> InventoryRun:
     """The run that `options` ask for at `moment`; relative paths start at `working_folder`.
 
-    `spool_folder` and `cores`, for as many processes, hold where the options say nothing.
+    `spool_folder` and `cores`, for as many processes, hold where the options say nothing. A data file has `file_rows`
+    rows at most.
 
     Raises:
         UsageError: an address, a field, a choice or a limit makes no sense, or contradicts the
@@ -92,7 +94,7 @@ def plan_run(
         or configuration.delivery.account_id is not None,
         strict=options.strict,
         usage=options.usage,
-        limits=_limits(options, cores),
+        limits=_limits(options, cores, file_rows),
         remembering=remembering_asked(options),
         spool_folder=options.spool_folder or spool_folder,
     )
@@ -282,8 +284,8 @@ RATE_MAX = 1_000_000
 _LIMITS_MAX: Mapping[str, int] = {"concurrency": 10_000, "processes": 1_000}
 
 
-def _limits(options: RunOptions, cores: int) -> Limits:
-    limits = Limits(processes=cores)
+def _limits(options: RunOptions, cores: int, file_rows: int) -> Limits:
+    limits = Limits(processes=cores, file_rows_max=file_rows)
     for name, most in _LIMITS_MAX.items():
         value = getattr(options, name)
         if value is None:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from stocktake.model.errors import UsageError
+from stocktake.model.runs import FILE_ROWS_MAX
 from stocktake.model.scheduled import LIMIT_KEYS
 from stocktake.model.sizes import parse_bytes
 
@@ -93,6 +94,11 @@ SETTINGS: tuple[Setting, ...] = (
         "a PostgreSQL database for a ledger: postgresql://USER[:PASSWORD]@HOST/DATABASE; needs the extra `postgres`",
         "a file needs no server; a database is for workers on more than one machine",
         told="a file in the state folder", field="ledger", variable="STOCKTAKE_LEDGER", secret=True,
+    ),
+    Setting(
+        "reports.file_rows", Kind.COUNT, "how many rows a data file of a report holds, at most",
+        "what is delivered is what another machine can go on from, and readers bear few large files best",
+        FILE_ROWS_MAX, field="file_rows", variable="STOCKTAKE_FILE_ROWS", unit="rows", least=100, most=FILE_ROWS_MAX,
     ),
     Setting(
         "questions.memory", Kind.SIZE, "what a question about a report may take; the rest spills to disk",

@@ -42,6 +42,7 @@ class Settings:
     keys_file: Path  # the access keys of those who may ask the service
     working_folder: Path  # where relative paths start
     cores: int  # that this process may use
+    file_rows: int  # of a data file, at most
     memory: str | None  # of a question, as it is written
     threads: int | None  # of a question
     spill_folder: Path | None  # of a question; None: the system's

@@ -164,4 +164,5 @@ def planned(place: Workplace, stored: StoredConfiguration, moment: datetime) -> 
         working_folder=settings.working_folder,
         spool_folder=place.spool,
         cores=settings.cores,
+        file_rows=settings.file_rows,
     )

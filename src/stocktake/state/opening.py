@@ -157,28 +157,38 @@ def _begin(connection: Connection) -> None:
 
 def _bring_up_to_date(engine: Engine, where: object) -> None:
     with engine.connect() as connection:
+        if _is_newest(_version(connection), where):
+            return
+    with engine.execution_options(**{WRITES: True}).begin() as connection:
+        if connection.dialect.name == SERVER:
+            connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
         found = _version(connection)
-    if found == SCHEMA_VERSION:
-        return
+        if _is_newest(found, where):  # another process was faster
+            return
+        if found is None:
+            metadata.create_all(connection)
+            _REVISIONS.create(connection)
+            connection.execute(_REVISIONS.insert().values(version_num=SCHEMA_VERSION))
+        else:
+            # Alembic is as large as SQLAlchemy itself, and a ledger that is new needs no migration.
+            from stocktake.state.migrations.upgrade import upgrade  # noqa: PLC0415
+
+            upgrade(connection)
+
+
+def _is_newest(found: str | None, where: object) -> bool:
+    """Whether a database of the schema `found` needs nothing.
+
+    Raises:
+        LedgerError: it is newer than any that this stocktake knows.
+    """
     if found is not None and found > SCHEMA_VERSION:
         raise ledger_error(
             where,
             f"a newer stocktake made it (found schema {found}, this one knows up to {SCHEMA_VERSION})",
             "use that one, or name another folder with STOCKTAKE_STATE_FOLDER",
         )
-    with engine.execution_options(**{WRITES: True}).begin() as connection:
-        if connection.dialect.name == SERVER:
-            connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
-        found = _version(connection)  # another process may have been faster
-        if found is None:
-            metadata.create_all(connection)
-            _REVISIONS.create(connection)
-            connection.execute(_REVISIONS.insert().values(version_num=SCHEMA_VERSION))
-        elif found != SCHEMA_VERSION:
-            # Alembic is as large as SQLAlchemy itself, and a ledger that is new needs no migration.
-            from stocktake.state.migrations.upgrade import upgrade  # noqa: PLC0415
-
-            upgrade(connection)
+    return found == SCHEMA_VERSION
 
 
 def _version(connection: Connection) -> str | None:

@@ -57,6 +57,7 @@ def plan(options: RunOptions) -> InventoryRun:
         working_folder=settings.working_folder,
         spool_folder=settings.spool_folder,
         cores=settings.cores,
+        file_rows=settings.file_rows,
     )
 
 
