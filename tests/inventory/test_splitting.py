@@ -104,6 +104,21 @@ def test_all_lanes_are_busy_with_few_requests_whatever_the_keys_look_like(shape:
     assert again.requests <= 1.15 * len(keys) / PAGE
 
 
+def test_what_lies_behind_a_first_folder_is_asked_for_before_it_is_listed_to_its_end() -> None:
+    folders = [
+        "".join(chr(0x4E00 + (7 * n) % 3000 + 3 * place) for place in range(3)) for n in range(60)
+    ]
+    names = [chr(0x4E00 + 11 * n) + chr(0x5000 + n % 900) for n in range(260)]
+    keys = sorted(
+        f"資料/{folder}/{name}-{n:02d}" for folder in folders for name in names for n in range(25)
+    )
+    outcome = simulate(keys, 16)
+    first = keys[0].rpartition("/")[0]
+    assert outcome.pivots[0].startswith(first)
+    assert outcome.pivots[0] > first + "/" + max(names)
+    assert outcome.requests <= len(keys) / PAGE * 1.15
+
+
 def test_hints_that_are_wrong_cost_a_request_each_and_lose_nothing() -> None:
     keys = sorted(SHAPES["counter"](n) for n in range(20_000))
     found = simulate(keys, 8, ["a", "b", "c", "part-000003000", "x", "y", "z"])

@@ -267,10 +267,10 @@ class Splitter:
         same = gap.after[: common_length(first, gap.after)].rstrip(digits)
         behind = self._space.successor(same[-1]) if same else None
         if behind is not None:
-            pages = float(min(self._pages, self._lanes))
+            pages = 2.0 * min(self._pages, self._lanes)
             rows = pages * self._page_rows
             gap.stretches.append(Stretch(rows, 0, same[:-1] + behind, None, 0.0, 1.0))
-            gap.expected += 2 * pages
+            gap.expected += pages
 
     def _next_split(self) -> Split | None:
         for _ in range(_TRIES_MAX):

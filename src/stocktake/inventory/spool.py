@@ -198,10 +198,12 @@ class Spool:
 
 
 def read_segment(segment: Segment) -> Iterator[pa.RecordBatch]:
-    """The rows of a segment, in order, without copying them into memory first."""
+    """The rows of a segment, in order. They are read and not mapped: what is mapped stays with the process until the
+    segment is closed.
+    """
     if segment.path is None:
         return
-    with pa.memory_map(str(segment.path)) as source, pa.ipc.open_stream(source) as reader:
+    with pa.OSFile(str(segment.path)) as source, pa.ipc.open_stream(source) as reader:
         yield from reader
 
 
