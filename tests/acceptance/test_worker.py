@@ -300,7 +300,7 @@ def test_a_run_that_fails_says_why_and_waits_to_be_tried_again(
 ) -> None:
     environment = {"STOCKTAKE_STATE_FOLDER": str(tmp_path / "state")}
     with workers(store, tmp_path, None) as pool, opened(None, tmp_path / "state") as ledger:
-        put(ledger, bucket="nowhere")
+        ledger.configurations.put(STORE, SOURCE, configuration(bucket="nowhere"))
         pool.start()
         run = until(
             lambda: next((each for each in ledger.schedule.list() if each.attempts), None), 60, pool
@@ -309,7 +309,7 @@ def test_a_run_that_fails_says_why_and_waits_to_be_tried_again(
         shown = stocktake("runs", "scheduled", environment=environment).out
         assert "waiting" in shown
         assert "NoSuchBucket" in shown
-        store.bucket("nowhere", generated=synthetic(3, lambda n: f"{n}"))
+        store.bucket("nowhere")
         assert stocktake("runs", "retry", run.id, environment=environment).code == 0
         until(lambda: run_in(ledger, PUBLISHED), 60, pool)
-        assert [len(keys) for keys in reported_keys(store)] == [3]
+        assert [len(keys) for keys in reported_keys(store, "nowhere")] == [OBJECTS]

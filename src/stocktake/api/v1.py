@@ -33,7 +33,7 @@ from stocktake.model.configuration import (
     parse_configuration_json,
 )
 from stocktake.model.errors import IdMismatchError, InventoryError
-from stocktake.model.stored import StoredConfiguration
+from stocktake.model.stored import StoredConfiguration, Suspension
 from stocktake.service.commands import configurations as commands
 from stocktake.service.serving import Service
 
@@ -44,8 +44,17 @@ class KeptCheck(CheckResult):
     checked: datetime
 
 
+class KeptSuspension(BaseModel):
+    """That a configuration runs no more until it is put again."""
+
+    since: datetime
+    reason: str
+
+
 class KeptConfiguration(BaseModel):
-    """A configuration as it was put last. A greater version was put later. `check` is absent until it was tried out."""
+    """A configuration as it was put last. A greater version was put later. `check` is absent until it was tried out,
+    `suspended` as long as it has runs.
+    """
 
     store: str
     bucket: str
@@ -54,6 +63,7 @@ class KeptConfiguration(BaseModel):
     changed: datetime
     version: int
     configuration: InventoryConfiguration
+    suspended: KeptSuspension | None = None
     check: KeptCheck | None = None
 
 
@@ -171,8 +181,15 @@ def _kept(stored: StoredConfiguration) -> KeptConfiguration:
         changed=stored.changed,
         version=stored.version,
         configuration=stored.configuration,
+        suspended=_kept_suspension(stored.suspension),
         check=_kept_check(stored.check),
     )
+
+
+def _kept_suspension(suspension: Suspension | None) -> KeptSuspension | None:
+    if suspension is None:
+        return None
+    return KeptSuspension(since=suspension.since, reason=suspension.reason)
 
 
 def _kept_check(check: StoredCheck | None) -> KeptCheck | None:

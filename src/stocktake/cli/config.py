@@ -213,6 +213,8 @@ def _aws(stored: StoredConfiguration) -> dict[str, Any]:
 
 
 def _document(stored: StoredConfiguration) -> dict[str, object]:
+    suspension = stored.suspension
+    since = suspension and {"since": suspension.since.isoformat(), "reason": suspension.reason}
     return {
         "store": stored.key.store,
         "bucket": stored.key.bucket,
@@ -221,6 +223,7 @@ def _document(stored: StoredConfiguration) -> dict[str, object]:
         "changed": stored.changed.isoformat(),
         "version": stored.version,
         "configuration": _aws(stored),
+        **({"suspended": since} if since else {}),
         **({"check": stored.check.to_json()} if stored.check is not None else {}),
     }
 
@@ -229,6 +232,8 @@ def _line(stored: StoredConfiguration) -> str:
     configuration = stored.configuration
     delivery = configuration.delivery
     paused = "" if configuration.is_enabled else ", disabled"
+    if stored.suspension is not None:
+        paused += f", suspended: {stored.suspension.reason}"
     place = f"s3://{delivery.bucket_name}/{delivery.prefix or ''}".removesuffix("/")
     return (
         f"{stored.key.id}: {configuration.schedule.frequency}, {delivery.format} to {place},"

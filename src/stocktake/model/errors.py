@@ -36,6 +36,7 @@
     ├── UnauthenticatedError            a request that nobody signed, or not so, or not now
     ├── NotAllowedError                 who asks is known, and their key does not cover it
     ├── NoSuchConfigurationError        the bucket has no inventory configuration of that Id
+    ├── BucketChangedError              the bucket that a configuration was put for is gone, or another's
     ├── TooManyConfigurationsError      the bucket has as many as it may have
     ├── ReportError                     a report that cannot be trusted or read
     │   ├── NoReportError               there is none at that address
@@ -242,6 +243,10 @@ class NotAllowedError(InventoryError):
 
 class NoSuchConfigurationError(InventoryError):
     """The bucket has no inventory configuration of that Id."""
+
+
+class BucketChangedError(InventoryError):
+    """The bucket that a configuration was put for is gone, or somebody else's by now."""
 
 
 class TooManyConfigurationsError(InventoryError):

@@ -25,11 +25,20 @@ class ConfigurationKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspension:
+    """That a configuration runs no more until it is put again: since when, and why."""
+
+    since: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredConfiguration:
     """One configuration as it was put last.
 
-    `created` is when this key was put first, `changed` when last. `version` is greater than that of every earlier put
-    of any configuration in the same ledger, deleted ones too: two equal versions are one put. `check` is what trying it
+    `created` is when this key was put first, or again after it was suspended; `changed` when last. `version` is greater
+    than that of every earlier put of any configuration in the same ledger, deleted ones too: two equal versions are one
+    put. `owner` is whose the bucket is, as the store calls them; None where it never said. `check` is what trying it
     out has shown, where that is known, and was asked for.
     """
 
@@ -38,6 +47,8 @@ class StoredConfiguration:
     created: datetime
     changed: datetime
     version: int
+    owner: str | None = None
+    suspension: Suspension | None = None
     check: StoredCheck | None = None
 
 

@@ -15,7 +15,7 @@ from stocktake.model.checks import CheckResult, StoredCheck
 from stocktake.model.configuration import InventoryConfiguration, parse_configuration_json
 from stocktake.model.errors import ServerError
 from stocktake.model.store import Store
-from stocktake.model.stored import ConfigurationKey, StoredConfiguration
+from stocktake.model.stored import ConfigurationKey, StoredConfiguration, Suspension
 from stocktake.service import house
 from stocktake.service.asking_server import asking_server
 from stocktake.service.commands import configurations as commands
@@ -69,7 +69,8 @@ def kept_configurations(
             open_ledger(house.settings().state_folder) as ledger,
             KnownBuckets({name: store}, house.monotonic) as buckets,
         ):
-            yield _InLedger(name, Desk(ledger.configurations, buckets.check, ledger.checks))
+            desk = Desk(ledger.configurations, buckets.check, buckets.owner, ledger.checks)
+            yield _InLedger(name, desk)
         return
     with asking_server(server, store, token_file) as api:
         yield _OnServer(name, api)
@@ -165,12 +166,19 @@ def _stored(said: Any) -> StoredConfiguration:
             datetime.fromisoformat(said["created"]),
             datetime.fromisoformat(said["changed"]),
             said["version"],
-            _check(said.get("check")),
+            suspension=_suspension(said.get("suspended")),
+            check=_check(said.get("check")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ServerError(
             f"the server's answer is not one of this version of stocktake: {error}"
         ) from error
+
+
+def _suspension(said: Any) -> Suspension | None:
+    if said is None:
+        return None
+    return Suspension(datetime.fromisoformat(said["since"]), said["reason"])
 
 
 def _check(said: Any) -> StoredCheck | None:

@@ -1,4 +1,4 @@
-"""Whether a bucket is there: its store is asked, and its answer believed for a short while."""
+"""Whether a bucket is there: its store is asked, and its answer believed for a short while; and whose it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-from stocktake.model.errors import ThrottledError, UsageError
+from stocktake.model.errors import NoSuchBucketError, StoreError, ThrottledError, UsageError
 from stocktake.model.store import Store
 from stocktake.store.client import Client
 from stocktake.store.connection import Connection
@@ -60,6 +60,22 @@ class KnownBuckets(AbstractContextManager["KnownBuckets"]):
             self._seen.move_to_end((store, bucket))
             while len(self._seen) > BUCKETS_MAX:
                 self._seen.popitem(last=False)
+
+    def owner(self, store: str, bucket: str) -> str | None:
+        """Whose the bucket is, as the store calls them; None where it does not say, for whatever reason.
+
+        Raises:
+            UsageError: no such store is known.
+            NoSuchBucketError: there is no such bucket.
+        """
+        client = self._client(store)
+        try:
+            with self._turn(store):
+                return client.bucket_owner(bucket)
+        except NoSuchBucketError:
+            raise
+        except StoreError:
+            return None
 
     @contextmanager
     def _turn(self, store: str) -> Iterator[None]:

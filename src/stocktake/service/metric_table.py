@@ -41,8 +41,11 @@ METRICS: tuple[Metric, ...] = (
            " the head of the answer: what is streamed goes on", ("route",), "routes"),
     Metric("stocktake_configurations", Type.GAUGE, "configurations in the ledger, by whether they are enabled",
            ("enabled",), "2"),
-    Metric("stocktake_configurations_without_report", Type.GAUGE, "enabled configurations that never had a report"),
-    Metric("stocktake_report_age_seconds", Type.GAUGE, "seconds since the newest report of an enabled configuration was"
+    Metric("stocktake_configurations_suspended", Type.GAUGE, "configurations that run no more until they are put again:"
+           " their bucket is gone, or somebody else's"),
+    Metric("stocktake_configurations_without_report", Type.GAUGE, "configurations, enabled and not suspended, that"
+           " never had a report"),
+    Metric("stocktake_report_age_seconds", Type.GAUGE, "seconds since the newest report of such a configuration was"
            " published; `server.metrics_configurations` of them one by one, of all others the oldest, as configuration"
            " `(others)`", ("store", "bucket", "configuration", "frequency"), "the setting, and 1"),
     Metric("stocktake_runs", Type.GAUGE, "scheduled runs in the ledger, by state; those that are over stay for 90 days",

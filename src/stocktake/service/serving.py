@@ -67,7 +67,7 @@ def opened_service(sites: tuple[Site, ...]) -> Iterator[Service]:
     ):
         telemetry = Telemetry(ledger.observing, settings.metrics_configurations, house.monotonic)
         ledger.watch(telemetry.watched)
-        desk = Desk(ledger.configurations, buckets.check, ledger.checks)
+        desk = Desk(ledger.configurations, buckets.check, buckets.owner, ledger.checks)
         yield Service(
             sites,
             desk,

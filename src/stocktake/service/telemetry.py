@@ -145,6 +145,7 @@ def _reports(figures: ServiceFigures) -> Iterator[Family]:
         (name,): figures.enabled.get(is_so, 0) for name, is_so in _FLAGS.items()
     }
     yield _gauge("stocktake_configurations", enabled)
+    yield _gauge("stocktake_configurations_suspended", {(): figures.suspended})
     yield _gauge("stocktake_configurations_without_report", {(): figures.without_report})
     ages: dict[_Labels, float] = {
         (each.key.store, each.key.bucket, each.key.id, str(each.frequency)): _age_s(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stocktake.model.documents import decode_run
 from stocktake.model.errors import (
+    BucketChangedError,
     InventoryError,
     LedgerError,
     RunStateError,
@@ -30,6 +31,7 @@ from stocktake.service.leases import LeaseKeeper, about_claim
 from stocktake.service.options import RunOptions
 from stocktake.service.planning import plan_run
 from stocktake.service.retention import expire_after
+from stocktake.service.same_bucket import check_same_bucket
 from stocktake.service.server_settings import Site
 from stocktake.state.ledger import Ledger
 from stocktake.state.owners import this_process
@@ -74,6 +76,8 @@ def work_on(place: Workplace, claim: ScheduledClaim, claimed_s: float) -> None:
         why = keeper.ending or error
         _log.warning("the run %s is given back: %s", claim.run, why, extra=about_claim(claim))
         _tell(place, claim, lambda: place.ledger.claims.give_back(claim))
+    except BucketChangedError as error:
+        _fail(place, claim, error, suspend=True)
     except InventoryError as error:
         _fail(place, claim, error)
     except Exception as error:  # noqa: BLE001 - a defect in one run must not end the worker
@@ -83,9 +87,14 @@ def work_on(place: Workplace, claim: ScheduledClaim, claimed_s: float) -> None:
         expire_after(place.ledger, claim.key, work.run, stopping=place.stop.is_set)
 
 
-def _fail(place: Workplace, claim: ScheduledClaim, error: InventoryError) -> None:
+def _fail(
+    place: Workplace, claim: ScheduledClaim, error: InventoryError, *, suspend: bool = False
+) -> None:
     _log.error("the run %s failed: %s", claim.run, error, extra=about_claim(claim))
-    _tell(place, claim, lambda: place.ledger.claims.fail(claim, error))
+    if suspend:
+        key = claim.key
+        _log.error("%s of %s is suspended", key.id, key.bucket, extra=about_claim(claim))
+    _tell(place, claim, lambda: place.ledger.claims.fail(claim, error, suspend=suspend))
 
 
 def _tell(place: Workplace, claim: ScheduledClaim, tell: Callable[[], object]) -> None:
@@ -115,11 +124,13 @@ def _prepared(place: Workplace, claim: ScheduledClaim) -> Work:
     """The work that is still to be done: the rest of a run that was begun, else all of it.
 
     Raises:
+        BucketChangedError: the bucket is not the one that the configuration was put for.
         InventoryError: the configuration cannot be run.
     """
     ledger = place.ledger
     spool = place.spool.absolute() / f"{SPOOL_PREFIX}{claim.run}"
     stored = ledger.configurations.get(claim.key)
+    check_same_bucket(ledger.configurations, stored, place.stores[claim.key.store].store)
     run = planned(place, stored, ledger.schedule.moment())
     if claim.begun:
         begun = decode_run(ledger.run(claim.run).document)

@@ -1,6 +1,6 @@
 """What trying out each configuration has shown, and who is trying which at the moment.
 
-A configuration wants a check when it is enabled and its last put has none. Whoever claims one has it for CLAIM_S; what
+A configuration wants a check when it has runs and its last put has none. Whoever claims one has it for CLAIM_S; what
 is left by somebody who did not come back is known by the trial that the claim names.
 """
 
@@ -25,6 +25,7 @@ from sqlalchemy.exc import IntegrityError
 
 from stocktake.model.checks import CheckResult, StoredCheck
 from stocktake.model.stored import CheckClaim, ConfigurationKey
+from stocktake.state.schedule_rows import RUNS
 from stocktake.state.tables import configuration_checks, configurations
 from stocktake.state.transactions import Transactions
 
@@ -57,7 +58,7 @@ class Checks(Transactions):
             select(*(configurations.c[name] for name in _PARTS), _TABLE.trial)
             .join_from(configurations, configuration_checks, _SAME, isouter=True)
             .where(
-                configurations.c.enabled,
+                RUNS,
                 configurations.c.store.in_(stores),
                 self._free(connection),
                 or_(_TABLE.version.is_(None), _TABLE.version != configurations.c.version),

@@ -29,7 +29,7 @@ from stocktake.model.scheduled import (
 from stocktake.state.notices import insert_event
 from stocktake.state.schedule_rows import STANDS, claim_ended, held_by, key_of
 from stocktake.state.scheduled_writes import epoch_token
-from stocktake.state.tables import EPOCHS, counters, runs, scheduled_runs
+from stocktake.state.tables import EPOCHS, configurations, counters, runs, scheduled_runs
 from stocktake.state.totals import add_totals
 from stocktake.state.transactions import Transactions
 
@@ -139,14 +139,17 @@ class Claims(Transactions):
             },
         )
 
-    def fail(self, claim: ScheduledClaim, error: InventoryError) -> ScheduledState:
+    def fail(
+        self, claim: ScheduledClaim, error: InventoryError, *, suspend: bool = False
+    ) -> ScheduledState:
         """Note that an attempt at the run failed by `error`. It waits to be tried again, or has failed for good; which
-        of both is returned.
+        of both is returned. With `suspend` it has failed for good, what it has is given up, and its configuration runs
+        no more until it is put again.
         """
         now = self.moment()
         with self.reading() as connection:
             attempts = (connection.scalar(select(_TABLE.attempts).where(held_by(claim))) or 0) + 1
-        delay = retry_delay(attempts)
+        delay = None if suspend else retry_delay(attempts)
         state = ScheduledState.FAILED if delay is None else ScheduledState.WAITING
         values = {
             "state": state,
@@ -162,6 +165,8 @@ class Claims(Transactions):
             statement = update(scheduled_runs).where(held_by(claim)).values(**values)
             if connection.execute(statement).rowcount != 1:
                 raise claim_ended(claim.run)
+            if suspend:
+                _suspend(connection, claim, now, error.message)
             if state is ScheduledState.FAILED:
                 said = {"error": error.message, "hint": error.hint, "attempts": attempts}
                 insert_event(connection, claim.run, EventKind.FAILED, now, **said)
@@ -184,11 +189,11 @@ class Claims(Transactions):
                 raise claim_ended(claim.run)
 
     def to_clear(self, runs_max: int = 10) -> list[str]:
-        """Runs that were cancelled, on which nobody works any more, and of which something may be left."""
+        """Runs that were cancelled or given up, on which nobody works any more, and of which something may be left."""
         over = or_(_TABLE.lease_until.is_(None), _TABLE.lease_until < self.moment())
         left = exists().where(runs.c.id == _TABLE.id, runs.c.state == RunState.ABANDONED)
         found = select(_TABLE.id).where(
-            _TABLE.state == ScheduledState.CANCELLED,
+            _TABLE.state.in_(_GIVEN_UP),
             over,
             left,
             _TABLE.epoch > 0,
@@ -198,10 +203,32 @@ class Claims(Transactions):
             return list(connection.scalars(found.limit(runs_max)))
 
     def cleared(self, run: str) -> None:
-        """Note that nothing is left of a run that was cancelled."""
+        """Note that nothing is left of a run that was cancelled or given up."""
         with self.writing() as connection:
             connection.execute(
                 update(scheduled_runs)
-                .where(_TABLE.id == run, _TABLE.state == ScheduledState.CANCELLED)
+                .where(_TABLE.id == run, _TABLE.state.in_(_GIVEN_UP))
                 .values(claims=0, lease_until=None, owner=None)
             )
+
+
+# Of these, what the run itself has is to be removed, where it was abandoned.
+_GIVEN_UP = (ScheduledState.CANCELLED, ScheduledState.FAILED)
+
+
+def _suspend(connection: Connection, claim: ScheduledClaim, now: datetime, reason: str) -> None:
+    """Suspend the configuration of a claim as it was put, and give up what its run has: it is of another bucket."""
+    key = claim.key
+    put = select(_TABLE.put).where(_TABLE.id == claim.run).scalar_subquery()
+    connection.execute(
+        update(configurations)
+        .where(
+            configurations.c.store == key.store,
+            configurations.c.bucket == key.bucket,
+            configurations.c.id == key.id,
+            configurations.c.created == put,
+        )
+        .values(suspended=now, reason=reason)
+    )
+    over = {"state": RunState.ABANDONED, "token": None, "owner": None, "finished": now}
+    connection.execute(update(runs).where(runs.c.id == claim.run).values(over))

@@ -39,6 +39,7 @@ from stocktake.model.stored import (
     CONFIGURATIONS_PER_BUCKET_MAX,
     ConfigurationKey,
     StoredConfiguration,
+    Suspension,
 )
 from stocktake.state.tables import (
     VERSIONS,
@@ -60,15 +61,21 @@ class Configurations(Transactions):
 
     def __init__(self, engine: Engine, where: object, now: Callable[[], datetime]) -> None:
         super().__init__(engine, where, now)
-        # By key and version, which no two puts have: what was read once need not be read again.
-        self._seen: dict[tuple[str, str, str, int], StoredConfiguration] = {}
+        # By key and version, which no two puts have, and what may change beside: what was read once need not be read
+        # again.
+        self._seen: dict[tuple[object, ...], StoredConfiguration] = {}
 
     # -- AWS's document ----------------------------------------------------------------------------
 
     def put(
-        self, store: str, bucket: str, configuration: InventoryConfiguration
+        self,
+        store: str,
+        bucket: str,
+        configuration: InventoryConfiguration,
+        owner: str | None = None,
     ) -> StoredConfiguration:
-        """Keep `configuration` under its Id, in place of any that is there; its options are left alone.
+        """Keep `configuration` under its Id, in place of any that is there; its options are left alone. The bucket is
+        `owner`'s, as far as that is known. One that is suspended begins anew.
 
         Raises:
             TooManyConfigurationsError: the bucket has as many as it may have, and this would be a new one.
@@ -81,9 +88,11 @@ class Configurations(Transactions):
             ),
             "enabled": configuration.is_enabled,
             "changed": now,
+            "owner": owner,
         }
         with self.writing() as connection:
             values["version"] = _next_version(connection)
+            connection.execute(_BEGIN_ANEW, _named(key) | {"created": now})
             if connection.execute(_UPDATE, _named(key) | values).rowcount == 0:
                 _check_room(connection, key)
                 connection.execute(
@@ -107,14 +116,24 @@ class Configurations(Transactions):
         asked = {"of_store": store, "of_bucket": bucket, "after": after, "rows_max": rows_max}
         with self.reading() as connection:
             rows = connection.execute(_PAGE_VERSIONS, asked)
-            known = [self._seen.get((store, bucket, row.id, row.version)) for row in rows]
+            known = [self._seen.get((store, bucket, *row)) for row in rows]
             if None in known:
                 known = [_stored(row) for row in connection.execute(_PAGE, asked)]
         if len(self._seen) > SEEN_MAX:
             self._seen.clear()
         found = tuple(each for each in known if each is not None)
-        self._seen.update(((store, bucket, each.key.id, each.version), each) for each in found)
+        self._seen.update((_seen_as(each), each) for each in found)
         return found
+
+    def note_owner(self, stored: StoredConfiguration, owner: str) -> None:
+        """Note whose the bucket of a configuration is that was put when nobody could tell."""
+        unknown = and_(configurations.c.owner.is_(None), configurations.c.version == stored.version)
+        with self.writing() as connection:
+            connection.execute(
+                update(configurations)
+                .where(_at(configurations, stored.key), unknown)
+                .values(owner=owner)
+            )
 
     def buckets(self, store: str, *, after: str, rows_max: int) -> Sequence[tuple[str, int]]:
         """The first buckets of a store that have configurations and come behind `after`, ascending by name, `rows_max`
@@ -195,7 +214,10 @@ class Configurations(Transactions):
 _SELECTED: Select[Any] = select(
     *(
         configurations.c[name]
-        for name in ("store", "bucket", "id", "document", "created", "changed", "version")
+        for name in (
+            *("store", "bucket", "id", "document", "created", "changed", "version"),
+            *("owner", "suspended", "reason"),
+        )
     )
 )
 
@@ -212,11 +234,20 @@ _PAGE = (
     .order_by(configurations.c.id)
     .limit(bindparam("rows_max", type_=Integer))
 )
-_PAGE_VERSIONS = _PAGE.with_only_columns(configurations.c.id, configurations.c.version)
+_PAGE_VERSIONS = _PAGE.with_only_columns(
+    *(configurations.c[name] for name in ("id", "version", "owner", "suspended"))
+)
 _UPDATE = (
     update(configurations)
     .where(_ONE)
-    .values({name: bindparam(name) for name in ("document", "enabled", "changed", "version")})
+    .values(
+        {name: bindparam(name) for name in ("document", "enabled", "changed", "version", "owner")}
+    )
+)
+_BEGIN_ANEW = (
+    update(configurations)
+    .where(_ONE, configurations.c.suspended.is_not(None))
+    .values(created=bindparam("created"), suspended=None, reason=None)
 )
 _COUNT = select(func.count()).select_from(configurations).where(_ONE_BUCKET)
 _NEXT_VERSION = (
@@ -283,14 +314,23 @@ def _missing(key: ConfigurationKey) -> NoSuchConfigurationError:
 parsed = lru_cache(4096)(parse_configuration_json)
 
 
+def _seen_as(stored: StoredConfiguration) -> tuple[object, ...]:
+    """What tells the stored configuration from all that were, or will be, under the same key."""
+    key, suspension = stored.key, stored.suspension
+    since = None if suspension is None else suspension.since
+    return (key.store, key.bucket, key.id, stored.version, stored.owner, since)
+
+
 def _stored(row: Row[Any]) -> StoredConfiguration:
-    store, bucket, identity, document, created, changed, version = tuple(row)
-    key = ConfigurationKey(store, bucket, identity)
+    key = ConfigurationKey(row.store, row.bucket, row.id)
     try:
-        configuration = parsed(document)
+        configuration = parsed(row.document)
     except ConfigurationError as error:
         raise LedgerError(
             f"the ledger's record of the configuration {key.id} of {key.bucket} cannot be read: {error}",
             hint="was it written by another version of stocktake? go on with that one",
         ) from error
-    return StoredConfiguration(key, configuration, created, changed, version)
+    suspension = None if row.suspended is None else Suspension(row.suspended, row.reason or "")
+    return StoredConfiguration(
+        key, configuration, row.created, row.changed, row.version, row.owner, suspension
+    )

@@ -13,6 +13,7 @@ from stocktake.model.configuration import Frequency
 from stocktake.model.scheduled import UNFINISHED_STATES, ScheduledState
 from stocktake.model.stored import ConfigurationKey
 from stocktake.state.configurations import parsed
+from stocktake.state.schedule_rows import RUNS
 from stocktake.state.tables import configurations, scheduled_runs
 from stocktake.state.totals import read_totals
 from stocktake.state.transactions import Transactions
@@ -23,7 +24,7 @@ _THEIRS = configurations.c
 
 @dataclass(frozen=True, slots=True)
 class ReportAge:
-    """When the newest report of an enabled configuration was published."""
+    """When the newest report of a configuration that has runs was published."""
 
     key: ConfigurationKey
     frequency: Frequency
@@ -39,6 +40,7 @@ class ServiceFigures:
     moment: datetime
     runs: Mapping[ScheduledState, int]
     enabled: Mapping[bool, int]
+    suspended: int
     without_report: int
     ages: tuple[ReportAge, ...]
     oldest_other: datetime | None
@@ -62,14 +64,16 @@ class Observing(Transactions):
             moment = self.moment_in(connection)
             ages, others = _reports(connection, configurations_max)
             reported = len(ages) + len(others)
-            enabled = _counted(connection, _THEIRS.enabled)
+            having_runs = connection.scalar(select(func.count()).where(RUNS)) or 0
+            suspended = select(func.count()).where(_THEIRS.suspended.is_not(None))
             due, longest_due = _due(connection, moment)
             leased, oldest_beat = _leased(connection, moment)
             return ServiceFigures(
                 moment,
                 _counted(connection, _RUNS.state),
-                enabled,
-                enabled.get(True, 0) - reported,
+                _counted(connection, _THEIRS.enabled),
+                connection.scalar(suspended) or 0,
+                having_runs - reported,
                 ages,
                 min(others, default=None),
                 due,
@@ -88,7 +92,7 @@ def _counted(connection: Connection, column: ColumnElement[Any]) -> dict[Any, in
 def _reports(
     connection: Connection, configurations_max: int
 ) -> tuple[tuple[ReportAge, ...], list[datetime]]:
-    """The newest reports of enabled configurations: of the first ones with all that is told, of the others when."""
+    """The newest reports of configurations that have runs: of the first with all that is told, of the others when."""
     same = and_(
         _RUNS.store == _THEIRS.store,
         _RUNS.bucket == _THEIRS.bucket,
@@ -101,7 +105,7 @@ def _reports(
     by_key = (
         select(*key, newest)
         .join_from(configurations, scheduled_runs, same)
-        .where(_THEIRS.enabled)
+        .where(RUNS)
         .group_by(*key)
         .order_by(*key)
     )

@@ -37,7 +37,7 @@ from stocktake.model.scheduled import (
 )
 from stocktake.model.stored import ConfigurationKey
 from stocktake.state.notices import insert_event
-from stocktake.state.schedule_rows import STANDS, find_row, of_configuration, record_of
+from stocktake.state.schedule_rows import RUNS, STANDS, find_row, of_configuration, record_of
 from stocktake.state.tables import configurations, report_options, runs, scheduled_runs
 from stocktake.state.transactions import Transactions
 
@@ -51,7 +51,7 @@ _TABLE = scheduled_runs.c
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A configuration that is enabled, as a scheduler needs it: unparsed, for most are as they were last time."""
+    """A configuration that has runs, as a scheduler needs it: unparsed, for most are as they were last time."""
 
     key: ConfigurationKey
     created: datetime
@@ -75,12 +75,12 @@ class Schedule(Transactions):
     # -- what is due -------------------------------------------------------------------------------
 
     def standing(self) -> list[Standing]:
-        """Every configuration that is enabled."""
+        """Every configuration that is enabled, and not suspended."""
         same = [
             report_options.c[name] == configurations.c[name] for name in ("store", "bucket", "id")
         ]
         beside = select(report_options.c.document).where(*same).scalar_subquery()
-        found = select(configurations, beside.label("options")).where(configurations.c.enabled)
+        found = select(configurations, beside.label("options")).where(RUNS)
         with self.reading() as connection:
             return [
                 Standing(
@@ -128,7 +128,7 @@ class Schedule(Transactions):
 
         Raises:
             NoSuchConfigurationError: there is no such configuration.
-            RunStateError: it is disabled, or a run of it is under way.
+            RunStateError: it is disabled or suspended, or a run of it is under way.
         """
         at = and_(
             *(configurations.c[name] == getattr(key, name) for name in ("store", "bucket", "id"))
@@ -140,6 +140,8 @@ class Schedule(Transactions):
                 raise NoSuchConfigurationError(f"{what} is not there")
             if not found.enabled:
                 raise RunStateError(f"{what} is disabled")
+            if found.suspended is not None:
+                raise RunStateError(f"{what} is suspended: {found.reason}", hint="put it again")
             busy = and_(of_configuration(key, found.created), _TABLE.state.in_(UNFINISHED_STATES))
             if under_way := connection.scalar(select(_TABLE.id).where(busy)):
                 raise RunStateError(
@@ -186,8 +188,8 @@ class Schedule(Transactions):
                 raise RunStateError(f"the run {found.id} is {found.state} and cannot be cancelled")
 
     def tidy(self) -> int:
-        """Cancel the runs of configurations that were deleted, put anew since, or disabled; how many those were. End
-        those that were claimed too often, and forget those that have long been over.
+        """Cancel the runs of configurations that were deleted, put anew since, disabled or suspended; how many those
+        were. End those that were claimed too often, and forget those that have long been over.
         """
         with self.writing() as connection:
             now = self.moment_in(connection)

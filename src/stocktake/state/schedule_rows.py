@@ -14,13 +14,15 @@ from stocktake.model.stored import ConfigurationKey
 from stocktake.state.tables import configurations, scheduled_runs
 
 _TABLE = scheduled_runs.c
-# The configuration of a scheduled run as it is now: there, put when it was put then, and enabled.
+# Whether a configuration has runs: it is enabled, and not suspended.
+RUNS = and_(configurations.c.enabled, configurations.c.suspended.is_(None))
+# The configuration of a scheduled run as it is now: there, put when it was put then, and to be run.
 STANDS = exists().where(
     configurations.c.store == _TABLE.store,
     configurations.c.bucket == _TABLE.bucket,
     configurations.c.id == _TABLE.configuration_id,
     configurations.c.created == _TABLE.put,
-    configurations.c.enabled,
+    RUNS,
 )
 
 

@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 SCHEMA_VERSION = (
-    "0008"  # the newest migration; they are numbered, so that a newer ledger can be told
+    "0009"  # the newest migration; they are numbered, so that a newer ledger can be told
 )
 
 
@@ -138,6 +138,9 @@ configurations = Table(
     Column("created", Moment, nullable=False),
     Column("changed", Moment, nullable=False),
     Column("version", BigInteger, nullable=False),  # of VERSIONS
+    Column("owner", Text),  # whose the bucket is, as far as the store says
+    Column("suspended", Moment),  # since when it runs no more
+    Column("reason", Text),  # likewise
 )
 
 # What AWS's document cannot say, under the same key. AWS's API neither shows it nor changes it.

@@ -27,12 +27,18 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 LIST_PAGES_MAX = 100_000  # of one listing: a hundred million keys
-CHECKED_OPERATIONS = ("GetBucketVersioning", "GetObjectLockConfiguration", "ListObjectsV2")
+CHECKED_OPERATIONS = (
+    "GetBucketAcl",
+    "GetBucketVersioning",
+    "GetObjectLockConfiguration",
+    "ListObjectsV2",
+)
 _REGION_HEADER = "x-amz-bucket-region"
 _ROOT_ELEMENT = "StocktakeRootElement"  # what `keep_root_element` adds to botocore's parsed answer
 _VERSIONING_ROOTS = ("VersioningConfiguration", "GetBucketVersioningResponse")  # AWS; moto
 _OBJECT_LOCK_ROOTS = ("ObjectLockConfiguration",)
 _LISTING_ROOTS = ("ListBucketResult",)
+_ACL_ROOTS = ("AccessControlPolicy",)
 _NO_OBJECT_LOCK = "ObjectLockConfigurationNotFoundError"
 _NOT_FOUND, _REDIRECTS = 404, (301, 307)
 
@@ -107,6 +113,19 @@ def object_lock(s3: S3Client, bucket: str) -> bool | None:
         return None
     enabled: bool = answer["ObjectLockConfiguration"].get("ObjectLockEnabled") == "Enabled"
     return enabled
+
+
+def owner(s3: S3Client, bucket: str) -> str | None:
+    """Whose the bucket is, as the store calls them. See `Client.bucket_owner`."""
+    try:
+        with _asking_about(bucket, "s3:GetBucketAcl"):
+            answer: Any = s3.get_bucket_acl(Bucket=bucket)
+    except (AccessDeniedError, RequestRefusedError, NoSuchKeyError):
+        return None
+    if answer[_ROOT_ELEMENT] not in _ACL_ROOTS:
+        return None
+    named: str | None = answer.get("Owner", {}).get("ID")
+    return named or None
 
 
 def locks_by_default(s3: S3Client, bucket: str) -> bool:

@@ -144,6 +144,16 @@ class Client(AbstractContextManager["Client"]):
         """
         return buckets.versioned(self._s3, bucket)
 
+    def bucket_owner(self, bucket: str) -> str | None:
+        """Whose the bucket is, as the store calls them; None where the store or a missing permission hides it.
+
+        Raises:
+            NoSuchBucketError: the store says that there is no such bucket, in so many words: an answer without a
+                document, as proxies give where a store is down, does not.
+            StoreError: it cannot be asked.
+        """
+        return buckets.owner(self._s3, bucket)
+
     def has_object_lock(self, bucket: str) -> bool | None:
         """Whether objects of the bucket can be locked; None where the store or a missing
         permission hides it.

@@ -24,11 +24,12 @@ _FORM = "1"  # so that another form can be told from this one
 class Desk:
     """Where configurations and what trying them has shown are kept, and who says whether a store has a bucket:
     `check_bucket` takes the store's name and the bucket's, and raises NoSuchBucketError, or StoreError where it cannot
-    be told.
+    be told; `owner_of` takes the same, and says whose the bucket is, where that can be told.
     """
 
     kept: Configurations
     check_bucket: Callable[[str, str], None]
+    owner_of: Callable[[str, str], str | None]
     checks: Checks
 
 
@@ -55,7 +56,7 @@ def submit_configuration(
     desk.check_bucket(key.store, key.bucket)
     configuration = read_submission(body, key.id)
     grant.check_put(key.bucket, configuration)
-    return desk.kept.put(key.store, key.bucket, configuration)
+    return desk.kept.put(key.store, key.bucket, configuration, desk.owner_of(key.store, key.bucket))
 
 
 def put_configuration(
@@ -69,7 +70,7 @@ def put_configuration(
     grant.check_put(bucket, configuration)
     desk.check_bucket(store, bucket)
     check_storable(configuration)
-    return desk.kept.put(store, bucket, configuration)
+    return desk.kept.put(store, bucket, configuration, desk.owner_of(store, bucket))
 
 
 def get_configuration(desk: Desk, grant: Grant, key: ConfigurationKey) -> StoredConfiguration:

@@ -168,7 +168,7 @@ def run_now(schedule: Schedule, grant: Grant, key: ConfigurationKey) -> Schedule
     Raises:
         NotAllowedError: the grant covers not the bucket, or no writing.
         NoSuchConfigurationError: there is no such configuration.
-        RunStateError: it is disabled, or a run of it is under way.
+        RunStateError: it is disabled or suspended, or a run of it is under way.
     """
     grant.check(Right.WRITE, key.bucket)
     return schedule.get(schedule.run_now(key))
