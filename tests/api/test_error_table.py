@@ -85,6 +85,9 @@ TABLE = (
     Row("a name for an ARN", NO_ARN, "PUT", body=document(Destination=destination("dest"))),
     *(Row(when, MALFORMED, "PUT", body=body) for when, body in MALFORMED_BODIES.items()),
     Row("an Id that is a path", ARGUMENT, "PUT", "a/b", body=document("a/b")),
+    *(Row(f"a destination's prefix {prefix}", ARGUMENT, "PUT",
+          body=document(Destination=destination(more=f"<Prefix>{prefix}</Prefix>")))
+      for prefix in ("..", "../other", "a/../b", "a/.", "./a")),
     Row("PUT without an id", ARGUMENT, "PUT", None, body=document()),
     Row("one more than 1,000", TOO_MANY, "PUT", body=document(), before=_full),
     *(Row(f"unsigned {how}", DENIED, how, body=body, key=None) for how, body in EVERYTHING),

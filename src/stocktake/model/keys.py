@@ -41,3 +41,10 @@ def encode_csv_key(key: str) -> str:
 def decode_csv_key(text: str) -> str:
     """The key that `text` stands for, whether a space was written `%20` (AWS today) or `+` (AWS until 2018)."""
     return unquote_plus(text, errors="strict")
+
+
+def has_dot_segments(key: str) -> bool:
+    """Whether clients or proxies may take parts of `key` for steps of a path, so that a request about it may end up as
+    one about another key, or about the bucket.
+    """
+    return any(segment in (".", "..") for segment in key.split("/"))

@@ -20,6 +20,7 @@ from stocktake.model.errors import (
     IdMismatchError,
     InvalidIdError,
 )
+from stocktake.model.keys import has_dot_segments
 from stocktake.model.xml import configuration_members, render_configuration_xml
 
 PREFIX_BYTES_MAX = 1024  # as no key is longer
@@ -62,7 +63,7 @@ def read_submission(body: bytes, identity: str) -> InventoryConfiguration:
 
 def check_storable(configuration: InventoryConfiguration) -> None:
     """Check what the document's own rules leave open: that it is of a bounded size, can be answered as XML, and is for
-    a bucket that there can be.
+    a bucket that there can be and a place in it that requests cannot miss.
 
     Raises:
         InvalidIdError, BucketArnError: as they say.
@@ -87,6 +88,11 @@ def check_storable(configuration: InventoryConfiguration) -> None:
     ):
         if len(text.encode()) > bytes_max:
             raise InvalidIdError(f"{what} is longer than {bytes_max} bytes")
+    if has_dot_segments(delivery.prefix or ""):
+        raise InvalidIdError(
+            f"the destination's prefix `{delivery.prefix}` has a segment `.` or `..`",
+            hint="what a proxy may take for another place can be neither written nor removed safely",
+        )
     if not valid_bucket_name(delivery.bucket_name):
         raise BucketArnError(
             f"`{delivery.bucket}` is the ARN of no bucket", hint="expected arn:aws:s3:::name"

@@ -40,6 +40,7 @@ from stocktake.model.configuration import (
 )
 from stocktake.model.errors import UsageError
 from stocktake.model.fields import EXTENSION_FIELDS, choose_fields
+from stocktake.model.keys import has_dot_segments
 from stocktake.model.runs import InventoryRun, Limits
 from stocktake.model.store import Store
 from stocktake.service.options import RunOptions, choose
@@ -140,6 +141,11 @@ def _destination(
             hint="give DESTINATION, s3://bucket[/prefix] or a folder, or a --configuration",
         )
     if isinstance(address, S3Address):
+        if has_dot_segments(address.key):
+            raise UsageError(
+                f"reports cannot go to {address}; expected a prefix without segments `.` and `..`",
+                hint="what a proxy may take for another place can be neither written nor removed safely",
+            )
         if options.destination_bucket is not None:
             raise UsageError(
                 f"--destination-bucket is for local folders; {address} is a bucket already"

@@ -24,6 +24,7 @@ from stocktake.model.errors import (
     StoreError,
     UsageError,
 )
+from stocktake.model.keys import has_dot_segments
 from stocktake.model.runs import Call, Counters
 from stocktake.store import buckets
 from stocktake.store.asking import asking
@@ -341,7 +342,7 @@ class Client(AbstractContextManager["Client"]):
             UsageError: the key is empty, or has segments that a proxy may resolve, so that the
                 request could end up as one about the bucket.
         """
-        if not key or any(segment in (".", "..") for segment in key.split("/")):
+        if not key or has_dot_segments(key):
             raise UsageError(
                 f"`{key}` is no key in s3://{bucket} to delete; expected one without `.` and `..`"
             )
