@@ -313,6 +313,8 @@ def test_a_server_that_cannot_start_says_why(environment: dict[str, str], tmp_pa
 
     serve("--listen", "nowhere.invalid:1", said="nobody can listen on nowhere.invalid:1")
     serve("--listen", "8170", said="expected HOST:PORT")
+    for nobody in ("a..b:1", f"{'x' * 70}.example.com:1"):
+        serve("--listen", nobody, said=f"nobody can listen on {nobody}: ")
     (tmp_path / "s.toml").write_text("[server]\nlisten_on = 1\n")
     serve("--settings", tmp_path / "s.toml", said="did you mean `server.listen`?")
     (tmp_path / "state").mkdir(exist_ok=True)

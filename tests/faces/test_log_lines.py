@@ -6,7 +6,9 @@ import json
 import logging
 import sys
 
-from stocktake.cli.log_lines import JsonLines
+import pytest
+
+from stocktake.cli.log_lines import JsonLines, TextLines
 
 
 def line(message: str, *arguments: object, **extra: object) -> dict[str, object]:
@@ -37,3 +39,16 @@ def test_a_traceback_is_in_the_same_line() -> None:
         record = logging.LogRecord("stocktake", 40, "", 0, "x", (), sys.exc_info())
     told = json.loads(JsonLines().format(record))
     assert told["exception"].endswith("'once'")
+
+
+@pytest.mark.parametrize("lines", [JsonLines(), TextLines()])
+def test_no_url_in_the_log_shows_a_secret(lines: logging.Formatter) -> None:
+    try:
+        int("https://h/?token=hush")
+    except ValueError:
+        caught = sys.exc_info()
+    record = logging.LogRecord("stocktake", 40, "", 0, "at %s", ("http://a:hush@h",), caught)
+    told = lines.format(record)
+    assert "at http://***@h" in told
+    assert "https://h/?token=***" in told
+    assert "hush" not in told.replace(__file__, "")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +21,16 @@ from stocktake.service.beside import workers_beside
 with workers_beside(["--store-name", "ceph"]):
     print("begun", flush=True)
     time.sleep(60)
+"""
+
+SLOW_SERVER = """
+import logging, time
+from stocktake.cli.signals import stopping_on_signals
+from stocktake.service.beside import workers_beside
+logging.basicConfig(level="INFO")
+with stopping_on_signals() as stopping, workers_beside(["--store-name", "ceph"], stopping=stopping.event.is_set):
+    stopping.event.wait()
+    time.sleep(3)  # as a server does whose answers are still under way
 """
 
 
@@ -54,3 +66,34 @@ def test_they_end_when_their_server_is_killed(tmp_path: Path) -> None:
         server.kill()
         server.wait()
     until(lambda: not any(map(alive, running)), 30)
+
+
+@pytest.mark.slow
+def test_a_worker_that_was_asked_to_end_is_no_error_and_none_begins_once_all_are_asked(
+    tmp_path: Path,
+) -> None:
+    environment = {**os.environ, "STOCKTAKE_STATE_FOLDER": str(tmp_path / "state")}
+    log = tmp_path / "log"
+
+    def begun() -> int:
+        return log.read_text().count("working for ceph")
+
+    with log.open("wb") as told:
+        server = subprocess.Popen(
+            [sys.executable, "-c", SLOW_SERVER],
+            env=environment,
+            stderr=told,
+            start_new_session=True,
+        )
+    try:
+        until(lambda: begun() == 1, 60)
+        [first] = workers_of(server.pid)
+        os.kill(first, signal.SIGTERM)
+        until(lambda: begun() == 2, 60)
+        os.killpg(server.pid, signal.SIGINT)  # as Ctrl-C does
+        assert server.wait(60) == 0
+    finally:
+        server.kill()
+        server.wait()
+    ended = re.findall(r"^(\w+):.*a worker has ended with (-?\d+)", log.read_text(), re.M)
+    assert ended == [("INFO", "0")], log.read_text()

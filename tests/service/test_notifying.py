@@ -264,6 +264,8 @@ def test_a_worker_tells_of_a_report_at_once_and_removes_the_last_one(
         ("url = 'https://me:hush@h/'\nsecret_variable = 'HOOK'", "is no target"),
         ("url = 'https://h:x/'\nsecret_variable = 'HOOK'", "is no target"),
         ("url = 'https://h/a b'\nsecret_variable = 'HOOK'", "holds what no URL may"),
+        ("url = 'https://h/\xe9'\nsecret_variable = 'HOOK'", "holds what no URL may"),
+        ("url = 'https://h\xe9/'\nsecret_variable = 'HOOK'", "holds what no URL may"),
         ("url = 'https://h/'", "has no secret"),
         ("url = 'https://h/'\nsecret_variable = 'A'\nsecret_file = 'b'", "has two secrets"),
         ("url = 'https://h/'\nsecret_variable = 'NONE'", "the variable NONE is not set"),

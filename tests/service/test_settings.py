@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -110,7 +111,7 @@ def test_each_setting_says_who_said_it_and_secrets_are_masked(tmp_path: Path) ->
     assert line("stores.a.domains") == "domains = ["
     assert (found["worker.lease"].origin, found["worker.lease"].value) == ("STOCKTAKE_LEASE", 10.0)
     assert found["server.keys_file"].origin == found["stores.a.profile"].origin == "default"
-    assert found["ledger.url"].value == "postgresql://me:********@db/stocktake"
+    assert found["ledger.url"].value == "postgresql://me:***@db/stocktake"
     assert found["server.metrics_token"].value == "********"
     assert "hush" not in repr((found, read_settings({}, file)))
 
@@ -136,6 +137,13 @@ def test_each_setting_says_who_said_it_and_secrets_are_masked(tmp_path: Path) ->
         ("[reports]\nfile_rows = 99", "is `99`; expected a whole number from 100 to 1,000,000"),
         ("[log]\nformat = 'xml'", "is `xml`; expected `text` or `json`"),
         ("[stores.a]\ndomains = [1]", "expected a list of texts"),
+        pytest.param(f"debug = {'[' * 5000}{']' * 5000}", "are nested too deep; expected tables", id="nested"),
+        pytest.param(f"stores.a.region{'.a' * 2000} = 1", "is a table; expected a text", id="dotted"),
+        ('[folders]\nstate = "a\\u0000b"', "`folders.state` in .* holds a character that a path cannot"),
+        ('[server]\nlisten = "a\\u0000:1"', "`server.listen` in .* holds a character that a text cannot"),
+        ('[stores.a]\ndomains = ["s3\\n"]', "holds a character that a list of texts cannot"),
+        ('[ledger]\nurl = "4711\\u0000"', "holds a character that a text cannot"),
+        ("[folders]\nspool = '~nobody-is-called-so/x'", "`~nobody-is-called-so/x`, and nobody knows where that"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, said: str) -> None:
@@ -155,6 +163,27 @@ def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, said: str) ->
 def test_a_mistake_in_the_environment_is_named(environment: Mapping[str, str], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         read_settings(environment)
+
+
+def test_a_user_without_a_home_is_told_what_to_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 9)  # as containers have users
+    with pytest.raises(UsageError, match="where the state folder is") as caught:
+        read_settings({})
+    assert "STOCKTAKE_STATE_FOLDER" in caught.value.hint
+    assert read_settings({"XDG_STATE_HOME": "/xdg"}).state_folder == Path("/xdg/stocktake")
+
+
+def test_a_url_that_is_no_secret_is_shown_without_what_is(tmp_path: Path) -> None:
+    text = "[stores.a]\nendpoint_url = 'http://me:hush@h:7480'\n"
+    text += "[webhooks.ops]\nurl = 'https://me@h:8443/hush?x'"
+    found = effective_settings({}, written(tmp_path, text))
+    values = {each.key: each.value for each in found}
+    assert values["stores.a.endpoint_url"] == "http://***@h:7480"
+    assert values["webhooks.ops.url"] == "https://h:8443/********"
+    refused = stocktake("settings", "--settings", str(tmp_path / "stocktake.toml"))
+    refused.failed_clearly(2, "the store `a`", "h holds a user name or password")
+    assert "hush" not in refused.err
 
 
 def test_every_setting_is_explained_read_and_good_by_default() -> None:

@@ -71,14 +71,22 @@ def test_a_newer_one_is_refused(postgres_server: PostgresServer) -> None:
 @pytest.mark.filterwarnings("ignore:.*psycopg.Connection:ResourceWarning")
 def test_one_that_is_not_there_is_named_without_its_password() -> None:
     with refusing_port() as port:
-        url = f"postgresql://me:hunter2@127.0.0.1:{port}/ledger"
-        done = stocktake("runs", environment={"STOCKTAKE_LEDGER": url})
-    done.failed_clearly(1, "postgresql://me:***@127.0.0.1", "see whether the server is up")
-    assert "hunter2" not in done.err
+        ways = ("me:hunter2@127.0.0.1:{}/ledger", "me@127.0.0.1:{}/ledger?password=hunter2")
+        for way in ways:
+            url = f"postgresql://{way.format(port)}"
+            done = stocktake("runs", environment={"STOCKTAKE_LEDGER": url})
+            done.failed_clearly(
+                1, "postgresql://me", f"127.0.0.1:{port}", "whether the server is up"
+            )
+            assert "hunter2" not in done.err
+            assert "***" in done.err
     gc.collect()  # what is left open is warned of here, and not in another test
 
 
-@pytest.mark.parametrize("url", ["mysql://a/b", "nonsense", "sqlite:///x", "postgresql"])
+@pytest.mark.parametrize(
+    "url",
+    ["mysql://a/b", "nonsense", "sqlite:///x", "postgresql", "postgresql://me:p@ss:hush@db/x"],
+)
 def test_what_is_no_url_of_postgresql_is_a_usage_error(url: str) -> None:
     with pytest.raises(UsageError, match="expected postgresql://USER@HOST/DATABASE"):
         open_server(url)

@@ -154,9 +154,10 @@ def listening_socket(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(CONNECTIONS_MAX)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter of names that no host can have
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"nobody can listen on {host}:{port}: {error.strerror or error}",
+            f"nobody can listen on {host}:{port}: {reason}",
             hint="choose another address or port with --listen",
         ) from error
     return listener

@@ -195,13 +195,10 @@ def speak_up(verbose: int, log_format: str = "text") -> None:
         return
     # Nobody is shown these, and finding them out is half of what a line costs.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = logging.StreamHandler()
-    if log_format == "json":
-        from stocktake.cli.log_lines import JsonLines
+    from stocktake.cli.log_lines import JsonLines, TextLines
 
-        handler.setFormatter(JsonLines())
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
     own = logging.getLogger("stocktake")
     own.handlers = [handler]
     own.setLevel(logging.INFO if verbose == 1 else logging.DEBUG)

@@ -23,7 +23,7 @@ def failures_told(*, as_json: bool, verbose: int) -> Iterator[None]:
     Raises:
         typer.Exit: something went wrong and was told.
     """
-    # The tree of errors imports nothing.
+    # The tree of errors imports next to nothing.
     from stocktake.model.errors import InventoryError
 
     try:
@@ -79,7 +79,9 @@ def _utf8() -> bool:
 
 def _tell(kind: str, message: str, hint: str, *, as_json: bool) -> None:
     from stocktake.model.errors import DestinationError
+    from stocktake.model.secrets import without_secrets
 
+    message = without_secrets(message)  # it may be a library's
     say(f"error: {message}")
     if hint:
         say(f"hint: {hint}")
@@ -92,7 +94,8 @@ def _tell(kind: str, message: str, hint: str, *, as_json: bool) -> None:
 
 
 def _trace(verbose: int) -> None:
+    from stocktake.model.secrets import without_secrets
     from stocktake.service.settings import wants_tracebacks
 
     if verbose >= 2 or wants_tracebacks():  # noqa: PLR2004
-        say(traceback.format_exc())
+        say(without_secrets(traceback.format_exc()))

@@ -70,7 +70,7 @@ def serve(
     asked: dict[str, Any] = dict(locals())
     with failures_told(as_json=False, verbose=verbose):
         from stocktake.service import house
-        from stocktake.service.server_settings import server_settings
+        from stocktake.service.server_settings import check_sites, server_settings
         from stocktake.service.webhooks import read_webhooks
 
         with house.settings_from(settings):
@@ -82,6 +82,7 @@ def serve(
                 domains=domain or (),
                 store_words=opt.store_words(asked),
             )
+            check_sites(told.sites)
             words = opt.store_words(asked)
             beside = _worker_options(settings, store_name, log_format, words)
             count = house.settings().workers if workers is None else workers
@@ -136,6 +137,6 @@ def _serve(told: ServerSettings, beside: list[str], workers: int) -> None:
             opt.announce(
                 "note: and `stocktake keys import FILE` takes over those that users of the store have"
             )
-        with workers_beside(beside, workers):
+        with workers_beside(beside, workers, stopping.event.is_set):
             serve(service, listener, stopping.event.is_set)
     opt.announce("stopped")

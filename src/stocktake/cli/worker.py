@@ -54,7 +54,7 @@ def worker(
     with failures_told(as_json=False, verbose=verbose):
         from stocktake.cli.signals import stopping_on_signals
         from stocktake.service import house
-        from stocktake.service.server_settings import server_settings
+        from stocktake.service.server_settings import check_sites, server_settings
         from stocktake.service.webhooks import read_webhooks
         from stocktake.service.worker import run_worker
 
@@ -63,6 +63,7 @@ def worker(
             told = server_settings(
                 settings, store_name=store_name, store_words=opt.store_words(asked)
             )
+            check_sites(told.sites)
             stores = {site.name: site for site in told.sites}
             webhooks = read_webhooks(house.settings().file, stores)
             with stopping_on_signals() as stopping:

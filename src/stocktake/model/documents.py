@@ -10,12 +10,12 @@ import json
 from dataclasses import replace
 from datetime import UTC
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from stocktake.model.errors import LedgerError, UsageError
+from stocktake.model.errors import LedgerError
 from stocktake.model.runs import InventoryRun
+from stocktake.model.store import check_no_secret
 
 T = TypeVar("T")
 
@@ -51,14 +51,10 @@ def encode_run(run: InventoryRun) -> str:
     """A run as JSON.
 
     Raises:
-        UsageError: an endpoint URL holds a user name or password, which are not to be written down.
+        UsageError: an endpoint URL is none, or holds a user name or password, which are not to be written down.
     """
     for store in (run.source, run.destination):
-        if "@" in urlsplit(store.endpoint_url or "").netloc:
-            raise UsageError(
-                "an endpoint URL holds a user name or password",
-                hint="give credentials as for the AWS CLI, and the URL without them",
-            )
+        check_no_secret(store)
     return json.dumps({"version": RUN_VERSION, "run": _dumped(run)}, separators=(",", ":"))
 
 

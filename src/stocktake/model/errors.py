@@ -46,13 +46,16 @@
     ├── StoppedError                    exit 130 / 143: a signal asked to stop
     └── UndecidedError                  exit 3: the question cannot be answered from what is known
 
-A message names the thing, what was found and what was expected; `hint` is the way out. `retryable` says whether the
-same request may succeed when it is sent again; nothing else decides that.
+A message names the thing, what was found and what was expected; `hint` is the way out. Whatever raises an error, no
+URL in it shows a secret. `retryable` says whether the same request may succeed when it is sent again; nothing else
+decides that.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from stocktake.model.secrets import without_secrets
 
 
 class InventoryError(Exception):
@@ -62,9 +65,9 @@ class InventoryError(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = without_secrets(message)
+        self.hint = without_secrets(hint)
+        super().__init__(self.message)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Travel between processes whole: the default would drop the keyword arguments."""

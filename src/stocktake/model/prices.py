@@ -153,6 +153,10 @@ def parse_prices(text: str, where: str) -> Prices:
         return Prices.model_validate({"name": where, **tomllib.loads(text)})
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"the price table {where} is no TOML: {error}") from error
+    except RecursionError as error:
+        raise UsageError(
+            f"the price table {where} is nested too deep; expected tables of keys"
+        ) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the table"

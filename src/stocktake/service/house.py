@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stocktake.model.addresses import LocalAddress, S3Address, parse_address
-from stocktake.model.errors import AddressError
+from stocktake.model.errors import AddressError, SpoolError
 from stocktake.model.store import Store
 from stocktake.service.settings import SPOOL, Settings, read_settings
 from stocktake.store.connection import Connection
@@ -49,11 +49,21 @@ def monotonic() -> float:
 
 
 def made_spool_folder(chosen: Path | None) -> Path:
-    """The folder below which rows wait. One that the user chose must be there: it may be a disk that is not mounted."""
+    """The folder below which rows wait. One that the user chose must be there: it may be a disk that is not mounted.
+
+    Raises:
+        SpoolError: the one that nobody chose cannot be made.
+    """
     default = settings().state_folder / SPOOL
     if chosen not in (None, default):
         return chosen
-    default.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        default.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SpoolError(
+            f"the folder {default}, where rows wait, cannot be made: {error.strerror or error}",
+            hint="name another state folder with STOCKTAKE_STATE_FOLDER",
+        ) from error
     return default
 
 

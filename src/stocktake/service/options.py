@@ -13,7 +13,7 @@ from typing import Any, TypedDict, TypeVar, Unpack, cast
 
 from stocktake.model.configuration import InventoryConfiguration
 from stocktake.model.errors import UsageError
-from stocktake.model.store import Addressing, Store
+from stocktake.model.store import Addressing, Store, check_endpoint_url
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -144,10 +144,8 @@ def make_store(**keywords: Unpack[StoreKeywords]) -> Store:
         UsageError: an endpoint that is no URL, or an addressing style nobody knows.
     """
     endpoint_url, ca_bundle = keywords.get("endpoint_url"), keywords.get("ca_bundle")
-    if endpoint_url is not None and not endpoint_url.startswith(("http://", "https://")):
-        raise UsageError(
-            f"`{endpoint_url}` is no endpoint; expected http://HOST[:PORT] or https://HOST[:PORT]"
-        )
+    if endpoint_url is not None:
+        check_endpoint_url(endpoint_url)
     style = keywords.get("addressing_style") or Addressing.AUTO
     return Store(
         endpoint_url=endpoint_url,

@@ -27,6 +27,7 @@ from stocktake.model.store import Store
 from stocktake.service.options import StoreKeywords, make_store
 from stocktake.service.setting_table import BY_KEY
 from stocktake.service.settings import Settings, read_settings
+from stocktake.store.connection import check_setup
 
 STORE = "default"  # what the store is called that options describe
 LISTEN = BY_KEY["server.listen"].default
@@ -100,6 +101,21 @@ def server_settings(
     return ServerSettings(host, port, sites)
 
 
+def check_sites(sites: Sequence[Site]) -> None:
+    """Check that every store can be asked as it is described: all who serve it would fail by that, again and again.
+
+    Raises:
+        UsageError: a store's profile, endpoint, region or CA bundle is none.
+    """
+    for site in sites:
+        try:
+            check_setup(site.store)
+        except UsageError as error:
+            raise UsageError(
+                f"the store `{site.name}` cannot be asked: {error.message}", hint=error.hint
+            ) from error
+
+
 def _sites(settings: Settings) -> tuple[Site, ...]:
     said = settings.file
     if said is None:
@@ -124,7 +140,11 @@ def _site(name: str, table: Mapping[str, Any], where: str) -> Site:
     words: Any = {
         key: value for key, value in table.items() if key in StoreKeywords.__annotations__
     }
-    return Site(name, make_store(**words), domains, account, parse_store_limits(table, place))
+    try:
+        store = make_store(**words)
+    except UsageError as error:
+        raise UsageError(f"{place} cannot be: {error.message}", hint=error.hint) from error
+    return Site(name, store, domains, account, parse_store_limits(table, place))
 
 
 def _check_domains(sites: Sequence[Site]) -> None:

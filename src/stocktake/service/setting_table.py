@@ -253,18 +253,37 @@ def checked(setting: Setting, value: Any, where: str) -> Any:
     good = type(value) in kinds.get(setting.kind, (str,)) and value != ""
     if good and setting.kind is Kind.LIST:
         good = all(isinstance(each, str) for each in value)
+    texts = value if isinstance(value, list) else [value] if isinstance(value, str) else []
+    if good and not all(_fit(each, setting.kind) for each in texts):
+        raise UsageError(
+            f"{where} holds a character that {setting.kind} cannot have",
+            hint="look for what was written as \\u0000, or copied along",
+        )
     if good and setting.choices:
         good = value in setting.choices
     if good and setting.least is not None:
         number = parse_bytes(value, where) if setting.kind is Kind.SIZE else value
         good = setting.least <= number <= (number if setting.most is None else setting.most)
     if not good:
-        found = "of another kind, and not shown" if setting.secret else f"`{value}`"
         raise UsageError(
-            f"{where} is {found}; expected {setting.expected}",
+            f"{where} is {_found(setting, value)}; expected {setting.expected}",
             hint="`stocktake settings` shows what holds, docs/settings.md what each setting means",
         )
     return float(value) if setting.kind is Kind.NUMBER else value
+
+
+def _fit(text: str, kind: Kind) -> bool:
+    """Whether a value of that kind may hold these characters. The system takes all but NUL for a path."""
+    return "\0" not in text if kind is Kind.PATH else text.isprintable()
+
+
+def _found(setting: Setting, value: Any) -> str:
+    """What was found in place of what a setting may be, as an error says it."""
+    if setting.secret:
+        return "of another kind, and not shown"
+    if isinstance(value, dict | list):  # of any depth
+        return "a table" if isinstance(value, dict) else "a list"
+    return f"`{value}`"
 
 
 def from_text(setting: Setting, text: str) -> Any:

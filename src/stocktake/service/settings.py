@@ -5,13 +5,14 @@ variables are read in `store/`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from stocktake.model.errors import UsageError
+from stocktake.model.secrets import without_secrets
 from stocktake.service.setting_table import (
     FILE_VARIABLE,
     NAMED_SETTINGS,
@@ -75,9 +76,15 @@ def _cores() -> int:
 
 def _default_state_folder(variables: Mapping[str, str]) -> Path:
     home = Path(variables.get("XDG_STATE_HOME", ""))
-    # The XDG specification has relative paths ignored.
-    above = home if home.is_absolute() else Path.home() / ".local" / "state"
-    return above / "stocktake"
+    if home.is_absolute():  # the XDG specification has others ignored
+        return home / "stocktake"
+    try:
+        return Path.home() / ".local" / "state" / "stocktake"
+    except RuntimeError as error:
+        raise UsageError(
+            "nobody knows where this user's home is, and so where the state folder is",
+            hint="name a folder with STOCKTAKE_STATE_FOLDER, or set HOME",
+        ) from error
 
 
 def read_settings(
@@ -157,20 +164,18 @@ def _origin(setting: Setting, variables: Mapping[str, str], said: SettingsFile |
 
 
 def _shown(setting: Setting, value: Any) -> Any:
-    if value is None or not setting.secret:
+    if not isinstance(value, str):
         return str(value) if isinstance(value, Path) else value
-    if "://" not in str(value):
+    if not setting.secret:
+        return without_secrets(value)
+    if "://" not in value:
         return MASK
-    try:
-        parts = urlsplit(value)
-        password, host = parts.password, parts.hostname
-    except ValueError:  # whatever it is, it may hold a password
-        return MASK
-    if parts.scheme in ("http", "https"):  # webhooks often have theirs in the path
-        return f"{parts.scheme}://{host}/{MASK}"
-    # A query may hold one, too.
-    plain = value.partition("?")[0]
-    return plain.replace(f":{password}@", f":{MASK}@") if password else plain
+    scheme, _, rest = without_secrets(value).partition("://")
+    if scheme in ("http", "https"):  # webhooks often have theirs in the path
+        host = re.split(r"[/?#]", rest)[0].rpartition("@")[2]
+        return f"{scheme}://{host}/{MASK}"
+    # A query may hold one, too, by a name that nobody knows.
+    return f"{scheme}://{rest.partition('?')[0]}"
 
 
 def secret_variable(name: str, environment: Mapping[str, str] | None = None) -> str | None:

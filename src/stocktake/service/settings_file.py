@@ -71,6 +71,10 @@ def _read(path: Path, _stamp: object) -> SettingsFile:
         raise UsageError(
             f"the settings {path} cannot be read: {error.strerror or error}"
         ) from error
+    except RecursionError as error:
+        raise UsageError(
+            f"the settings {path} are nested too deep; expected tables of keys"
+        ) from error
     except ValueError as error:
         raise UsageError(f"the settings {path} are no TOML: {error}") from error
     said = SettingsFile(path, text=text)
@@ -85,12 +89,26 @@ def _read(path: Path, _stamp: object) -> SettingsFile:
         told = f"{section}.{name}.{leaf}" if name is not None else key
         found = checked(setting, value, f"`{told}` in {said.place(told)}")
         if setting.kind is Kind.PATH:
-            found = path.parent / Path(found).expanduser()
+            found = path.parent / _at_home(Path(found), f"`{told}` in {said.place(told)}")
         if name is None:
             values[key] = found
         else:
             named[section][name][leaf] = found
     return SettingsFile(path, values, named, text)
+
+
+def _at_home(path: Path, where: str) -> Path:
+    """`path`, in which `~` is somebody's home.
+
+    Raises:
+        UsageError: nobody knows where that is.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise UsageError(
+            f"{where} is `{path}`, and nobody knows where that home is", hint="write the whole path"
+        ) from error
 
 
 def _leaves(
@@ -145,7 +163,7 @@ def _line_of(text: str, key: str) -> int | None:
     for number in range(1, len(lines) + 1):
         try:
             document: Any = tomllib.loads("".join(lines[:number]))
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if _has(document, key):
             return begins

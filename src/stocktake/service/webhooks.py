@@ -66,8 +66,11 @@ def _check_url(url: str, where: str) -> None:
         raise UsageError(
             f"`url` of {where} is no target; expected https://HOST/PATH or http://HOST/PATH, without a user name"
         )
-    if not url.isprintable() or " " in url:
-        raise UsageError(f"`url` of {where} holds what no URL may")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise UsageError(
+            f"`url` of {where} holds what no URL may",
+            hint="expected ASCII: a host's other letters as xn--..., those of a path as %XX",
+        )
 
 
 def _check_among(found: Collection[str], known: list[str], what: str) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 from sqlalchemy import delete, insert, or_, select, update
 
 from stocktake.model.addresses import LocalAddress
 from stocktake.model.documents import decode, encode
-from stocktake.model.errors import InventoryError, UsageError
+from stocktake.model.errors import InventoryError
 from stocktake.model.ledger import RunState
 from stocktake.model.retention import Expiry
+from stocktake.model.store import check_no_secret
 from stocktake.state.tables import expiries, runs
 from stocktake.state.transactions import Transactions
 
@@ -38,11 +38,7 @@ class Expiries(Transactions):
         Raises:
             UsageError: the endpoint's URL holds a secret, which is not to be written down.
         """
-        if "@" in urlsplit(expiry.store.endpoint_url or "").netloc:
-            raise UsageError(
-                "an endpoint URL holds a user name or password",
-                hint="give credentials as for the AWS CLI, and the URL without them",
-            )
+        check_no_secret(expiry.store)
         place = f"{where_of(expiry)}/{expiry.paths.folder}"
         with self.writing() as connection:
             there = select(expiries.c.place).where(expiries.c.place == place)

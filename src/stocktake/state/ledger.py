@@ -41,7 +41,7 @@ from stocktake.state.configurations import Configurations
 from stocktake.state.expiries import Expiries
 from stocktake.state.notices import Notices
 from stocktake.state.observing import Observing
-from stocktake.state.opening import FILE, moment_of, open_database, open_server
+from stocktake.state.opening import FILE, moment_of, open_database, open_server, shown
 from stocktake.state.records import read_run, read_runs
 from stocktake.state.schedule import Schedule
 from stocktake.state.tables import files, runs
@@ -87,7 +87,7 @@ class Ledger(Transactions, AbstractContextManager["Ledger"]):
             InventoryError: it cannot be reached, or is of a newer stocktake.
         """
         engine = open_server(url)
-        return cls(engine, engine.url.render_as_string(hide_password=True), now)
+        return cls(engine, shown(engine.url), now)
 
     def close(self) -> None:
         """Close what is open."""

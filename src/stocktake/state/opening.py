@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    URL,
     Column,
     Connection,
     Engine,
@@ -27,6 +28,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from stocktake.model.errors import UsageError
+from stocktake.model.secrets import without_secrets
 from stocktake.state.failures import BUSY_TIMEOUT_S, ledger_error, telling
 from stocktake.state.tables import SCHEMA_VERSION, metadata
 
@@ -109,7 +111,7 @@ def open_server(url: str) -> Engine:
     """
     try:
         address = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter tells of a port that is none
         address = None
     if address is None or address.get_backend_name() != SERVER:
         raise UsageError(
@@ -127,10 +129,15 @@ def open_server(url: str) -> Engine:
             f"a ledger on PostgreSQL needs the module {error.name}",
             hint="pip install 'stocktake[postgres]'",
         ) from error
-    where = address.render_as_string(hide_password=True)
+    where = shown(address)
     with telling(where):
         _bring_up_to_date(engine, where)
     return engine
+
+
+def shown(address: URL) -> str:
+    """A database's URL as it may be seen: a password may stand in its query, too."""
+    return without_secrets(address.render_as_string(hide_password=True))
 
 
 def moment_of(connection: Connection, now: Callable[[], datetime]) -> datetime:

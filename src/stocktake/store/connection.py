@@ -195,6 +195,16 @@ class Connection:
         return self._setup().client(USER_AGENT, limits or ClientLimits())
 
 
+def check_setup(store: Store) -> None:
+    """Check what the AWS set-up says of `store`, without asking anybody, for credentials neither.
+
+    Raises:
+        UsageError: an unknown profile, a broken AWS configuration file, an endpoint URL, region or CA
+            bundle that is none.
+    """
+    _read_setup(store, None)
+
+
 def _read_setup(store: Store, region: str | None) -> Setup:
     from stocktake.store.setup import Setup  # noqa: PLC0415 - see there: most processes never need it
 

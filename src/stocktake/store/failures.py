@@ -29,12 +29,12 @@ from stocktake.model.errors import (
     ThrottledError,
     UnreachableError,
 )
+from stocktake.model.secrets import without_secrets
 from stocktake.model.xml import XmlError, local_name, parse_xml, without_illegal_characters
 
 ERROR_BODY_BYTES_MAX = 64 * 2**10  # no error document is longer; what is, is something else
 _TEXT_LENGTH_MAX = 300
 _CODE = re.compile(r"[A-Za-z0-9._:-]{1,100}")
-_USER_IN_URL = re.compile(r"//[^/@\s]*@")
 _LOCATION = re.compile(rb"^location:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 
 # A class of error and the way out.
@@ -246,6 +246,6 @@ def printable(text: str) -> str:
     """`text` from outside on one line, shortened, with no password of a URL in it and nothing that a
     terminal would obey.
     """
-    text = _USER_IN_URL.sub("//***@", text)[:_TEXT_LENGTH_MAX]
+    text = without_secrets(text)[:_TEXT_LENGTH_MAX]
     shown = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(shown.split()).rstrip(".")

@@ -36,7 +36,7 @@ from botocore.utils import get_environ_proxies
 from urllib3.exceptions import InsecureRequestWarning
 
 from stocktake.model.errors import CredentialsError, UsageError
-from stocktake.model.store import Addressing, Store
+from stocktake.model.store import HINT_ENDPOINT, Addressing, Store, check_endpoint_url
 from stocktake.store.failures import HINT_CREDENTIALS, printable
 from stocktake.store.requests import ClientLimits
 from stocktake.store.signing import Credentials
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 DEFAULT_REGION = "us-east-1"
 CLIENT_CONNECTIONS_MAX = 16
 
-_HINT_ENDPOINT = "expected http://HOST[:PORT] or https://HOST[:PORT]"
-_SCHEMES = ("http", "https")
 _HEADER_TEXT = re.compile(r"[!-~]*")
 # The domains of AWS's own endpoints, partition by partition; botocore keeps them to itself.
 _AWS_DOMAINS = (
@@ -77,7 +75,7 @@ class Setup:
         if store.endpoint_url is not None:
             self._style = self._addressing_style(store.endpoint_url)
         endpoint = self._asked_client(self.region).meta.endpoint_url
-        _check_endpoint(endpoint)
+        check_endpoint_url(endpoint)
         if (style := self._addressing_style(endpoint)) != self._style:
             self._style = style
             self._clients.clear()
@@ -154,7 +152,7 @@ class Setup:
                 ) from error
             except ValueError as error:
                 raise UsageError(
-                    f"no endpoint URL: {printable(str(error))}", hint=_HINT_ENDPOINT
+                    f"no endpoint URL: {printable(str(error))}", hint=HINT_ENDPOINT
                 ) from error
         return self._clients[region]
 
@@ -294,28 +292,6 @@ def _verification(store: Store, session: botocore.session.Session) -> bool | str
             f"there is no CA bundle `{path}`", hint="expected a PEM file with certificates"
         )
     return path
-
-
-def _check_endpoint(endpoint: str) -> None:
-    """Check that `endpoint` names a server and nothing else that would get lost, or be shown.
-
-    Raises:
-        UsageError: it does not.
-    """
-    try:
-        parts = urlsplit(endpoint)
-        valid = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    else:
-        if parts.username is not None or parts.password is not None:
-            raise UsageError(
-                f"the endpoint URL of {parts.hostname} holds a user name or password",
-                hint="give credentials as for the AWS CLI, and the URL without them",
-            )
-        valid = valid and not parts.query and not parts.fragment
-    if not valid:
-        raise UsageError(f"`{printable(endpoint)}` is no endpoint URL", hint=_HINT_ENDPOINT)
 
 
 def _is_aws(endpoint: str) -> bool:

@@ -218,6 +218,10 @@ def parse_policy(text: str, where: str) -> Policy:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"the policy {where} is no TOML: {error}") from error
+    except RecursionError as error:
+        raise UsageError(
+            f"the policy {where} is nested too deep; expected tables of keys"
+        ) from error
     try:
         return Policy.model_validate(document)
     except ValidationError as error:

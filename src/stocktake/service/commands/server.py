@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from stocktake.model.access import Grant
 from stocktake.model.errors import NotAllowedError
 from stocktake.model.scheduled import StoreLimits
+from stocktake.model.secrets import without_secrets
 from stocktake.service.access_tokens import AccessToken
 from stocktake.service.access_tokens import list_tokens as read_tokens
 from stocktake.service.access_tokens import revoke_token as end_token
@@ -32,17 +32,11 @@ def list_stores(sites: Sequence[Site], grant: Grant) -> list[dict[str, Any]]:
         {
             "name": site.name,
             "domains": list(site.domains),
-            "endpoint_url": _plain(site.store.endpoint_url),
+            "endpoint_url": without_secrets(site.store.endpoint_url or "") or None,
             "limits": _limits(site.limits),
         }
         for site in sites
     ]
-
-
-def _plain(url: str | None) -> str | None:
-    """A URL without what may be a password."""
-    parts = urlsplit(url or "")
-    return None if url is None else parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _limits(limits: StoreLimits) -> dict[str, Any]:

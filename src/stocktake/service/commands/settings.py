@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from stocktake.service.server_settings import server_settings
+from stocktake.service.server_settings import check_sites, server_settings
 from stocktake.service.settings import Effective, effective_settings, read_settings
 
 
@@ -14,9 +14,10 @@ def show_settings(file: Path | None) -> Sequence[Effective]:
     Secrets are masked.
 
     Raises:
-        UsageError: the file cannot be read, a key in it is unknown, or a value makes no sense.
+        UsageError: the file cannot be read, a key in it is unknown, a value makes no sense, or a store cannot be asked
+            as it is described.
     """
     said = read_settings(file=file).file
     if said is not None and said.stores:
-        server_settings(file)  # checks what hangs together, too
+        check_sites(server_settings(file).sites)  # with what hangs together, too
     return effective_settings(file=file)
