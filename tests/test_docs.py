@@ -337,6 +337,9 @@ def test_every_command_shown_in_the_document_of_schedules_runs(
         **fault_server.environment(),
         "STOCKTAKE_STATE_FOLDER": str(tmp_path / "state"),
     }
+    (tmp_path / "aws").write_text("[profile garage]\n")
+    (tmp_path / "daily.json").write_text(worker_configuration().to_json())
+    environment["AWS_CONFIG_FILE"] = str(tmp_path / "aws")
     fault_server.bucket("photos", generated=synthetic(50, "2026/{:04d}.jpg".format))
     fault_server.bucket("destination")
     with Ledger.open(tmp_path / "state", now=house.now) as ledger:

@@ -348,7 +348,9 @@ def test_every_command_shown_in_the_document_of_the_service_runs(
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".aws").mkdir()
     pair = f"aws_access_key_id={moto_server.access_key}\naws_secret_access_key={moto_server.secret_key}\n"
-    (tmp_path / ".aws" / "credentials").write_text(f"[default]\n{pair}")
+    credentials = tmp_path / ".aws" / "credentials"
+    credentials.write_text(f"[default]\n{pair}[garage]\n{pair}")
+    environment["AWS_SHARED_CREDENTIALS_FILE"] = str(credentials)
     (tmp_path / "user.json").write_text(json.dumps(RADOSGW))
     (tmp_path / "daily.json").write_text(json.dumps(plain("daily")))
     (tmp_path / "stocktake.toml").write_text("\n".join(shown("toml")))

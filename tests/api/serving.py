@@ -22,10 +22,12 @@ from lxml import etree
 
 from stocktake.api.server import Room, listening_socket, serve
 from stocktake.model.access import AccessKey, Grant, Role
+from stocktake.service import house
 from stocktake.service.access_keys import add_keys
 from stocktake.service.server_settings import Site
 from stocktake.service.serving import opened_service
 from stocktake.service.settings import read_settings
+from stocktake.state.ledger import Ledger
 from tests.servers.server import REGION
 
 ADMIN = AccessKey("ADMINKEY", Grant(Role.ADMIN, ("*",)), "admin", "admin-secret+/=")
@@ -80,6 +82,11 @@ class Api:
                 s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, **config
             ),
         )
+
+    def worker_beats(self) -> None:
+        """Have a worker be there, for a minute."""
+        with Ledger.open(self.state_folder, now=house.now) as ledger:
+            ledger.workers.beat("w", "host", 4711, "9.9")
 
     def ask(
         self,

@@ -337,6 +337,9 @@ def test_readers_read(api: Api, bucket: str) -> None:
 
 def test_health_is_told_and_nothing_else_is_there(api: Api) -> None:
     assert api.ask("GET", "/healthz", key=None).status == 200
+    nobody = api.ask("GET", "/readyz", key=None)
+    assert (nobody.status, b"no worker was heard of for 60 s" in nobody.body) == (503, True)
+    api.worker_beats()
     assert api.ask("GET", "/readyz", key=None).status == 200
     for target in ("/", "/bucket", "/bucket?inventor", "/docs", "/openapi.json"):
         answer = api.ask("GET", target, key=None)

@@ -83,6 +83,7 @@ def test_a_thousand_hostile_requests_and_no_failure(api: Api, bucket: str) -> No
         ("POST", "/runs/{run}/retry"),
     }
     assert set(routes) - went <= spent
+    api.worker_beats()
     assert api.ask("GET", "/readyz", key=None).status == 200
 
 
@@ -114,4 +115,5 @@ def test_schemathesis_finds_no_failure_and_no_answer_that_is_not_described(
     assert done.returncode == 0, done.stdout
     [cases] = re.findall(r"(\d+) generated", done.stdout)
     assert int(cases) >= REQUESTS
+    api.worker_beats()
     assert api.ask("GET", "/readyz", key=None).status == 200

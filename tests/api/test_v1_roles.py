@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from stocktake.state.ledger import Ledger
 from tests.api.serving import ADMIN, READER, Answer, Api
 from tests.api.test_inventory import plain
 from tests.api.test_v1 import ROOT, document, refused
+from tests.servers.server import Server
 
 # Of all keys, which role may; `server`: an admin of all buckets.
 RANKS = ("reader", "writer", "admin", "server")
@@ -39,6 +40,7 @@ MAY: dict[tuple[str, str], str] = {
     ("POST", "/runs/{run}/cancel"): "writer",
     ("POST", "/runs/{run}/retry"): "writer",
     ("GET", "/upcoming"): "reader",
+    ("GET", "/workers"): "server",
     ("GET", "/settings"): "server",
     ("GET", "/tokens"): "server",
     ("DELETE", "/tokens/{token}"): "server",
@@ -172,6 +174,29 @@ def test_buckets_are_counted_in_pages(api: Api, bucket: str, ledger: Ledger) -> 
     covered = document(api.ask("GET", f"{ROOT}/stores/default/buckets", key=OUTSIDER))
     assert covered == {"buckets": [], "next_token": None}
     refused(api.ask("GET", f"{ROOT}/stores/none/buckets"), 400, "InvalidArgument", "`none`")
+
+
+def test_buckets_without_a_configuration_are_listed_to_who_asks_for_every_one(
+    api: Api, bucket: str, buckets: Callable[..., str], moto_server: Server
+) -> None:
+    names = sorted([bucket, *(buckets("team") for _ in range(3))])
+    for name in names:
+        if name != bucket:
+            moto_server.client().create_bucket(Bucket=name)
+    add_keys(api.keys_file, [KEYS["reader"], OUTSIDER])
+    document(api.ask("PUT", f"{ROOT}/configurations/default/{bucket}/daily", plain_to(bucket)))
+    place, found, token = f"{ROOT}/stores/default/buckets?every=true&limit=2", {}, ""
+    while True:
+        page = document(api.ask("GET", f"{place}{token}", key=KEYS["reader"]))
+        assert len(page["buckets"]) <= 2
+        found |= {each["name"]: each["configurations"] for each in page["buckets"]}
+        if page["next_token"] is None:
+            break
+        token = f"&token={page['next_token']}"
+    assert list(found) == sorted(found)
+    assert {name: found[name] for name in names} == {name: int(name == bucket) for name in names}
+    others = document(api.ask("GET", place, key=OUTSIDER))
+    assert others["buckets"] == []
 
 
 def test_tokens_ask_as_keys_do_until_they_are_revoked_or_over(

@@ -36,11 +36,15 @@ with stopping_on_signals() as stopping, workers_beside(["--store-name", "ceph"],
 
 def workers_of(pid: int) -> set[int]:
     """The children that are workers."""
-    return {
-        child
-        for child in descendants_of(pid)
-        if b"worker" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-    }
+    return {child for child in descendants_of(pid) if b"worker" in words_of(child)}
+
+
+def words_of(pid: int) -> list[bytes]:
+    """The command line of a process; nothing where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from sqlalchemy import create_engine
 
 from stocktake.model.errors import InventoryError
 from stocktake.model.ledger import RunState
+from stocktake.model.stored import ConfigurationKey
 from stocktake.state import failures, opening
 from stocktake.state.ledger import Ledger
 from stocktake.state.migrations.upgrade import configuration, upgrade
@@ -125,6 +126,44 @@ def test_a_ledger_of_an_older_stocktake_is_brought_up_to_date(tmp_path: Path) ->
     with Ledger.open(tmp_path, now=Clock()) as ledger:
         assert ledger.run("7k3m9q2x").state is RunState.STOPPED
         assert ledger.comparisons("7k3m9q2x") == ()
+
+
+def test_reports_that_an_older_stocktake_knew_by_their_runs_are_entered(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite+pysqlite:///{tmp_path / FILE}")
+    run = {"id": "7k3m9q2x", "state": "published", "spool": '"/spool"', "document": "{}"}
+    places = dict.fromkeys(("source", "destination", "configuration_id"), "daily")
+    times = dict.fromkeys(("started", "updated", "finished"), START)
+    report = {"place": " s3://d/r", "manifest": "s3://d/r/manifest.json", "rows": 7}
+    scheduled = {
+        "store": "default",
+        "bucket": "b",
+        "configuration_id": "daily",
+        "epoch": 1,
+        "claims": 1,
+    }
+    moments = dict.fromkeys(("put", "period", "due", "created", "finished"), START)
+    told = {
+        "attempts": 0,
+        "lease_s": 1.0,
+        "progress": '{"object_bytes": 9, "problems": {"failed": 1}}',
+    }
+    with engine.begin() as connection:
+        older = configuration()
+        older.attributes["connection"] = connection
+        command.upgrade(older, "0009")
+        tables = metadata.tables
+        connection.execute(tables["runs"].insert().values(run | places | times | report))
+        connection.execute(
+            tables["scheduled_runs"]
+            .insert()
+            .values({"id": "7k3m9q2x", "state": "published"} | scheduled | moments | told)
+        )
+    engine.dispose()
+    with Ledger.open(tmp_path, now=Clock()) as ledger:
+        [found] = ledger.reports.page(ConfigurationKey("default", "b", "daily"))
+    assert (found.run, found.period, found.published) == ("7k3m9q2x", START, START)
+    assert (found.rows, found.file_bytes, found.object_bytes) == (7, None, 9)
+    assert (found.manifest, found.problems) == ("s3://d/r/manifest.json", {"failed": 1})
 
 
 def test_processes_that_make_the_ledger_at_once_all_get_it(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ import pytest
 from stocktake.model.access import Grant, Role
 from stocktake.model.errors import NotAllowedError
 from stocktake.model.retention import Retention
+from stocktake.model.store import Store
 from stocktake.model.stored import ConfigurationKey
 from stocktake.service import house
 from stocktake.service.commands.options import put_options
-from stocktake.service.commands.retention import configured_retention
+from stocktake.service.kept_configurations import kept_configurations
+from stocktake.service.option_words import option_change
 from stocktake.state.ledger import Ledger
 from tests.servers.postgres import PostgresServer
 from tests.state.ledgers import opened_at
@@ -94,13 +96,11 @@ def test_a_change_of_retention_takes_no_other_change_back(
         monkeypatch.setenv("STOCKTAKE_STATE_FOLDER", place)
 
     def keep_three() -> Retention:
-        return configured_retention(
-            f"s3://{key.bucket}",
-            key.id,
-            Retention(3, None),
-            store_name=key.store,
-            ledger_url=place if "://" in place else None,
-        )
+        change = option_change({"keep_last": 3}, key.id)
+        assert change
+        url = place if "://" in place else None
+        with kept_configurations(None, key.store, Store(), ledger_url=url) as kept:
+            return kept.change_options(f"s3://{key.bucket}", key.id, change).retention
 
     assert meanwhile(ledger, key, NEW, keep_three).result() == Retention(3, None)
     assert ledger.configurations.options(key) == NEW | {"keep_last": 3}

@@ -382,20 +382,3 @@ def test_limits_of_a_store_that_nobody_has_are_no_limits() -> None:
     assert LIMITS[STORE].rate is None
     assert StoreLimits(requests_per_second=10).runs_max == 1
     assert StoreLimits(requests_per_second=10, runs_at_a_time=4).rate == 2.5
-
-
-def test_published_reports_are_listed_in_pages(ledger: Ledger) -> None:
-    key, names = put(ledger), []
-    for number in range(3):
-        run = ledger.schedule.run_now(key)
-        held = claimed(ledger)
-        ledger.enter(held.claim, RUN, this_process(), Path("/spool"))
-        ledger.publish(held.claim, f"s3://d/{number}/manifest.json", [], rows=number)
-        names.append(run)
-    ledger.schedule.cancel(ledger.schedule.run_now(key))
-    newest, middle = ledger.schedule.published(key, rows_max=2)
-    assert [newest.run.id, middle.run.id] == names[:0:-1]
-    assert (newest.manifest, newest.rows) == ("s3://d/2/manifest.json", 2)
-    [oldest] = ledger.schedule.published(key, after=(middle.run.created, middle.run.id))
-    assert (oldest.run.id, oldest.rows) == (names[0], 0)
-    assert ledger.schedule.published(replace(key, id="other")) == []

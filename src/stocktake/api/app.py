@@ -59,7 +59,7 @@ def _own(service: Service, *, public: bool, stopping: Callable[[], bool]) -> Fas
 
     @api.get("/readyz")
     async def readyz() -> Any:
-        """Whether it can do its work: the ledger is read, and the keys are."""
+        """Whether it can do its work: the ledger is read, the keys are, and a worker is there."""
         try:
             await to_thread.run_sync(service.check)
         except InventoryError as error:

@@ -95,6 +95,7 @@ _BY_CLASS: tuple[tuple[type[InventoryError], str], ...] = (
     (errors.ThrottledError, "SlowDown"),
     (errors.StoreError, "ServiceUnavailable"),
     (errors.LedgerError, "ServiceUnavailable"),
+    (errors.NobodyWorksError, "ServiceUnavailable"),
     (errors.AccessKeysError, "ServiceUnavailable"),
 )
 

@@ -33,6 +33,7 @@ from stocktake.model.configuration import (
     parse_configuration_json,
 )
 from stocktake.model.errors import IdMismatchError, InventoryError
+from stocktake.model.report_options import ReportOptions
 from stocktake.model.stored import StoredConfiguration, Suspension
 from stocktake.service.commands import configurations as commands
 from stocktake.service.serving import Service
@@ -52,8 +53,8 @@ class KeptSuspension(BaseModel):
 
 
 class KeptConfiguration(BaseModel):
-    """A configuration as it was put last. A greater version was put later. `check` is absent until it was tried out,
-    `suspended` as long as it has runs.
+    """A configuration as it was put last. A greater version was put later. `options` are those beside it, absent in the
+    answer to PUT; `check` is absent until it was tried out, `suspended` as long as it has runs.
     """
 
     store: str
@@ -64,6 +65,7 @@ class KeptConfiguration(BaseModel):
     version: int
     configuration: InventoryConfiguration
     suspended: KeptSuspension | None = None
+    options: ReportOptions | None = None
     check: KeptCheck | None = None
 
 
@@ -122,7 +124,9 @@ def _add_configurations(api: FastAPI, service: Service) -> None:
         page = commands.list_configurations(
             service.desk, grant_of(request), place.store, place.bucket, token
         )
-        kept = [_kept(stored) for stored in commands.with_checks(service.desk, page.configurations)]
+        kept = [
+            _kept(stored) for stored in commands.with_all_known(service.desk, page.configurations)
+        ]
         return ConfigurationPage(configurations=kept, next_token=page.next_token)
 
     @api.get(one, response_model_exclude_none=True)
@@ -132,7 +136,7 @@ def _add_configurations(api: FastAPI, service: Service) -> None:
         """Read a configuration."""
         place = key(store, bucket, identity)
         found = commands.get_configuration(service.desk, grant_of(request), place)
-        return _kept(commands.with_checks(service.desk, [found])[0])
+        return _kept(commands.with_all_known(service.desk, [found])[0])
 
     @api.put(one, response_model_exclude_none=True, openapi_extra=_DOCUMENT)
     async def put_configuration(
@@ -182,6 +186,7 @@ def _kept(stored: StoredConfiguration) -> KeptConfiguration:
         version=stored.version,
         configuration=stored.configuration,
         suspended=_kept_suspension(stored.suspension),
+        options=stored.options,
         check=_kept_check(stored.check),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 
 from fastapi import FastAPI, Request
@@ -22,15 +23,16 @@ from stocktake.service.serving import Service
 
 
 class Report(Part):
-    """A report that was published. `object_bytes` are those of the objects it lists; `problems` counts, by kind, values
-    that are unknown.
+    """A report that was published. `file_bytes` are those of its data files, null where an older version of the server
+    published it, and `object_bytes` those of the objects it lists; `problems` counts, by kind, values that are unknown.
     """
 
     run: str
     period: datetime | None
-    published: datetime | None
+    published: datetime
     manifest: str
     rows: int
+    file_bytes: int | None
     object_bytes: int | None
     problems: dict[str, int]
 
@@ -56,21 +58,10 @@ def add_reports(api: FastAPI, service: Service) -> None:
         token: Token = None,
         limit: Limit = LIMIT,
     ) -> ReportPage:
-        """List the reports that a configuration's runs of the last 90 days have published."""
+        """List the reports that a configuration's runs have published, but for those that its retention removed."""
         place = key(store, bucket, identity)
-        page = commands.list_published(
-            service.schedule, grant_of(request), place, token=token, rows_max=limit
+        page = commands.list_reports(
+            service.reports, grant_of(request), place, token=token, rows_max=limit
         )
-        reports = [
-            Report(
-                run=each.run.id,
-                period=each.run.period,
-                published=each.run.finished,
-                manifest=each.manifest,
-                rows=each.rows,
-                object_bytes=each.run.progress.get("object_bytes"),
-                problems=dict(each.run.progress.get("problems") or {}),
-            )
-            for each in page.rows
-        ]
+        reports = [Report(**asdict(each)) for each in page.rows]
         return ReportPage(reports=reports, next_token=page.next_token)

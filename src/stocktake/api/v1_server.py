@@ -1,11 +1,12 @@
-"""Our own API about the server: its stores and their buckets, its settings, the tokens of scripts."""
+"""Our own API about the server: its stores and their buckets, its workers and settings, the tokens of scripts."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Path, Request, Response
+from fastapi import FastAPI, Path, Query, Request, Response
 
 from stocktake.api.v1_parts import (
     LIMIT,
@@ -19,6 +20,10 @@ from stocktake.api.v1_parts import (
 from stocktake.model.access import Role
 from stocktake.service.commands import server as commands
 from stocktake.service.serving import Service
+
+Every = Annotated[
+    bool, Query(description="all that the store lists for the service's own credentials")
+]
 
 
 class KnownStore(Part):
@@ -39,14 +44,14 @@ class KnownStores(Part):
 
 
 class KnownBucket(Part):
-    """A bucket that has configurations, and how many."""
+    """A bucket, and how many configurations it has."""
 
     name: str
     configurations: int
 
 
 class BucketPage(Part):
-    """Buckets with configurations, ascending by name."""
+    """Buckets, ascending by name."""
 
     buckets: list[KnownBucket]
     next_token: str | None = None
@@ -68,6 +73,24 @@ class KnownTokens(Part):
     """The tokens, the newest first."""
 
     tokens: list[KnownToken]
+
+
+class Worker(Part):
+    """A worker: a process of a host, since `begun`. `alive`: it was heard of within the last minute."""
+
+    id: str
+    host: str
+    process: int
+    version: str
+    begun: datetime
+    beaten: datetime
+    alive: bool
+
+
+class WorkerList(Part):
+    """The workers that have not ended, those heard of last first; a thousand at most."""
+
+    workers: list[Worker]
 
 
 class KnownSetting(Part):
@@ -97,15 +120,29 @@ def add_server(api: FastAPI, service: Service) -> None:
 
     @api.get("/stores/{store}/buckets")
     def list_buckets(
-        request: Request, store: StoreName, token: Token = None, limit: Limit = LIMIT
+        request: Request,
+        store: StoreName,
+        *,
+        every: Every = False,
+        token: Token = None,
+        limit: Limit = LIMIT,
     ) -> BucketPage:
-        """List the buckets that have configurations, of those that the key covers."""
+        """List the buckets that have configurations, of those that the key covers; with `every`, those that the store
+        has beside them, too.
+        """
         name = key(store, "any", "").store
+        there = service.bucket_names(name) if every else ()
         page = commands.list_buckets(
-            service.desk.kept, grant_of(request), name, token=token, rows_max=limit
+            service.desk.kept, grant_of(request), name, there=there, token=token, rows_max=limit
         )
         buckets = [KnownBucket(name=bucket, configurations=count) for bucket, count in page.rows]
         return BucketPage(buckets=buckets, next_token=page.next_token)
+
+    @api.get("/workers")
+    def list_workers(request: Request) -> WorkerList:
+        """List the workers, wherever they are, with a run or without; for admins of the whole server."""
+        found = commands.list_workers(service.workers, grant_of(request))
+        return WorkerList(workers=[Worker(**asdict(each)) for each in found])
 
     @api.get("/settings")
     def list_settings(request: Request) -> KnownSettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,19 @@ import typer
 
 from stocktake.cli import options as opt
 from stocktake.cli.groups import ExamplesGroup
+from stocktake.cli.option_words import (
+    DestinationStore,
+    ExtensionFields,
+    Forever,
+    Hour,
+    KeepDays,
+    KeepLast,
+    OwnerFullControl,
+    Strict,
+    option_words,
+    options_document,
+    options_line,
+)
 from stocktake.cli.outcome import failures_told, print_json
 from stocktake.cli.panels import OUTPUT, PanelCommand
 from stocktake.cli.sinks import print_text
@@ -29,6 +43,7 @@ stocktake config delete s3://photos daily
 """
 PUT_EXAMPLES = """\
 stocktake config put s3://photos daily.json --endpoint-url http://127.0.0.1:7480
+stocktake config put s3://photos daily.json --hour 3 --extension-fields ObjectTags --keep-last 30
 """
 GET_EXAMPLES = """\
 stocktake config get s3://photos daily
@@ -68,6 +83,14 @@ def put(
         ),
     ],
     *,
+    hour: Hour = None,
+    extension_fields: ExtensionFields = None,
+    destination_store: DestinationStore = None,
+    owner_full_control: OwnerFullControl = None,
+    strict: Strict = None,
+    keep_last: KeepLast = None,
+    keep_days: KeepDays = None,
+    forever: Forever = False,
     server: opt.Server = None,
     token_file: opt.TokenFile = None,
     store_name: opt.StoreName = None,
@@ -82,15 +105,23 @@ def put(
     json: opt.Json = False,
     verbose: opt.Verbose = 0,
 ) -> None:
-    """Put a configuration, in place of any with its Id. The store is asked whether it has the bucket."""
+    """Put a configuration, in place of any with its Id. The store is asked whether it has the bucket.
+
+    The options beside it stay as they are, but for those that are said.
+    """
     asked: dict[str, Any] = dict(locals())
     with failures_told(as_json=json, verbose=verbose):
         opt.speak_up(verbose)
         from stocktake.service.configuration_files import read_configuration
+        from stocktake.service.option_words import option_change
 
         configuration = read_configuration(sys.stdin.buffer if file == "-" else Path(file))
+        change = option_change(option_words(asked), configuration.id)
         with _kept(asked) as kept:
             stored = kept.put(bucket, configuration)
+            if change is not None:
+                options = kept.change_options(bucket, configuration.id, change)
+                stored = replace(stored, options=options)
         if json:
             print_json(_document(stored))
         else:
@@ -113,7 +144,7 @@ def get(
         bool,
         typer.Option(
             "--json",
-            help="With what is known of it: when it was put, what trying it has shown.",
+            help="With what is known of it: when it was put, the options beside it, what trying it has shown.",
             rich_help_panel=OUTPUT,
         ),
     ] = False,
@@ -223,6 +254,7 @@ def _document(stored: StoredConfiguration) -> dict[str, object]:
         "changed": stored.changed.isoformat(),
         "version": stored.version,
         "configuration": _aws(stored),
+        "options": options_document(stored.options),
         **({"suspended": since} if since else {}),
         **({"check": stored.check.to_json()} if stored.check is not None else {}),
     }
@@ -237,8 +269,14 @@ def _line(stored: StoredConfiguration) -> str:
     place = f"s3://{delivery.bucket_name}/{delivery.prefix or ''}".removesuffix("/")
     return (
         f"{stored.key.id}: {configuration.schedule.frequency}, {delivery.format} to {place},"
-        f" {configuration.included_object_versions} versions{paused}{_checked(stored)}"
+        f" {configuration.included_object_versions} versions{paused}{_beside(stored)}{_checked(stored)}"
     )
+
+
+def _beside(stored: StoredConfiguration) -> str:
+    """The options beside it, where somebody has said some."""
+    line = options_line(stored.options)
+    return f"; {line}" if line else ""
 
 
 def _checked(stored: StoredConfiguration) -> str:

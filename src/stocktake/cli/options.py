@@ -148,7 +148,8 @@ Server = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Ask this `stocktake serve`, with your own keys or a token, instead of this machine's ledger.",
+        help="Ask this `stocktake serve`, with your own keys or a token, instead of this machine's ledger."
+        " Default: STOCKTAKE_SERVER.",
         rich_help_panel=STORE,
     ),
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stocktake.cli import options as opt
+from stocktake.cli.option_words import Forever, KeepDays, KeepLast, option_words
 from stocktake.cli.outcome import failures_told, print_json, say, visible
 from stocktake.cli.panels import OUTPUT, REPORT, PanelCommand
 from stocktake.cli.scheduled import LedgerUrl
@@ -37,6 +38,7 @@ stocktake reports unkeep s3://audit/inventory/photos/daily/2026-11-22T01-00Z
 RETENTION_EXAMPLES = """\
 stocktake reports retention s3://photos daily --keep-last 30
 stocktake reports retention s3://photos daily --forever
+stocktake reports retention s3://photos daily --keep-last 30 --server https://stocktake.example.com
 """
 Address = Annotated[
     str,
@@ -64,13 +66,6 @@ Bucket = Annotated[
 Identity = Annotated[
     str | None,
     typer.Option(metavar="ID", help="The id of the configuration.", rich_help_panel=REPORT),
-]
-KeepLast = Annotated[
-    int | None, typer.Option(metavar="N", help="Keep the last N reports.", show_default=False)
-]
-KeepDays = Annotated[
-    int | None,
-    typer.Option(metavar="D", help="Keep reports of the last D days.", show_default=False),
 ]
 _HEADINGS = ("REPORT", "CONDITION", "FILES", "BYTES", "NOTE")
 
@@ -196,28 +191,37 @@ def retention(
     *,
     keep_last: KeepLast = None,
     keep_days: KeepDays = None,
-    forever: Annotated[bool, typer.Option("--forever", help="Keep all reports.")] = False,
-    store_name: opt.StoreName = None,
+    forever: Forever = False,
     ledger: LedgerUrl = None,
+    server: opt.Server = None,
+    token_file: opt.TokenFile = None,
+    store_name: opt.StoreName = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
     json: opt.Json = False,
     verbose: opt.Verbose = 0,
 ) -> None:
-    """Say which reports of a configuration in the ledger stay, or change that.
+    """Say which reports of a configuration stay, or change that; in the ledger, or on a server.
 
     A report stays that either of --keep-last and --keep-days keeps. Workers remove the others each time that they
     have published one.
     """
+    asked: dict[str, Any] = dict(locals())
     with failures_told(as_json=json, verbose=verbose):
         opt.speak_up(verbose)
-        from stocktake.service.commands.retention import asked_retention, configured_retention
+        from stocktake.service.kept_configurations import kept_configurations
+        from stocktake.service.option_words import option_change
 
-        found = configured_retention(
-            bucket,
-            id,
-            asked_retention(keep_last, keep_days, forever=forever),
-            store_name=store_name,
-            ledger_url=ledger,
-        )
+        change = option_change(option_words(asked), id)
+        with kept_configurations(
+            server, store_name, opt.store_of(asked), token_file, ledger
+        ) as kept:
+            if change is None:
+                found = kept.options(bucket, id).retention
+            else:
+                found = kept.change_options(bucket, id, change).retention
         if json:
             print_json({"bucket": bucket, "id": id, "retention": _retention(found)})
         else:

@@ -33,6 +33,7 @@
     ├── SpoolError                      no room, or no right, to keep rows on this machine
     ├── LedgerError                     the ledger of runs cannot be read or written
     ├── RunStateError                   a run is not in the state for that: worked on, or over
+    ├── NobodyWorksError                there is a server, and no worker
     ├── UnauthenticatedError            a request that nobody signed, or not so, or not now
     ├── NotAllowedError                 who asks is known, and their key does not cover it
     ├── NoSuchConfigurationError        the bucket has no inventory configuration of that Id
@@ -230,6 +231,10 @@ class LedgerError(InventoryError):
 
 class RunStateError(InventoryError):
     """A run is not in the state for what was asked: somebody works on it, or it is over."""
+
+
+class NobodyWorksError(InventoryError):
+    """No worker is there that would take the inventories that are due."""
 
 
 class UnauthenticatedError(InventoryError):

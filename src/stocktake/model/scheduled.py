@@ -26,6 +26,10 @@ class ScheduledState(StrEnum):
 
 UNFINISHED_STATES = (ScheduledState.WAITING, ScheduledState.RUNNING)
 
+# A worker says that it is there every WORKER_BEAT; who has been silent for so long is taken for gone.
+WORKER_BEAT = timedelta(seconds=10)
+SILENT_FOR_MAX = timedelta(minutes=1)
+
 # A run that fails waits for so long, each time longer, before it is tried again; then it has failed.
 RETRY_DELAYS = (
     timedelta(minutes=1),
@@ -84,6 +88,35 @@ class ScheduledRun:
     progress: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
     hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedReport:
+    """A report that a scheduled run published. `file_bytes` are those of its data files, `object_bytes` those of the
+    objects that it lists; None where they are not known. `problems` counts, by kind, values that are unknown.
+    """
+
+    run: str
+    period: datetime | None
+    published: datetime
+    manifest: str
+    rows: int
+    file_bytes: int | None
+    object_bytes: int | None
+    problems: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownWorker:
+    """A worker, since `begun`: process `process` on `host`. `alive`: its last beat is not SILENT_FOR_MAX ago."""
+
+    id: str
+    host: str
+    process: int
+    version: str
+    begun: datetime
+    beaten: datetime
+    alive: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from stocktake.model.checks import StoredCheck
 from stocktake.model.configuration import InventoryConfiguration
+from stocktake.model.report_options import ReportOptions
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketInventoryConfiguration.html
 CONFIGURATIONS_PER_BUCKET_MAX = 1000
@@ -38,8 +39,8 @@ class StoredConfiguration:
 
     `created` is when this key was put first, or again after it was suspended; `changed` when last. `version` is greater
     than that of every earlier put of any configuration in the same ledger, deleted ones too: two equal versions are one
-    put. `owner` is whose the bucket is, as the store calls them; None where it never said. `check` is what trying it
-    out has shown, where that is known, and was asked for.
+    put. `owner` is whose the bucket is, as the store calls them; None where it never said. `options` are those beside
+    it, and `check` is what trying it out has shown, where that is known, and was asked for.
     """
 
     key: ConfigurationKey
@@ -50,6 +51,7 @@ class StoredConfiguration:
     owner: str | None = None
     suspension: Suspension | None = None
     check: StoredCheck | None = None
+    options: ReportOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)

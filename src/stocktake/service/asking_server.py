@@ -11,29 +11,42 @@ from urllib.parse import urlsplit
 
 from stocktake.model.errors import CredentialsError, UsageError
 from stocktake.model.store import Store
+from stocktake.service import house
 from stocktake.service.private_files import read_private
-from stocktake.service.settings import secret_variable
+from stocktake.service.setting_table import BY_KEY
 from stocktake.store.connection import Connection
 from stocktake.store.server_api import ServerApi
 
-TOKEN_VARIABLE = "STOCKTAKE_TOKEN"  # noqa: S105 - its name
+TOKEN = BY_KEY["client.token"]
 _TOKEN_BYTES_MAX = 4096
+
+
+def asked_server(server: str | None, store: Store, ledger_url: str | None = None) -> str | None:
+    """The URL of the server that is to be asked: `server`, which an option names, else the one of the settings; None
+    where there is none, or where options name the store itself or a ledger, and that is what is asked.
+
+    Raises:
+        UsageError: options name two places.
+    """
+    other = "--endpoint-url" if store.endpoint_url else "--ledger" if ledger_url else None
+    if server is None:
+        return None if other else house.settings().server
+    if other is not None:
+        raise UsageError(
+            f"--server and {other} name two places to ask", hint="leave one of them away"
+        )
+    return server
 
 
 @contextmanager
 def asking_server(server: str, store: Store, token_file: Path | None = None) -> Iterator[ServerApi]:
     """The JSON API of the server at the URL `server`, reached as `store` says. Who asks is told by the token in
-    `token_file`, else in STOCKTAKE_TOKEN, else by the user's own keys.
+    `token_file`, else by that of the settings, else by the user's own keys.
 
     Raises:
         UsageError: the server cannot be as described, the token is none, or would be seen on its way.
         CredentialsError: there is nothing to ask with.
     """
-    if store.endpoint_url is not None:
-        raise UsageError(
-            "--server and --endpoint-url name two places to ask",
-            hint="the server knows the store; leave --endpoint-url away",
-        )
     if not server.startswith(("http://", "https://")):
         raise UsageError(
             f"`{server}` is no server; expected http://HOST[:PORT] or https://HOST[:PORT]"
@@ -56,8 +69,8 @@ def _token(file: Path | None) -> str | None:
             raise UsageError(f"there is no token in {where}: there is no such file")
         said = text.decode("latin-1").strip()
     else:
-        where = TOKEN_VARIABLE
-        said = (secret_variable(TOKEN_VARIABLE) or "").strip()
+        where = str(TOKEN.variable)
+        said = (house.settings().token or "").strip()
         if not said:
             return None
     if not said or not said.isascii() or not said.isprintable() or " " in said:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from stocktake.model.access import EVERYTHING
 from stocktake.model.checks import CheckResult, StoredCheck
 from stocktake.model.configuration import InventoryConfiguration, parse_configuration_json
 from stocktake.model.errors import ServerError
+from stocktake.model.report_options import ReportOptions
 from stocktake.model.store import Store
 from stocktake.model.stored import ConfigurationKey, StoredConfiguration, Suspension
 from stocktake.service import house
-from stocktake.service.asking_server import asking_server
+from stocktake.service.asking_server import asked_server, asking_server
 from stocktake.service.commands import configurations as commands
 from stocktake.service.commands.configurations import Desk
+from stocktake.service.commands.options import change_options, get_options
 from stocktake.service.kept_runs import bucket_at
 from stocktake.service.known_buckets import KnownBuckets
 from stocktake.service.runs import open_ledger
 from stocktake.service.server_settings import STORE
 from stocktake.store.server_api import ServerApi
+
+OptionChange: TypeAlias = Callable[[ReportOptions], ReportOptions]
 
 
 class KeptConfigurations(Protocol):
@@ -35,6 +39,12 @@ class KeptConfigurations(Protocol):
 
     def put(self, bucket: str, configuration: InventoryConfiguration) -> StoredConfiguration:
         """Keep a configuration, in place of any with its Id, if the store has the bucket."""
+
+    def options(self, bucket: str, identity: str) -> ReportOptions:
+        """The options beside a configuration."""
+
+    def change_options(self, bucket: str, identity: str, change: OptionChange) -> ReportOptions:
+        """Keep what `change` makes of them. On a server, another may change them in between."""
 
     def get(self, bucket: str, identity: str) -> StoredConfiguration:
         """One configuration."""
@@ -53,26 +63,32 @@ class KeptConfigurations(Protocol):
 
 @contextmanager
 def kept_configurations(
-    server: str | None, store_name: str | None, store: Store, token_file: Path | None = None
+    server: str | None,
+    store_name: str | None,
+    store: Store,
+    token_file: Path | None = None,
+    ledger_url: str | None = None,
 ) -> Iterator[KeptConfigurations]:
-    """Those that the server at the URL `server` has, asked as `store` and `token_file` say; without one, those of this
-    machine's ledger, for the buckets of `store`.
+    """Those that the server at the URL `server` has, else at that of the settings, asked as `store` and `token_file`
+    say. Without one, or where the store's endpoint or `ledger_url` is named, those of a ledger, for the buckets of
+    `store`: of that ledger, else of this machine's.
 
     Raises:
-        UsageError: the server, or the store, cannot be as described.
+        UsageError: the server, or the store, cannot be as described, or two places are named.
         CredentialsError: there are none to ask the server with.
         LedgerError: the ledger cannot be used.
     """
     name = store_name or STORE
-    if server is None:
+    asked = asked_server(server, store, ledger_url)
+    if asked is None:
         with (
-            open_ledger(house.settings().state_folder) as ledger,
+            open_ledger(house.settings().state_folder, ledger_url) as ledger,
             KnownBuckets({name: store}, house.monotonic) as buckets,
         ):
             desk = Desk(ledger.configurations, buckets.check, buckets.owner, ledger.checks)
             yield _InLedger(name, desk)
         return
-    with asking_server(server, store, token_file) as api:
+    with asking_server(asked, store, token_file) as api:
         yield _OnServer(name, api)
 
 
@@ -89,9 +105,15 @@ class _InLedger:
         name = bucket_at(bucket)
         return commands.put_configuration(self._desk, EVERYTHING, self._store, name, configuration)
 
+    def options(self, bucket: str, identity: str) -> ReportOptions:
+        return get_options(self._desk.kept, EVERYTHING, self._key(bucket, identity))
+
+    def change_options(self, bucket: str, identity: str, change: OptionChange) -> ReportOptions:
+        return change_options(self._desk.kept, EVERYTHING, self._key(bucket, identity), change)
+
     def get(self, bucket: str, identity: str) -> StoredConfiguration:
         found = commands.get_configuration(self._believing, EVERYTHING, self._key(bucket, identity))
-        return commands.with_checks(self._desk, [found])[0]
+        return commands.with_all_known(self._desk, [found])[0]
 
     def list(self, bucket: str) -> Sequence[StoredConfiguration]:
         name, token = bucket_at(bucket), None
@@ -100,7 +122,7 @@ class _InLedger:
             page = commands.list_configurations(
                 self._believing, EVERYTHING, self._store, name, token
             )
-            found += commands.with_checks(self._desk, page.configurations)
+            found += commands.with_all_known(self._desk, page.configurations)
             if (token := page.next_token) is None:
                 return found
 
@@ -128,6 +150,14 @@ class _OnServer:
     def put(self, bucket: str, configuration: InventoryConfiguration) -> StoredConfiguration:
         path = self._path(bucket, configuration.id)
         return _stored(self._api.ask("PUT", *path, document=configuration.to_json()))
+
+    def options(self, bucket: str, identity: str) -> ReportOptions:
+        return _options(self._api.ask("GET", *self._path(bucket, identity), "options"))
+
+    def change_options(self, bucket: str, identity: str, change: OptionChange) -> ReportOptions:
+        path = (*self._path(bucket, identity), "options")
+        document = change(_options(self._api.ask("GET", *path))).model_dump_json()
+        return _options(self._api.ask("PUT", *path, document=document))
 
     def get(self, bucket: str, identity: str) -> StoredConfiguration:
         return _stored(self._api.ask("GET", *self._path(bucket, identity)))
@@ -168,6 +198,7 @@ def _stored(said: Any) -> StoredConfiguration:
             said["version"],
             suspension=_suspension(said.get("suspended")),
             check=_check(said.get("check")),
+            options=_options(said["options"]) if "options" in said else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ServerError(
@@ -179,6 +210,15 @@ def _suspension(said: Any) -> Suspension | None:
     if said is None:
         return None
     return Suspension(datetime.fromisoformat(said["since"]), said["reason"])
+
+
+def _options(said: Any) -> ReportOptions:
+    try:
+        return ReportOptions.model_validate(said)
+    except ValueError as error:
+        raise ServerError(
+            f"the server's answer is not one of this version of stocktake: {error}"
+        ) from error
 
 
 def _check(said: Any) -> StoredCheck | None:

@@ -17,7 +17,7 @@ from stocktake.model.scheduled import UNFINISHED_STATES, RunFilter, ScheduledRun
 from stocktake.model.store import Store
 from stocktake.model.stored import ConfigurationKey
 from stocktake.service import house
-from stocktake.service.asking_server import asking_server
+from stocktake.service.asking_server import asked_server, asking_server
 from stocktake.service.commands import scheduled as commands
 from stocktake.service.commands.pages import ROWS_MAX, Page
 from stocktake.service.commands.scheduled import Upcoming
@@ -108,15 +108,12 @@ def kept_runs(
         LedgerError: the ledger cannot be used.
     """
     name = store_name or STORE
-    if server is None:
+    asked = asked_server(server, store, ledger_url)
+    if asked is None:
         with open_ledger(house.settings().state_folder, ledger_url) as ledger:
             yield _InLedger(name, ledger.schedule)
         return
-    if ledger_url is not None:
-        raise UsageError(
-            "--server and --ledger name two places to ask", hint="leave one of them away"
-        )
-    with asking_server(server, store, token_file) as api:
+    with asking_server(asked, store, token_file) as api:
         yield _OnServer(name, api)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from stocktake.model.errors import NoSuchBucketError, StoreError, ThrottledError, UsageError
@@ -76,6 +76,16 @@ class KnownBuckets(AbstractContextManager["KnownBuckets"]):
             raise
         except StoreError:
             return None
+
+    def names(self, store: str) -> Sequence[str]:
+        """The buckets that `store` has for whom it is asked for, ascending by name.
+
+        Raises:
+            UsageError, ThrottledError, StoreError: as `check`.
+        """
+        client = self._client(store)
+        with self._turn(store):
+            return sorted(client.bucket_names())
 
     @contextmanager
     def _turn(self, store: str) -> Iterator[None]:

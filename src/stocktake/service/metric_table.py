@@ -53,6 +53,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("stocktake_runs_due", Type.GAUGE, "runs whose time has come and on which nobody works"),
     Metric("stocktake_run_due_age_seconds", Type.GAUGE, "how long the longest due of them has waited; 0 without any"),
     Metric("stocktake_runs_leased", Type.GAUGE, "runs on which a worker works"),
+    Metric("stocktake_workers", Type.GAUGE, "workers that were heard of within the last minute, with a run or without"),
     Metric("stocktake_beat_age_seconds", Type.GAUGE, "seconds since the last beat of the worker that has been silent"
            " longest, of those that work; 0 without any"),
     Metric("stocktake_objects_total", Type.COUNTER, "objects that scheduled runs have listed"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from stocktake.model.access import AccessKey
+from stocktake.model.errors import NobodyWorksError
+from stocktake.model.scheduled import SILENT_FOR_MAX
 from stocktake.service import house
 from stocktake.service.access_keys import WatchedKeys
 from stocktake.service.access_tokens import WatchedTokens, tokens_file
@@ -17,7 +19,9 @@ from stocktake.service.known_buckets import KnownBuckets
 from stocktake.service.runs import open_ledger
 from stocktake.service.server_settings import Site
 from stocktake.service.telemetry import Telemetry
+from stocktake.state.reports import Reports
 from stocktake.state.schedule import Schedule
+from stocktake.state.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,9 @@ class Service:
     keys: Callable[[], Mapping[str, AccessKey]]
     now: Callable[[], datetime]
     schedule: Schedule
+    reports: Reports
+    workers: Workers
+    bucket_names: Callable[[str], Sequence[str]]  # of a store, by what it is called
     tokens: WatchedTokens
     telemetry: Telemetry
     metrics_token: str | None = field(default=None, repr=False)  # who has it may read the metrics
@@ -36,15 +43,20 @@ class Service:
     monotonic: Callable[[], float] = house.monotonic
 
     def check(self) -> None:
-        """Check that it can do its work.
+        """Check that it can do its work, and that somebody takes the inventories that are due.
 
         Raises:
             AccessKeysError: the file of access keys cannot be used.
             LedgerError: the ledger cannot.
+            NobodyWorksError: no worker has been heard of lately.
         """
         self.keys()
         self.tokens()
-        self.desk.kept.page(self.sites[0].name, "", rows_max=1)
+        if not self.workers.any_alive():
+            raise NobodyWorksError(
+                f"no worker was heard of for {SILENT_FOR_MAX.total_seconds():g} s",
+                hint="see whether `stocktake worker` runs over the same ledger",
+            )
 
 
 @contextmanager
@@ -74,6 +86,9 @@ def opened_service(sites: tuple[Site, ...]) -> Iterator[Service]:
             keys,
             house.now,
             ledger.schedule,
+            ledger.reports,
+            ledger.workers,
+            buckets.names,
             tokens,
             telemetry,
             settings.metrics_token,

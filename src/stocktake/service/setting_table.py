@@ -139,6 +139,17 @@ SETTINGS: tuple[Setting, ...] = (
         least=0, most=10_000,
     ),
     Setting(
+        "client.server", Kind.TEXT,
+        "the `stocktake serve` that commands ask where they have `--server`: http://HOST[:PORT] or https://HOST[:PORT]",
+        "who asks one server all the time need not say so each time",
+        told="none: they ask this machine's ledger", field="server", variable="STOCKTAKE_SERVER",
+    ),
+    Setting(
+        "client.token", Kind.TEXT, "the token to ask that server with, where no `--token-file` is named",
+        "without one, requests are signed with the keys that the AWS CLI would use", told="none",
+        field="token", variable="STOCKTAKE_TOKEN", secret=True,
+    ),
+    Setting(
         "worker.lease", Kind.NUMBER, "how long a run stays a worker's without a word from it",
         "a dead worker's run rests that long; a worker that is cut off from the ledger stops after two thirds of it",
         60.0, field="lease_s", variable="STOCKTAKE_LEASE", unit="seconds", least=1, most=3600,

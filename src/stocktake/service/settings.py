@@ -51,6 +51,8 @@ class Settings:
     workers: int  # beside a server
     metrics_token: str | None = field(repr=False)  # who has it may read the metrics
     metrics_configurations: int
+    server: str | None  # the URL of the one that commands ask
+    token: str | None = field(repr=False)  # to ask it with
     lease_s: float
     log_format: str
 

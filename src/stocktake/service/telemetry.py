@@ -137,6 +137,7 @@ def _runs(figures: ServiceFigures) -> Iterator[Family]:
     yield _gauge("stocktake_runs_due", {(): figures.due})
     yield _gauge("stocktake_run_due_age_seconds", {(): _age_s(figures, figures.longest_due)})
     yield _gauge("stocktake_runs_leased", {(): figures.leased})
+    yield _gauge("stocktake_workers", {(): figures.workers})
     yield _gauge("stocktake_beat_age_seconds", {(): _age_s(figures, figures.oldest_beat)})
 
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from stocktake.model.errors import InventoryError, UsageError
 from stocktake.model.notifications import Webhook
 from stocktake.service import house
+from stocktake.service.beating import beat_until
 from stocktake.service.checking_put import check_until
 from stocktake.service.clearing import find_left_at, opened_place_of, remove_leftovers
 from stocktake.service.notifying import notify_until
@@ -56,6 +57,7 @@ def run_worker(
     with open_ledger(settings.state_folder, ledger_url) as ledger:
         place = Workplace(ledger, stores, spool, stop)
         beside = (
+            threading.Thread(target=beat_until, args=(stop, ledger.workers)),
             threading.Thread(target=schedule_until, args=(stop, ledger.schedule)),
             threading.Thread(target=check_until, args=(place,)),
             # One each, so that a target that hangs holds up nobody else.

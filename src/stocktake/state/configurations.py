@@ -210,6 +210,19 @@ class Configurations(Transactions):
         with self.reading() as connection:
             return _options(connection, key)
 
+    def options_of_bucket(
+        self, store: str, bucket: str, *, first: str, last: str
+    ) -> Mapping[str, Mapping[str, Any]]:
+        """The options beside those configurations of a bucket whose Ids are `first` to `last`, by Id; of those that
+        have some.
+        """
+        of = report_options.c
+        found = select(of.id, of.document).where(
+            of.store == store, of.bucket == bucket, of.id.between(first, last)
+        )
+        with self.reading() as connection:
+            return {row.id: json.loads(row.document) for row in connection.execute(found)}
+
 
 _SELECTED: Select[Any] = select(
     *(

@@ -14,6 +14,7 @@ from stocktake.model.errors import InventoryError
 from stocktake.model.ledger import RunState
 from stocktake.model.retention import Expiry
 from stocktake.model.store import check_no_secret
+from stocktake.state.reports import delete_report
 from stocktake.state.tables import expiries, runs
 from stocktake.state.transactions import Transactions
 
@@ -67,6 +68,7 @@ class Expiries(Transactions):
         """Note that nothing is left to be removed."""
         with self.writing() as connection:
             connection.execute(delete(expiries).where(expiries.c.place == place))
+            delete_report(connection, place)
 
     def published(self, expiry: Expiry) -> Sequence[str]:
         """The folders of the reports that runs of this ledger published beside that one, the newest first."""

@@ -43,9 +43,11 @@ from stocktake.state.notices import Notices
 from stocktake.state.observing import Observing
 from stocktake.state.opening import FILE, moment_of, open_database, open_server, shown
 from stocktake.state.records import read_run, read_runs
+from stocktake.state.reports import Reports
 from stocktake.state.schedule import Schedule
 from stocktake.state.tables import files, runs
 from stocktake.state.transactions import Transactions
+from stocktake.state.workers import Workers
 
 # Runs that are over are forgotten beyond these, but none that may have left something in its destination.
 FINISHED_RUNS_MAX = 1000
@@ -65,6 +67,8 @@ class Ledger(Transactions, AbstractContextManager["Ledger"]):
         self.configurations = Configurations(engine, where, now)  # that users put
         self.checks = Checks(engine, where, now)  # of configurations
         self.schedule = Schedule(engine, where, now)  # of runs of these
+        self.reports = Reports(engine, where, now)  # that these published
+        self.workers = Workers(engine, where, now)  # who does so
         self.claims = Claims(engine, where, now)  # of scheduled runs
         self.expiries = Expiries(engine, where, now)  # of reports
         self.observing = Observing(engine, where, now)  # all of them
@@ -240,7 +244,8 @@ class Ledger(Transactions, AbstractContextManager["Ledger"]):
             holdings.delete_keys(connection, claim.run, delivered)
             holdings.delete_all_segments(connection, claim.run)
             holdings.insert_comparisons(connection, claim.run, compared)
-            scheduled_writes.set_published(connection, claim, self._now(), said or {})
+            told = {**(said or {}), "manifest": manifest, "rows": rows}
+            scheduled_writes.set_published(connection, claim, self._now(), told)
 
     # -- what a run has ----------------------------------------------------------------------------
 

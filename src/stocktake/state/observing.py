@@ -17,6 +17,7 @@ from stocktake.state.schedule_rows import RUNS
 from stocktake.state.tables import configurations, scheduled_runs
 from stocktake.state.totals import read_totals
 from stocktake.state.transactions import Transactions
+from stocktake.state.workers import count_alive
 
 _RUNS = scheduled_runs.c
 _THEIRS = configurations.c
@@ -34,7 +35,8 @@ class ReportAge:
 @dataclass(frozen=True, slots=True)
 class ServiceFigures:
     """The service at `moment`, by the database's clock. `ages` are those of the first configurations, ascending by key;
-    `oldest_other` is the newest report of that of the others which has the oldest. None: there is none.
+    `oldest_other` is the newest report of that of the others which has the oldest. So many `workers` have beaten
+    lately. None: there is none.
     """
 
     moment: datetime
@@ -48,6 +50,7 @@ class ServiceFigures:
     longest_due: datetime | None
     leased: int
     oldest_beat: datetime | None
+    workers: int
     totals: Mapping[str, int]
 
 
@@ -80,6 +83,7 @@ class Observing(Transactions):
                 longest_due,
                 leased,
                 oldest_beat,
+                count_alive(connection, moment),
                 read_totals(connection),
             )
 

@@ -60,15 +60,6 @@ class Standing:
     options: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A run that published a report: the address of its manifest, and how many rows it has."""
-
-    run: ScheduledRun
-    manifest: str
-    rows: int
-
-
 class Schedule(Transactions):
     """The scheduled runs in one ledger. All methods raise LedgerError where it cannot be read or written."""
 
@@ -267,23 +258,6 @@ class Schedule(Transactions):
         found = _newest_first(wanted, after).limit(rows_max)
         with self.reading() as connection:
             return [record_of(row) for row in connection.execute(found)]
-
-    def published(
-        self,
-        key: ConfigurationKey,
-        *,
-        after: tuple[datetime, str] | None = None,
-        rows_max: int = 100,
-    ) -> builtins.list[Published]:
-        """The first `rows_max` of the runs that published a report of this configuration, the newest first, at most."""
-        wanted = RunFilter(key.store, key.bucket, key.id, (ScheduledState.PUBLISHED,))
-        found = (
-            _newest_first(wanted, after).limit(rows_max).add_columns(runs.c.manifest, runs.c.rows)
-        )
-        found = found.join(runs, runs.c.id == _TABLE.id).where(runs.c.manifest.is_not(None))
-        with self.reading() as connection:
-            rows = connection.execute(found).all()
-        return [Published(record_of(row), row.manifest, row.rows or 0) for row in rows]
 
     def of(self, standing: Standing) -> builtins.list[ScheduledRun]:
         """The runs of a configuration as it was put then."""

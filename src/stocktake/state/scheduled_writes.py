@@ -13,6 +13,7 @@ from stocktake.model.ledger import Claim
 from stocktake.model.notifications import EventKind
 from stocktake.model.scheduled import UNFINISHED_STATES, ScheduledState
 from stocktake.state.notices import insert_event
+from stocktake.state.reports import insert_report
 from stocktake.state.schedule_rows import claim_ended
 from stocktake.state.tables import scheduled_runs
 
@@ -68,7 +69,9 @@ def renew(connection: Connection, claim: Claim, now: datetime) -> None:
 def set_published(
     connection: Connection, claim: Claim, now: datetime, said: Mapping[str, Any]
 ) -> None:
-    """Note that the report is published, in the same transaction in which the run says so; and what is to be told."""
+    """Note that the report is published, in the same transaction in which the run says so; and what is to be told:
+    `manifest`, `rows`, and more.
+    """
     over = {
         "state": ScheduledState.PUBLISHED,
         "finished": now,
@@ -78,4 +81,5 @@ def set_published(
         "hint": None,
     }
     connection.execute(update(scheduled_runs).where(_TABLE.id == claim.run).values(over))
+    insert_report(connection, claim.run, now, said)
     insert_event(connection, claim.run, EventKind.PUBLISHED, now, **said)

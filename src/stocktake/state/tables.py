@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 SCHEMA_VERSION = (
-    "0009"  # the newest migration; they are numbered, so that a newer ledger can be told
+    "0010"  # the newest migration; they are numbered, so that a newer ledger can be told
 )
 
 
@@ -178,6 +178,43 @@ expiries = Table(
     Column("begun", Moment, nullable=False),
     Column("tried", Moment),
     Column("error", Text),
+)
+
+# Reports that scheduled runs published, until their removal is over; a run itself is forgotten before.
+published_reports = Table(
+    "published_reports",
+    metadata,
+    Column("run", String(16), primary_key=True),
+    Column("store", String(64), nullable=False),
+    Column("bucket", String(255), nullable=False),
+    Column("configuration_id", _IDENTITY, nullable=False),
+    Column("period", Moment),
+    Column("published", Moment, nullable=False),
+    Column("place", Text),  # the report folder, with its store
+    Column("manifest", Text, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("file_bytes", BigInteger),  # of its data files
+    Column("object_bytes", BigInteger),
+    Column("problems", Text, nullable=False),  # a JSON object
+    Index(None, "place"),
+)
+_REPORTED = published_reports.c
+Index(
+    "ix_published_reports_newest",
+    *(_REPORTED.store, _REPORTED.bucket, _REPORTED.configuration_id),
+    *(_REPORTED.published.desc(), _REPORTED.run),
+)
+
+# Workers, each until it ends or has long been silent.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("process", Integer, nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("begun", Moment, nullable=False),
+    Column("beaten", Moment, nullable=False),
 )
 
 # What became of scheduled runs. `spread`: whoever is to be told of it has a notice.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 LIST_PAGES_MAX = 100_000  # of one listing: a hundred million keys
+BUCKETS_PAGES_MAX = 1000  # of the list of buckets
 CHECKED_OPERATIONS = (
     "GetBucketAcl",
     "GetBucketVersioning",
@@ -61,6 +62,20 @@ def region(s3: S3Client, bucket: str, list_prefix: str | None, payer: dict[str, 
         if status not in _REDIRECTS or named is None:
             _explain_refusal(s3, bucket, list_prefix, payer)
         return named
+
+
+def names(s3: S3Client) -> list[str]:
+    """The names of all buckets that who asks has. See `Client.bucket_names`."""
+    found: list[str] = []
+    page: dict[str, Any] = {}
+    with asking("cannot list the buckets", "s3:ListAllMyBuckets"):
+        for _ in range(BUCKETS_PAGES_MAX):
+            answer = s3.list_buckets(**page)
+            found += [each["Name"] for each in answer.get("Buckets", [])]
+            if not (token := answer.get("ContinuationToken")):
+                return found
+            page = {"ContinuationToken": token}
+    raise ContradictionError(f"the list of buckets at {s3.meta.endpoint_url} has no end")
 
 
 def _explain_refusal(

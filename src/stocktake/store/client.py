@@ -124,6 +124,15 @@ class Client(AbstractContextManager["Client"]):
 
     # -- buckets -----------------------------------------------------------------------------------
 
+    def bucket_names(self) -> list[str]:
+        """The names of all buckets that who asks has, in the store's order.
+
+        Raises:
+            StoreError: they may not be listed, or cannot.
+            ContradictionError: the list has no end.
+        """
+        return buckets.names(self._s3)
+
     def bucket_region(self, bucket: str, *, list_prefix: str | None = "") -> str | None:
         """The region the store names for the bucket; None where it names none, as most stores but
         AWS do.

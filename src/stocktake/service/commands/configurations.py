@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from stocktake.model.access import Grant
 from stocktake.model.configuration import ID_PATTERN, InventoryConfiguration
-from stocktake.model.errors import ContinuationTokenError
+from stocktake.model.errors import ContinuationTokenError, OptionsError
+from stocktake.model.report_options import ReportOptions, parse_report_options
 from stocktake.model.stored import ConfigurationKey, StoredConfiguration
 from stocktake.model.submission import check_storable, read_submission
 from stocktake.state.checks import Checks
@@ -104,15 +106,33 @@ def list_configurations(
     return Page(page, _token(page[-1].key.id) if len(found) > PAGE_ROWS else None)
 
 
-def with_checks(
+def with_all_known(
     desk: Desk, found: Sequence[StoredConfiguration]
 ) -> tuple[StoredConfiguration, ...]:
-    """`found`, configurations of one bucket ascending by Id, with what trying each of them has shown."""
+    """`found`, configurations of one bucket ascending by Id, with the options beside each, and what trying it has
+    shown.
+    """
     if not found:
         return ()
     first, last = found[0].key, found[-1].key
-    known = desk.checks.of_bucket(first.store, first.bucket, first=first.id, last=last.id)
-    return tuple(replace(each, check=known.get(each.key.id)) for each in found)
+    checks = desk.checks.of_bucket(first.store, first.bucket, first=first.id, last=last.id)
+    options = desk.kept.options_of_bucket(first.store, first.bucket, first=first.id, last=last.id)
+    return tuple(
+        replace(
+            each, check=checks.get(each.key.id), options=_readable(options.get(each.key.id, {}))
+        )
+        for each in found
+    )
+
+
+def _readable(document: Mapping[str, Any]) -> ReportOptions | None:
+    """Options; None where another version of stocktake wrote what this one does not know: whoever asks for these hears
+    it.
+    """
+    try:
+        return parse_report_options(document, "")
+    except OptionsError:
+        return None
 
 
 def want_check(desk: Desk, grant: Grant, key: ConfigurationKey) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from stocktake.model.access import Grant, Right
@@ -38,19 +38,44 @@ def put_options(
     """
     grant.check(Right.WRITE, key.bucket)
     options = _parsed(body, key.id)
-    if grant.fields is not None and options.extension_fields:
-        raise NotAllowedError(f"the key may not ask for the field {options.extension_fields[0]}")
+    return change_options(kept, grant, key, lambda _before: options)
 
-    def change(kept_before: Mapping[str, Any]) -> Mapping[str, Any]:
+
+def change_options(
+    kept: Configurations,
+    grant: Grant,
+    key: ConfigurationKey,
+    change: Callable[[ReportOptions], ReportOptions],
+) -> ReportOptions:
+    """Keep what `change` makes of the options beside the configuration under `key`, and return it.
+
+    Raises:
+        NotAllowedError, NoSuchConfigurationError: as `put_options`.
+        OptionsError: those that are there make no sense, or what comes of them.
+    """
+    grant.check(Right.WRITE, key.bucket)
+    changed: list[ReportOptions] = []
+
+    def replaced(kept_before: Mapping[str, Any]) -> Mapping[str, Any]:
         # Asked of what is there when it is replaced: an admin may have changed it since anybody looked.
         before = parse_report_options(kept_before, key.id)
-        for name in TARGET_OPTIONS:
-            if getattr(options, name) != getattr(before, name):
-                _check_target(grant, key, name)
+        options = change(before)
+        _check_allowed(grant, key, before, options)
+        changed.append(options)
         return options.model_dump(mode="json", exclude_defaults=True)
 
-    kept.change_options(key, change)
-    return options
+    kept.change_options(key, replaced)
+    return changed[-1]
+
+
+def _check_allowed(
+    grant: Grant, key: ConfigurationKey, before: ReportOptions, options: ReportOptions
+) -> None:
+    if grant.fields is not None and options.extension_fields:
+        raise NotAllowedError(f"the key may not ask for the field {options.extension_fields[0]}")
+    for name in TARGET_OPTIONS:
+        if getattr(options, name) != getattr(before, name):
+            _check_target(grant, key, name)
 
 
 def _check_target(grant: Grant, key: ConfigurationKey, name: str) -> None:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 from stocktake.model.addresses import Address, LocalAddress, S3Address, parse_address
 from stocktake.model.errors import AddressError, NoReportError, NoSuchKeyError, UsageError
 from stocktake.model.paths import MANIFEST, ReportPaths, parse_manifest_key
-from stocktake.model.report_options import parse_report_options
-from stocktake.model.retention import KeptReport, Retention, retention_of
+from stocktake.model.retention import KeptReport, Retention
 from stocktake.model.store import Store
-from stocktake.model.stored import ConfigurationKey
 from stocktake.service import house
 from stocktake.service.orphans import folder_of
 from stocktake.service.retention import Expired, Shelf, expire, find_reports, opened_shelf
 from stocktake.service.runs import open_ledger
-from stocktake.service.server_settings import STORE
 from stocktake.state.expiries import OpenExpiry
 
 KEEP_TEXT = b"No retention removes this report. `stocktake reports unkeep` takes that back.\n"
-_RETENTION = ("keep_last", "keep_days")  # the options that say it
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,60 +100,6 @@ def mark_report(address: str, store: Store, *, keep: bool) -> str:
             for piece in shelf.removing.pieces(paths.keep):
                 shelf.removing.remove(paths.keep, piece.id)
         return shelf.place.files.uri(paths.folder)
-
-
-def configured_retention(
-    bucket: str,
-    identity: str,
-    new: Retention | None,
-    *,
-    store_name: str | None,
-    ledger_url: str | None,
-) -> Retention:
-    """The retention of a configuration in the ledger, once it is `new`, if that is given.
-
-    Raises:
-        UsageError: the address is no bucket's.
-        NoSuchConfigurationError: there is no such configuration.
-    """
-    address = parse_address(bucket, folder=house.settings().working_folder)
-    if not isinstance(address, S3Address) or address.key:
-        raise UsageError(f"`{bucket}` is no bucket; expected s3://NAME")
-    key = ConfigurationKey(store_name or STORE, address.bucket, identity)
-    with open_ledger(house.settings().state_folder, ledger_url) as ledger:
-        if new is None:
-            ledger.configurations.get(key)
-        else:
-            ledger.configurations.change_options(key, partial(_with_retention, new, identity))
-        return parse_report_options(ledger.configurations.options(key), identity).retention
-
-
-def _with_retention(new: Retention, identity: str, before: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The options `before` of the configuration `identity`, with another retention.
-
-    Raises:
-        OptionsError: the others make no sense.
-    """
-    options = {name: value for name, value in before.items() if name not in _RETENTION}
-    for name in _RETENTION:
-        if (value := getattr(new, name)) is not None:
-            options[name] = value
-    parse_report_options(options, identity)
-    return options
-
-
-def asked_retention(
-    keep_last: int | None, keep_days: int | None, *, forever: bool
-) -> Retention | None:
-    """What a user asks a retention to be; None where nothing is asked.
-
-    Raises:
-        UsageError: a number is out of bounds, or it contradicts `forever`.
-    """
-    asked = retention_of(keep_last, keep_days)
-    if forever and not asked.keeps_all:
-        raise UsageError("--forever and --keep-last or --keep-days contradict each other")
-    return asked if forever or not asked.keeps_all else None
 
 
 # -- where they lie ----------------------------------------------------------------------------------

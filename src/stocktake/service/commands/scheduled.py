@@ -14,10 +14,16 @@ from stocktake.model.configuration import parse_configuration_json
 from stocktake.model.errors import NotAllowedError
 from stocktake.model.periods import next_start
 from stocktake.model.report_options import parse_report_options
-from stocktake.model.scheduled import UNFINISHED_STATES, RunFilter, ScheduledRun
+from stocktake.model.scheduled import (
+    UNFINISHED_STATES,
+    PublishedReport,
+    RunFilter,
+    ScheduledRun,
+)
 from stocktake.model.stored import ConfigurationKey
 from stocktake.service.commands.pages import Page, Position, read_page, wrong_token
-from stocktake.state.schedule import Published, Schedule, Standing
+from stocktake.state.reports import Reports
+from stocktake.state.schedule import Schedule, Standing
 from stocktake.state.schedule_rows import no_such_run
 
 PAGE_ROWS = 100  # unless more are asked for
@@ -62,15 +68,16 @@ def list_runs(
     )
 
 
-def list_published(
-    schedule: Schedule,
+def list_reports(
+    reports: Reports,
     grant: Grant,
     key: ConfigurationKey,
     *,
     token: str | None = None,
     rows_max: int = PAGE_ROWS,
-) -> Page[Published]:
-    """A page of the runs that published a report of a configuration, the newest first. The configuration may be gone.
+) -> Page[PublishedReport]:
+    """A page of the reports of a configuration that were published and not removed since by its retention, the newest
+    first. The configuration may be gone.
 
     Raises:
         NotAllowedError: the grant does not cover the bucket.
@@ -78,13 +85,13 @@ def list_published(
     """
     grant.check(Right.READ, key.bucket)
 
-    def read(after: Position | None, count: int) -> Sequence[Published]:
+    def read(after: Position | None, count: int) -> Sequence[PublishedReport]:
         behind = None if after is None else _moment_and_run(after)
-        return schedule.published(key, after=behind, rows_max=count)
+        return reports.page(key, after=behind, rows_max=count)
 
     return read_page(
         read,
-        lambda each: (each.run.created.isoformat(), each.run.id),
+        lambda each: (each.published.isoformat(), each.run),
         lambda _each: True,
         token=token,
         rows_max=rows_max,

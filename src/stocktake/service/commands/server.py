@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from stocktake.model.access import Grant
 from stocktake.model.errors import NotAllowedError
-from stocktake.model.scheduled import StoreLimits
+from stocktake.model.scheduled import KnownWorker, StoreLimits
 from stocktake.model.secrets import without_secrets
 from stocktake.service.access_tokens import AccessToken
 from stocktake.service.access_tokens import list_tokens as read_tokens
@@ -18,6 +19,7 @@ from stocktake.service.commands.pages import Page, Position, read_page
 from stocktake.service.server_settings import Site
 from stocktake.service.settings import Effective, effective_settings
 from stocktake.state.configurations import Configurations
+from stocktake.state.workers import Workers
 
 
 def list_stores(sites: Sequence[Site], grant: Grant) -> list[dict[str, Any]]:
@@ -47,17 +49,27 @@ def _limits(limits: StoreLimits) -> dict[str, Any]:
 
 
 def list_buckets(
-    kept: Configurations, grant: Grant, store: str, *, token: str | None, rows_max: int
+    kept: Configurations,
+    grant: Grant,
+    store: str,
+    *,
+    there: Sequence[str] = (),
+    token: str | None,
+    rows_max: int,
 ) -> Page[tuple[str, int]]:
-    """A page of the buckets of a store that have configurations, those that the grant covers, ascending by name; with
-    how many they have.
+    """A page of the buckets of a store that have configurations, and of those that are `there`, ascending; those that
+    the grant covers, ascending by name, with how many configurations they have.
 
     Raises:
         ContinuationTokenError: the token is none of ours.
     """
 
     def read(after: Position | None, count: int) -> Sequence[tuple[str, int]]:
-        return kept.buckets(store, after=after[0] if after else "", rows_max=count)
+        last = after[0] if after else ""
+        configured = dict(kept.buckets(store, after=last, rows_max=count))
+        begin = bisect_right(there, last)
+        names = sorted(configured.keys() | set(there[begin : begin + count]))
+        return [(name, configured.get(name, 0)) for name in names[:count]]
 
     return read_page(
         read,
@@ -77,6 +89,16 @@ def list_settings(grant: Grant, file: Path | None) -> Sequence[Effective]:
     """
     grant.check_server()
     return effective_settings(file=file)
+
+
+def list_workers(workers: Workers, grant: Grant) -> Sequence[KnownWorker]:
+    """The workers that have not ended, those heard of last first.
+
+    Raises:
+        NotAllowedError: the grant is not for the whole server.
+    """
+    grant.check_server()
+    return workers.all()
 
 
 def list_tokens(path: Path, grant: Grant) -> Sequence[AccessToken]:

@@ -1,0 +1,56 @@
+"""The command line's words for the options beside a configuration, and what they make of those that are there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+from stocktake.model.errors import UsageError
+from stocktake.model.report_options import ReportOptions, parse_report_options
+
+RETENTION = ("keep_last", "keep_days")  # said together: whoever says one of them means no other
+
+
+class OptionWords(TypedDict, total=False):
+    """What a user says of options, in their names. None is not said, and leaves what is there; an empty text takes back
+    what was said. `extension_fields` has commas between names; `forever` takes back what says which reports are to go.
+    """
+
+    hour: int | None
+    extension_fields: str | None
+    destination_store: str | None
+    owner_full_control: bool | None
+    strict: bool | None
+    keep_last: int | None
+    keep_days: int | None
+    forever: bool
+
+
+def option_change(
+    words: OptionWords, where: str
+) -> Callable[[ReportOptions], ReportOptions] | None:
+    """What `words` make of the options beside the configuration `where`; None where they say nothing.
+
+    Raises:
+        UsageError: they contradict each other.
+        OptionsError: they make no sense, whatever is there.
+    """
+    said: dict[str, Any] = {name: value for name, value in words.items() if value is not None}
+    forever = said.pop("forever", False)
+    if forever and any(name in said for name in RETENTION):
+        raise UsageError("--forever and --keep-last or --keep-days contradict each other")
+    if "extension_fields" in said:
+        names = said["extension_fields"].split(",")
+        said["extension_fields"] = [name.strip() for name in names if name.strip()]
+    if said.get("destination_store") == "":
+        said["destination_store"] = None
+    if forever or any(name in said for name in RETENTION):
+        said = dict.fromkeys(RETENTION) | said
+    if not said:
+        return None
+
+    def change(before: ReportOptions) -> ReportOptions:
+        return parse_report_options(before.model_dump() | said, where)
+
+    change(parse_report_options({}, where))
+    return change
