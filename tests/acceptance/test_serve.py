@@ -69,8 +69,8 @@ def served(
             assert process.wait(timeout=30) == 0, said
 
 
-def _metrics(url: str) -> str:
-    with urlopen(f"{url}/metrics", timeout=30) as answer:
+def _told(url: str, path: str) -> str:
+    with urlopen(f"{url}/{path}", timeout=30) as answer:
         return str(answer.read().decode())
 
 
@@ -126,11 +126,16 @@ def test_from_a_put_to_a_report_with_nobody_touching_anything(
         again = _until_checked("get", f"s3://{bucket}", "daily", environment=environment)
         assert again["check"]["checked"] > document["check"]["checked"]
         until = time.monotonic() + 60
-        while "stocktake_objects_total 1.0\n" not in (told := _metrics(url)):
+        while "stocktake_objects_total 1.0\n" not in (told := _told(url, "metrics")):
             assert time.monotonic() < until, told
             time.sleep(1)  # the ledger is asked for them only so often
-        assert f'stocktake_report_age_seconds{{bucket="{bucket}",configuration="daily",' in told
-        assert 'stocktake_runs{state="published"} 1.0\n' in told
+        for part in (
+            f'stocktake_report_age_seconds{{bucket="{bucket}",configuration="daily",',
+            'stocktake_runs{state="published"} 1.0\n',
+            "stocktake_workers 1.0\n",
+        ):
+            assert part in told
+        assert _told(url, "readyz") == "ready\n"
         assert 'stocktake_store_requests_total{call="list"}' in told
     listed = store.list_objects_v2(Bucket=bucket)["Contents"]
     assert not [each["Key"] for each in listed if "/check-" in each["Key"]]

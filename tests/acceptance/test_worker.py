@@ -256,8 +256,11 @@ def test_sigterm_gives_the_run_back_and_another_worker_ends_it(
         put(ledger)
         first = pool.start()
         until(lambda: owner_in(ledger, pool)() is not None, 60, pool)
+        [worker] = until(ledger.workers.all, 30, pool)
+        assert (worker.process, worker.alive) == (first.pid, True)
         first.terminate()
         assert first.wait(30) == 0
+        assert ledger.workers.all() == ()
         store.clear_rules()
         run = run_in(ledger, ScheduledState.WAITING)
         assert run is not None, pool.log()

@@ -202,6 +202,8 @@ def speak_up(verbose: int, log_format: str = "text") -> None:
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
     own = logging.getLogger("stocktake")
     own.handlers = [handler]
+    if logging.lastResort is not None:  # by which libraries say what is worse than usual
+        logging.lastResort.setFormatter(TextLines())
     own.setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
 
 
