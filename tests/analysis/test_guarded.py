@@ -11,9 +11,10 @@ import pytest
 
 from stocktake.analysis.guard import SQL_CHARACTERS_MAX, check_guarded
 from stocktake.analysis.guarded import GuardedLimits, run_guarded
+from stocktake.analysis.offering import lock, offer
 from stocktake.analysis.output import Output, write_answer
 from stocktake.analysis.report import open_report
-from stocktake.analysis.session import QueryLimits, _lock, connect, offer
+from stocktake.analysis.session import QueryLimits, connect
 from stocktake.analysis.staging import is_staged, stage_report
 from stocktake.analysis.tables import Table, one_table
 from stocktake.model.configuration import Format
@@ -82,6 +83,8 @@ ESCAPES = [
     "EXPLAIN ANALYZE COPY (SELECT 1) TO 'x.csv'", "EXPLAIN SELECT 1", "CREATE TABLE t (i int)",
     "CREATE MACRO inventory_report() AS 1", "DROP VIEW inventory_report", "INSERT INTO inventory_report VALUES (1)",
     "DELETE FROM inventory_report", "UPDATE inventory_report SET size = 0", "ATTACH '/tmp/x.db'", "USE memory",
+    "WITH w AS (COPY (SELECT 1) TO 'FILE' (use_tmp_file false)) FROM w",
+    "WITH w AS (DELETE FROM inventory_report RETURNING *) FROM w",
     "PREPARE p AS SELECT 1", "EXECUTE p", "CALL pragma_version()", "PRAGMA database_list", "VACUUM", "CHECKPOINT",
     "BEGIN TRANSACTION", "EXPORT DATABASE '/tmp/x'", "IMPORT DATABASE '/tmp/x'", "SET VARIABLE x = 1",
     # settings and extensions
@@ -150,10 +153,12 @@ def test_without_the_first_fence_nothing_is_written_or_read_either(
     outside.write_text("secret-of-the-owner")
     (tmp_path / "spill").mkdir()
     with connect(QueryLimits(), tmp_path / "spill") as connection:
-        offer(connection, [one_table(opened(ours.manifest_path))])
-        _lock(connection)
+        offer(connection, [one_table(opened(ours.manifest_path))], direct=False)
+        lock(connection, ())
         for sql in (
             f"COPY (SELECT 1) TO '{data}' (use_tmp_file false)",
+            f"WITH w AS (COPY (SELECT 1) TO '{data}' (use_tmp_file false)) FROM w",
+            f"WITH w AS (COPY (SELECT 1) TO 'stocktake://0000-000000{data.suffix}' (use_tmp_file false)) FROM w",
             f"COPY (SELECT 1) TO 'stocktake://0000-000000{data.suffix}' (use_tmp_file false)",
             "COPY (SELECT 1) TO 'stocktake://new' (use_tmp_file false)",
             f"COPY (SELECT 1) TO '{tmp_path}/new.csv' (use_tmp_file false)",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from stocktake.analysis.relation import literal
 from stocktake.analysis.report import Report
 from stocktake.model.configuration import Format
 from tests.analysis.questions import SEED, answer, opened, refusal
@@ -95,7 +96,17 @@ def test_awss_name_of_a_column_that_is_there_is_spelt_right_in_the_hint(genuine:
         ("ATTACH 'x.db'", "found ATTACH"),
         ("COPY inventory_report TO 'x.csv'", "found COPY"),
         ("CREATE TABLE x (i int)", "found CREATE"),
-        ("EXPLAIN ANALYZE COPY (SELECT 1) TO 'x.csv'", "disabled"),
+        ("EXPLAIN ANALYZE COPY (SELECT 1) TO 'x.csv'", "found COPY"),
+        ("EXPLAIN (ANALYZE, FORMAT json) COPY (SELECT 1) TO 'x.csv'", "found COPY"),
+        ("EXPLAIN COPY (SELECT 1) TO 'x.csv'", "found COPY"),
+        ("EXPLAIN DROP VIEW inventory_report", "found DROP"),
+        ("/**/ EXPLAIN ANALYZE COPY (SELECT 1) TO 'x.csv'", "found COPY"),
+        ("WITH w AS (COPY (SELECT 1) TO 'x.csv') FROM w", "found a COPY within a SELECT"),
+        ("EXPLAIN WITH w AS (COPY (SELECT 1) TO 'x.csv') FROM w", "found a COPY within a SELECT"),
+        ("FROM (WITH w AS (COPY (SELECT 1) TO 'x.csv') FROM w)", "found a COPY within a SELECT"),
+        ("FROM query('WITH w AS (COPY (SELECT 1) TO ''x.csv'') FROM w')", "the function query"),
+        ("FROM Main.QUERY('SELECT 1')", "the function"),
+        ("FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))", "the function json"),
         ("FROM read_text('/etc/hostname')", "disabled"),
         ("FROM '/etc/hostname'", "does not exist"),
         ("FROM glob('/*')", "disabled"),
@@ -115,5 +126,40 @@ def test_whatever_is_no_question_about_the_report_is_refused(
 
 
 def test_an_explanation_and_a_description_are_questions_too(genuine: Report) -> None:
-    assert answer(genuine, "EXPLAIN FROM inventory_report")
+    for explain in ("EXPLAIN", "explain analyze", "EXPLAIN (FORMAT json)", "EXPLAIN (ANALYZE)"):
+        assert answer(genuine, f"{explain} FROM inventory_report")
     assert len(answer(genuine, "DESCRIBE inventory_report")) == len(genuine.fields)
+
+
+@pytest.mark.parametrize("report_format", [Format.CSV, Format.PARQUET])
+def test_a_data_file_that_the_engine_opens_by_itself_is_only_read(
+    tmp_path: Path, report_format: Format
+) -> None:
+    """DuckDB's own switches would let all of this through: the file is one that it may open."""
+    ours = our_report(tmp_path, report_format, [objects(["k"])])
+    data, report = ours.data_path(tmp_path), opened(ours.manifest_path)
+    before = data.read_bytes()
+    writes = f"COPY (SELECT 1) TO '{data}' (use_tmp_file false)"
+    within = f"WITH w AS ({writes}) FROM w"
+    for sql in (
+        writes, f"EXPLAIN ANALYZE {writes}", f"SELECT 1; {writes}", f"EXPLAIN ({writes})", f"FROM ({writes})",
+        within, f"EXPLAIN ANALYZE {within}", f"SELECT 1 WHERE EXISTS ({within})", f"SELECT 1 UNION ALL ({within})",
+        f"FROM query({literal(writes)})", f"FROM query({literal(within)})",
+        f"FROM json_execute_serialized_sql(json_serialize_sql({literal(within)}))",
+    ):  # fmt: skip
+        refusal(report, sql)
+        assert data.read_bytes() == before, sql
+    beside = data.with_name(f"other{data.suffix}")
+    beside.write_bytes(before)
+    assert "disabled" in refusal(report, f"FROM read_blob('{beside}')").message
+    assert "disabled" in refusal(report, f"FROM read_blob('{ours.manifest_path}')").message
+    assert data.read_bytes() == before
+    assert answer(report, "SELECT count(*) AS n FROM inventory_report") == [{"n": 1}]
+
+
+def test_names_of_folders_are_no_patterns(tmp_path: Path) -> None:
+    folder = tmp_path / "a[b]*?{c}'ü"
+    ours = our_report(folder, Format.PARQUET, [objects(["k"])])
+    other = our_report(tmp_path / "ab", Format.PARQUET, [objects(["other"])])
+    assert answer(opened(ours.manifest_path), "SELECT key FROM inventory_report") == [{"key": "k"}]
+    assert other.manifest_path.exists()

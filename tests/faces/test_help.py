@@ -11,6 +11,7 @@ import typer
 
 from stocktake import __version__
 from stocktake.cli.app import app
+from stocktake.cli.commands import COMMANDS as DECLARED
 from stocktake.service.commands.reading import open_report
 from stocktake.service.commands.run import take_inventory
 from stocktake.service.options import RunKeywords, StoreKeywords
@@ -46,6 +47,12 @@ def test_help_names_every_command() -> None:
     shown = stocktake("--help").out
     assert all(f"\n  {command} " in shown for command in COMMANDS)
     assert "..." not in shown.replace("[ARGS]...", "")  # every summary fits its line
+
+
+def test_what_help_says_of_a_command_is_what_the_command_says_of_itself() -> None:
+    group: Any = typer.main.get_command(app)
+    told = {name: each.get_short_help_str(limit=200) for name, each in group.commands.items()}
+    assert {name: each.summary for name, each in DECLARED.items()} == told
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -14,6 +14,8 @@ from tests.servers.fault import FaultServer, FixtureObject
 
 REMOTE = {"botocore.session", "pycurl", "s3transfer"}
 QUERIES = {"duckdb", "fsspec"}
+# As many as it took in 2026, with room for a tenth more: each costs about a millisecond.
+QUESTION_MODULES_MAX = 440
 ALL = REMOTE | QUERIES | {"boto3", "lxml", "moto", "pyarrow", "pydantic", "rich"}
 
 
@@ -45,6 +47,32 @@ def test_help_imports_nothing_but_typer_and_the_standard_library(arguments: list
     loaded = imported(*arguments)
     assert {"typer", "stocktake"} <= loaded
     assert loaded & ALL == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_help_imports_no_command(arguments: list[str]) -> None:
+    assert {name for name in imported(*arguments) if name.startswith("stocktake.cli.")} == {
+        f"stocktake.cli.{name}" for name in ("app", "commands", "outcome", "panels", "sinks")
+    }
+
+
+def test_a_question_to_parquet_imports_no_other_command_format_or_library_for_files(
+    report: Path,
+) -> None:
+    asked = imported("query", report, "SELECT count(*) FROM inventory_report")
+    assert (
+        asked & (REMOTE | {"fsspec", "rich", "sqlalchemy", "pyarrow.parquet", "pyarrow.orc"})
+        == set()
+    )
+    own = {name for name in asked if name.startswith(("stocktake.cli.", "stocktake.formats."))}
+    assert own == {
+        *(f"stocktake.cli.{name}" for name in (
+            "app", "commands", "options", "outcome", "panels", "query", "signals", "sinks",
+        )),
+        *(f"stocktake.formats.{name}" for name in ("answers", "columns", "frames", "gathering")),
+    }  # fmt: skip
+    # pyarrow imports numpy where it is installed, which it is for other tests.
+    assert len([name for name in asked if not name.startswith("numpy")]) < QUESTION_MODULES_MAX
 
 
 def test_a_report_in_a_folder_is_read_without_a_library_for_stores(report: Path) -> None:

@@ -25,6 +25,7 @@ from stocktake.store.client import Client
 from stocktake.store.files import BucketFiles, FolderFiles
 from stocktake.store.ranges import RangedFile, ReadLimits
 from stocktake.store.served import Served, ServedFiles
+from stocktake.store.served_system import ServedFileSystem
 from tests.servers.server import Server
 
 BODY = bytes(range(256)) * 40
@@ -125,7 +126,7 @@ def served(opening: Callable[[], io.IOBase]) -> ServedFiles:
 def test_threads_that_share_one_file_each_read_where_they_said(remote: bool) -> None:
     """DuckDB's threads seek and read on one handle with nothing in between to keep them apart."""
     opening = Remote().open if remote else lambda: io.BytesIO(BODY)
-    file = served(opening)._open("a*.parquet")
+    file = served(opening).open("a*.parquet")
     ready = threading.Barrier(8)
 
     def read(number: int) -> bool:
@@ -143,7 +144,7 @@ def test_threads_that_share_one_file_each_read_where_they_said(remote: bool) -> 
 
 
 def test_a_reader_that_never_says_where_reads_on_from_whichever_thread() -> None:
-    file = served(lambda: io.BytesIO(BODY))._open("a*.parquet")
+    file = served(lambda: io.BytesIO(BODY)).open("a*.parquet")
     file.seek(10)
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(file.read, 5).result() == BODY[10:15]
@@ -154,7 +155,7 @@ def test_a_reader_that_never_says_where_reads_on_from_whichever_thread() -> None
 
 
 def test_only_the_files_that_are_served_exist_and_names_are_never_patterns() -> None:
-    files = served(Remote().open)
+    files = ServedFileSystem(served(Remote().open))
     assert files.glob("stocktake://a*.parquet") == ["stocktake://a*.parquet"]
     assert files.glob("stocktake://*") == []
     assert files.info("stocktake://a*.parquet")["size"] == len(BODY)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
 
-from stocktake.analysis.report import Report
 from stocktake.analysis.tables import DT, Table
 from stocktake.model.errors import DataFileError, InventoryError, QueryError
 from stocktake.model.fields import BY_COLUMN, BY_NAME, Field, Kind
-from stocktake.model.manifest import ManifestFile
 from stocktake.store.served import ServedFiles
 
 _FOREIGN = (duckdb.Error, pa.ArrowException, OSError)
@@ -22,11 +20,14 @@ _FOREIGN = (duckdb.Error, pa.ArrowException, OSError)
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What engines complain about, in our own errors. `places` says whose data file each served name is."""
+    """What engines complain about, in our own errors. `places` says where the data file of each served address is,
+    `paths` are those that the engine opens by itself.
+    """
 
     tables: Sequence[Table]
     served: ServedFiles
-    places: Mapping[str, tuple[Report, ManifestFile]]
+    places: Mapping[str, str]
+    paths: Collection[str]
 
     @contextmanager
     def translated(self, *, ours: bool = False) -> Iterator[None]:
@@ -40,7 +41,7 @@ class Damage:
         if self.served.failure is not None:
             return self.served.failure
         text = str(error).strip()
-        if ours or any(sign in text for sign in _SIGNS_OF_DAMAGE):
+        if ours or any(sign in text for sign in (*_SIGNS_OF_DAMAGE, *self.paths)):
             return DataFileError(
                 f"a data file cannot be read: {self._named(text)}",
                 hint="`stocktake verify` checks every file of the report",
@@ -58,8 +59,8 @@ class Damage:
 
     def _named(self, text: str) -> str:
         """`text` with the engine's names of the data files replaced by where they are."""
-        for name, (report, file) in self.places.items():
-            text = text.replace(self.served.url(name), report.expected(file))
+        for address, place in self.places.items():
+            text = text.replace(address, place)
         return text
 
 

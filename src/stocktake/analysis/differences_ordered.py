@@ -12,14 +12,18 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stocktake.analysis.ahead import read_ahead
+from stocktake.analysis.offering import key_ranges
 from stocktake.analysis.query import QueryLimits, run_query
 from stocktake.analysis.relation import VIEW, identifier, literal
 from stocktake.analysis.report import Report
-from stocktake.analysis.session import key_ranges
+from stocktake.formats import encoded_schema
+from stocktake.formats.columns import encode
 from stocktake.model.errors import DataFileError
-from stocktake.model.fields import report_schema
+from stocktake.model.fields import Field, report_schema
 
 WINDOW_ROWS = 32_768
+_READ_AHEAD = 4  # batches of each report, which are decoded while others are compared
 # Two reports may have to be sorted at once.
 SORT_LIMITS = QueryLimits(memory_bytes_max=384 * 2**20, threads=2, batch_rows_max=WINDOW_ROWS)
 
@@ -39,10 +43,10 @@ def is_ordered(report: Report) -> bool:
 def ordered_batches(
     report: Report, columns: Sequence[str], prefix: str = ""
 ) -> Iterator[pa.RecordBatch]:
-    """All rows of keys below `prefix`, in the order of keys, `columns` typed as the table of fields has them. Data
-    files that hold none of them, as far as stocktake.json says it, are not read.
+    """All rows of keys below `prefix`, in the order of keys, `columns` typed as `columns_schema` has them. Data files
+    that hold none of them, as far as stocktake.json says it, are not read.
 
-    Memory: a batch, or what `SORT_LIMITS` allows; the rest of a sort lies in a temporary folder.
+    Memory: a few batches, or what `SORT_LIMITS` allows; the rest of a sort lies in a temporary folder.
 
     Raises:
         DataFileError: a data file is missing, short or damaged, or stocktake.json claims an order
@@ -50,20 +54,27 @@ def ordered_batches(
         QueryError: no room to sort.
     """
     if is_ordered(report):
-        yield from _below(_ascending(_batches(report, columns, prefix), report.address), prefix)
+        rows = _ascending(_batches(report, columns, prefix), report.address)
+        yield from read_ahead(_below(rows, prefix), _READ_AHEAD)
         return
-    schema = columns_schema(report, columns)
+    fields = _fields(report, columns)
     names = ", ".join(map(identifier, columns))
     sql = f"SELECT {names} FROM {VIEW} WHERE starts_with(key, {literal(prefix)}) ORDER BY key"  # noqa: S608 - quoted
     with run_query(report, sql, limits=SORT_LIMITS) as answer:
         for batch in answer.batches():
-            yield batch.cast(schema)
+            yield encode(batch.cast(report_schema(fields)), fields)
 
 
 def columns_schema(report: Report, columns: Sequence[str]) -> pa.Schema:
-    """These columns of a report as they are typed there, those too that the table of fields does not know."""
+    """These columns of a report as they are typed there, those too that the table of fields does not know; texts that
+    repeat stand in dictionaries.
+    """
+    return encoded_schema(_fields(report, columns))
+
+
+def _fields(report: Report, columns: Sequence[str]) -> list[Field]:
     fields = {field.column: field for field in report.fields}
-    return report_schema(fields[column] for column in columns)
+    return [fields[column] for column in columns]
 
 
 def _batches(report: Report, columns: Sequence[str], prefix: str) -> Iterator[pa.RecordBatch]:
@@ -72,7 +83,7 @@ def _batches(report: Report, columns: Sequence[str], prefix: str) -> Iterator[pa
     for file in report.manifest.files:
         first, last = ranges.get(file.key, (prefix, prefix))
         if last >= prefix and (first <= prefix or first.startswith(prefix)):
-            yield from report.file_batches(file, columns)
+            yield from report.file_batches(file, columns, encoded=True)
 
 
 def _below(batches: Iterator[pa.RecordBatch], prefix: str) -> Iterator[pa.RecordBatch]:

@@ -54,13 +54,13 @@ def compare_window(a: pa.Table, b: pa.Table, comparison: Comparison) -> WindowDi
     changed = _any_of([mask for _, mask in changes], len(both_a))
     undecided = pc.and_not(open_, changed)
     return WindowDifference(
-        created=pairs.created,
-        deleted=pairs.deleted,
-        changed_a=both_a.filter(changed),
-        changed_b=both_b.filter(changed),
+        created=_written_out(pairs.created),
+        deleted=_written_out(pairs.deleted),
+        changed_a=_written_out(both_a.filter(changed)),
+        changed_b=_written_out(both_b.filter(changed)),
         changed_columns=_names(changes, changed),
-        undecided_a=both_a.filter(undecided),
-        undecided_b=both_b.filter(undecided),
+        undecided_a=_written_out(both_a.filter(undecided)),
+        undecided_b=_written_out(both_b.filter(undecided)),
         same=len(both_a) - _sum(changed) - _sum(undecided),
         repeated_a=pairs.repeated_a,
         repeated_b=pairs.repeated_b,
@@ -200,13 +200,44 @@ def _changes(a: pa.Table, b: pa.Table, comparison: Comparison) -> tuple[list[tup
 
 
 def differing(a: Any, b: Any) -> Any:
-    """In which rows two columns differ; NULL equals NULL, and for text the empty one."""
+    """In which rows two columns differ; NULL equals NULL, and for text the empty one. Either both stand in dictionaries
+    or none does.
+    """
+    if pa.types.is_dictionary(a.type):
+        return _differing_by_code(a, b)
     if not a.null_count and not b.null_count:
         return pc.not_equal(a, b)
     if pa.types.is_string(a.type):
         return pc.not_equal(pc.fill_null(a, ""), pc.fill_null(b, ""))
     one_is_null = pc.xor(pc.is_null(a), pc.is_null(b))
     return pc.if_else(one_is_null, _TRUE, pc.fill_null(pc.not_equal(a, b), fill_value=False))
+
+
+def _differing_by_code(a: Any, b: Any) -> Any:
+    """In which rows two columns differ whose texts stand in dictionaries: those are looked at whose numbers do, for a
+    text may have several.
+    """
+    one, other = pa.chunked_array([a, b]).unify_dictionaries().chunks
+    apart = differing(one.indices, other.indices)
+    if not _sum(apart):
+        return apart
+    texts = (_text(one.filter(apart)), _text(other.filter(apart)))
+    return pc.replace_with_mask(apart, apart, differing(*texts))
+
+
+def _text(column: Any) -> Any:
+    """A column with every text by itself."""
+    return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+
+
+def _written_out(rows: pa.Table) -> pa.Table:
+    """Rows with every text by itself."""
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_dictionary(field.type):
+            rows = rows.set_column(
+                place, field.with_type(pa.string()), rows.column(place).cast(pa.string())
+            )
+    return rows
 
 
 def _untold(a: pa.Table, comparison: Comparison) -> Any:
@@ -249,7 +280,7 @@ def _marked(rows: pa.Table) -> Any:
 
 def _content(rows: pa.Table, column: str) -> Any:
     if column in rows.column_names and column in CONTENT:
-        return _column(rows, column)
+        return _text(_column(rows, column))
     return pa.nulls(len(rows), pa.string())
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import duckdb
 
 from stocktake.analysis.decoding import DECODING
+from stocktake.analysis.statements import READING
+from stocktake.analysis.statements import nodes as nodes_of
 from stocktake.model.errors import QueryError
 
 SQL_CHARACTERS_MAX = 100_000
@@ -20,7 +22,6 @@ SQL_CHARACTERS_MAX = 100_000
 _TABLES = frozenset(
     {"BASE_TABLE", "SUBQUERY", "JOIN", "EXPRESSION_LIST", "EMPTY", "TABLE_FUNCTION"}
 )
-_QUERIES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 _TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})
 # Besides all scalars and aggregates that always give the same for the same. Of the others only the clock.
 _MORE_FUNCTIONS = frozenset(
@@ -61,7 +62,7 @@ def check_guarded(sql: str, tables: Collection[str]) -> None:
     with duckdb.connect(":memory:", config=_CLOSED) as parser:
         document = _parsed(parser, sql)
         functions = _functions(parser)
-    nodes = list(_nodes(document))
+    nodes = list(nodes_of(document))
     known = {name.lower() for name in tables} | {name.lower() for name in _own_names(nodes)}
     for node in nodes:
         if refused := _refusal(node, known, functions):
@@ -112,17 +113,6 @@ def _functions(parser: duckdb.DuckDBPyConnection) -> set[str]:
     return (names - _REFUSED) | _MORE_FUNCTIONS | _MACROS
 
 
-def _nodes(document: Any) -> Iterator[dict[str, Any]]:
-    waiting = [document]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting += node.values()
-        elif isinstance(node, list):
-            waiting += node
-
-
 def _own_names(nodes: list[dict[str, Any]]) -> Iterator[str]:
     """The tables that the SELECT makes for itself, by WITH."""
     for node in nodes:
@@ -133,7 +123,7 @@ def _own_names(nodes: list[dict[str, Any]]) -> Iterator[str]:
 def _refusal(node: dict[str, Any], tables: set[str], functions: set[str]) -> str:
     """What of this node is not allowed, in words; empty where all is."""
     if "cte_map" in node:
-        return "" if node["type"] in _QUERIES else f"a {node['type']}"
+        return "" if node["type"] in READING else f"a {node['type']}"
     if "sample" in node and "type" in node and "class" not in node:
         return _table_refusal(node, tables)
     if "function_name" in node:

@@ -38,7 +38,8 @@ def main() -> int:
             spill_folder=Path(tempfile.gettempdir()),
             spill_bytes_max=limits["spill_bytes_max"],
         )
-        with open_session(tables, limits=query_limits).run(request["sql"], once=True) as answer:
+        session = open_session(tables, limits=query_limits, direct=False)
+        with session.run(request["sql"], once=True) as answer:
             _write(answer, limits["rows_max"])
     except InventoryError as error:
         _tell(type(error).__name__, error.message, error.hint)

@@ -14,9 +14,10 @@ from uuid import uuid4
 import duckdb
 import pyarrow as pa
 
+from stocktake.analysis.offering import offer
 from stocktake.analysis.relation import VIEW, identifier
 from stocktake.analysis.report import Report
-from stocktake.analysis.session import Answer, QueryLimits, connect, offer, open_session
+from stocktake.analysis.session import Answer, QueryLimits, connect, open_session
 from stocktake.analysis.tables import Table, check_table_name, lacking_words
 from stocktake.model.errors import UsageError
 from stocktake.model.fields import Field, report_schema

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -132,6 +133,14 @@ class Report:
         """
         return self.files.open(self.locate(file))
 
+    def path(self, file: ManifestFile) -> Path | None:
+        """Where a data file lies on this machine; None where it lies in a bucket.
+
+        Raises:
+            DataFileError: as `locate`.
+        """
+        return None if self.files.bucket is not None else self.files.path(self.locate(file))
+
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """All rows, in the manifest's order of files, typed as the table of fields has them.
 
@@ -142,9 +151,9 @@ class Report:
             yield from self.file_batches(file, columns)
 
     def file_batches(
-        self, file: ManifestFile, columns: Sequence[str] | None = None
+        self, file: ManifestFile, columns: Sequence[str] | None = None, *, encoded: bool = False
     ) -> Iterator[pa.RecordBatch]:
-        """The rows of one data file.
+        """The rows of one data file; `encoded` is as `read_batches` has it.
 
         Raises:
             DataFileError: it is missing, short or damaged.
@@ -152,7 +161,9 @@ class Report:
         key = self.locate(file)
         with self.files.open(key) as source:
             name = self.files.uri(key)
-            yield from read_batches(self.manifest.format, source, self.fields, columns, name=name)
+            yield from read_batches(
+                self.manifest.format, source, self.fields, columns, name=name, encoded=encoded
+            )
 
     def _manifests_place(self, file: ManifestFile) -> str:
         """Where the manifest's key of a data file leads, in words."""

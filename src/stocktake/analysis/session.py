@@ -1,16 +1,14 @@
 """Tables of reports in a DuckDB of their own, to be asked as often as one likes.
 
-DuckDB reads Parquet and CSV by itself and ORC through Arrow, always through `store/`'s files: only
-the columns and row groups that the query needs are fetched, and rows come as they are found. The
-SQL is the user's: it may read the reports and nothing else, write nothing, load nothing, change no
-setting.
+DuckDB reads Parquet and CSV by itself and ORC through Arrow: only the columns and row groups that the
+query needs are fetched, and rows come as they are found. The SQL is the user's: it may read the
+reports and nothing else, write nothing, load nothing, change no setting.
 """
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -21,24 +19,14 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from stocktake.analysis.aged import AgedRows
 from stocktake.analysis.damage import Damage
 from stocktake.analysis.decoding import DECODING_MACROS
 from stocktake.analysis.interrupting import Interruptible
-from stocktake.analysis.relation import identifier, literal
-from stocktake.analysis.report import Report
+from stocktake.analysis.offering import lock, offer
 from stocktake.analysis.rows import PulledRows
-from stocktake.analysis.tables import ENRICHED, Table, lacking_words
-from stocktake.analysis.views import select_table
+from stocktake.analysis.statements import asked_columns, one_select
+from stocktake.analysis.tables import Table, lacking_words
 from stocktake.formats.frames import to_pandas, to_polars
-from stocktake.model.configuration import Format
-from stocktake.model.errors import InventoryError, QueryError
-from stocktake.model.fields import report_schema
-from stocktake.model.manifest import ManifestFile
-from stocktake.model.paths import DATA_SUFFIXES
-from stocktake.store.served import Served, ServedFiles
-
-_READABLE = ("SELECT", "EXPLAIN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +135,7 @@ class Session(AbstractContextManager["Session"]):
             if once:
                 resources.enter_context(self)
             with self._damage.translated():
-                text = _one_select(self._connection, sql)
+                text = one_select(self._connection, sql)
                 warnings = self._warnings(text)
                 reader = self._calls.run(partial(self._started, text))
             resources.callback(reader.close)
@@ -156,7 +144,7 @@ class Session(AbstractContextManager["Session"]):
     def _warnings(self, sql: str) -> tuple[str, ...]:
         if not any(table.lacking for table in self.tables):
             return ()
-        asked = _asked_columns(self._connection, sql)
+        asked = asked_columns(self._connection, sql)
         return tuple(text for table in self.tables for text in lacking_words(table, asked))
 
     def _started(self, sql: str) -> pa.RecordBatchReader:
@@ -175,8 +163,10 @@ def open_session(
     *,
     limits: QueryLimits = DEFAULT_QUERY_LIMITS,
     stop: Event | None = None,
+    direct: bool = True,
 ) -> Session:
     """A database in which each of `tables` is a view, and nothing else can be reached. Setting `stop` ends a question.
+    `direct` is as `offer` has it.
 
     Raises:
         DataFileError, StoreError: the first file of one of them cannot be read.
@@ -185,8 +175,8 @@ def open_session(
         folder = tempfile.TemporaryDirectory(prefix="stocktake-query-", dir=limits.spill_folder)
         connection = connect(limits, Path(resources.enter_context(folder)))
         resources.callback(connection.close)
-        damage = offer(connection, tables)
-        _lock(connection)
+        damage = offer(connection, tables, direct=direct)
+        lock(connection, damage.paths)
         return Session(connection, resources.pop_all(), damage, limits, stop)
 
 
@@ -209,145 +199,3 @@ def connect(limits: QueryLimits, spill_folder: Path) -> duckdb.DuckDBPyConnectio
     for macro in DECODING_MACROS:
         connection.execute(macro)
     return connection
-
-
-def offer(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> Damage:
-    """Make each of `tables` a view. The first file of each report is opened for that; the reports stay open as long as
-    the database does.
-
-    Raises:
-        DataFileError, StoreError: one of these files cannot be read.
-    """
-    numbered = [
-        (f"{number:04d}", report, table.aged)
-        for number, (table, report) in enumerate(
-            (table, report) for table in tables for report in table.reports
-        )
-    ]
-    places = {
-        f"{number}-{place:06d}{DATA_SUFFIXES[report.manifest.format]}": (report, file)
-        for number, report, _ in numbered
-        for place, file in enumerate(report.manifest.files)
-    }
-    served = ServedFiles({name: _served(*place) for name, place in places.items()})
-    damage = Damage(tables, served, places)
-    with damage.translated(ours=True):
-        connection.register_filesystem(served)
-        urls = [_urls(connection, *each, served) for each in numbered]
-        for table in tables:
-            selection = select_table(table, urls[: len(table.reports)])
-            urls = urls[len(table.reports) :]
-            connection.execute(f"CREATE VIEW {identifier(table.name)} AS {selection}")
-    return damage
-
-
-def _served(report: Report, file: ManifestFile) -> Served:
-    return Served(file.size, partial(report.open, file))
-
-
-def _urls(
-    connection: duckdb.DuckDBPyConnection,
-    number: str,
-    report: Report,
-    aged: bool,  # noqa: FBT001 - of the table
-    served: ServedFiles,
-) -> list[str]:
-    """What `select_rows` reads the report from: its files, or the name of what holds their rows, for ORC and where how
-    old they are stands beside them.
-    """
-    if report.manifest.format is not Format.ORC and not aged:
-        return [served.url(name) for name in served.names if name.startswith(f"{number}-")]
-    # Arrow's datasets bring pandas with them, where it is installed: a third of what a small question costs.
-    from stocktake.formats.dataset import Piece, PulledDataset  # noqa: PLC0415
-
-    name = f"pulled_rows_{number}"
-    schema = report_schema((*report.fields, *[ENRICHED] * aged))
-    ranges = key_ranges(report)
-    read = AgedRows(report).batches if aged else report.file_batches
-    pieces = [
-        Piece(partial(_batches, read, file, served), ranges.get(file.key))
-        for file in report.manifest.files
-    ]
-    connection.register(name, PulledDataset(schema, pieces))
-    return [name]
-
-
-def key_ranges(report: Report) -> dict[str, tuple[str, str]]:
-    """The first and the last key of each data file, by the file's own key, as far as stocktake.json says them of the
-    very files that the manifest names.
-    """
-    if report.sidecar is None:
-        return {}
-    known = {(file.key, file.md5): file for file in report.sidecar.files}
-    found = ((file, known.get((file.key, file.md5))) for file in report.manifest.files)
-    return {
-        file.key: (said.first_key, said.last_key)
-        for file, said in found
-        if said is not None and said.first_key is not None and said.last_key is not None
-    }
-
-
-def _batches(
-    read: Callable[[ManifestFile, Sequence[str]], Iterator[pa.RecordBatch]],
-    file: ManifestFile,
-    served: ServedFiles,
-    columns: Sequence[str],
-) -> Iterator[pa.RecordBatch]:
-    return _remembered(read(file, columns), served)
-
-
-def _remembered(batches: Iterator[pa.RecordBatch], served: ServedFiles) -> Iterator[pa.RecordBatch]:
-    try:
-        yield from batches
-    except InventoryError as error:
-        served.remember(error)
-        raise
-
-
-def _lock(connection: duckdb.DuckDBPyConnection) -> None:
-    """From here on the SQL is somebody else's."""
-    connection.execute(f"SET allowed_directories = [{literal(ServedFiles.url(''))}]")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-
-
-def _one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
-    statements = connection.extract_statements(sql)
-    if len(statements) != 1:
-        raise QueryError(f"found {len(statements)} SQL statements, expected one")
-    try:
-        kind = statements[0].type.name
-    except ValueError:  # DuckDB's Python has no name for it, as for UPDATE EXTENSIONS
-        kind = "a statement of another kind"
-    if kind not in _READABLE:
-        raise QueryError(f"found {kind}, expected one SELECT: a report can only be read")
-    return statements[0].query
-
-
-def _asked_columns(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str] | None:
-    """The names of columns in a SELECT, in lower case; None: it may ask for all."""
-    serialized = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()[0][0]
-    document = json.loads(serialized)
-    return None if document["error"] else _columns_in(document)
-
-
-def _columns_in(document: Any) -> set[str] | None:
-    names: set[str] = set()
-    waiting = [document]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, list):
-            waiting += node
-        elif isinstance(node, dict):
-            if node.get("class") == "STAR":
-                return None
-            names.update(name.lower() for name in node.get("column_names") or ())
-            waiting += _children(node)
-    return names
-
-
-def _children(node: dict[str, Any]) -> Collection[Any]:
-    """What a node holds; but ORDER BY ALL, which looks like a star, asks for nothing more than is asked for anyway."""
-    if node.get("type") != "ORDER_MODIFIER":
-        return node.values()
-    return [each for each in node["orders"] if each["expression"].get("class") != "STAR"]

@@ -10,18 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self, cast
 
 import pyarrow as pa
 
-from stocktake.formats import csv, orc, parquet
+from stocktake.formats.columns import encode, encoded_schema, write_out
 from stocktake.formats.gathering import Encoder, GatheringWriter, PieceLimits, WatchedSource
 from stocktake.model.configuration import Format
 from stocktake.model.errors import DataFileError, UnknownFieldError
 from stocktake.model.fields import Field
 
-__all__ = ["ReportWriter", "describe", "open_writer", "read_batches"]
+__all__ = ["ReportWriter", "describe", "encoded_schema", "open_writer", "read_batches"]
 
 
 class ReportWriter(Protocol):
@@ -63,13 +64,21 @@ class _Implementation:
     describe: Callable[[BinaryIO], tuple[int, str]]
 
 
-_IMPLEMENTATIONS: dict[Format, _Implementation] = {
-    Format.CSV: _Implementation(csv.CsvEncoder, csv.PIECE_LIMITS, csv.read, csv.describe),
-    Format.ORC: _Implementation(orc.OrcEncoder, orc.PIECE_LIMITS, orc.read, orc.describe),
-    Format.PARQUET: _Implementation(
-        parquet.ParquetEncoder, parquet.PIECE_LIMITS, parquet.read, parquet.describe
-    ),
+# What each format is called here, and its encoder.
+_NAMES = {
+    Format.CSV: ("csv", "CsvEncoder"),
+    Format.ORC: ("orc", "OrcEncoder"),
+    Format.PARQUET: ("parquet", "ParquetEncoder"),
 }
+
+
+def _implementation(report_format: Format) -> _Implementation:
+    """The format, imported when it is wanted: a question to DuckDB waits for none of them."""
+    name, encoder = _NAMES[report_format]
+    module = import_module(f"stocktake.formats.{name}")
+    return _Implementation(
+        getattr(module, encoder), module.PIECE_LIMITS, module.read, module.describe
+    )
 
 
 def open_writer(report_format: Format, sink: BinaryIO, schema: pa.Schema) -> ReportWriter:
@@ -78,7 +87,7 @@ def open_writer(report_format: Format, sink: BinaryIO, schema: pa.Schema) -> Rep
     `schema` is `report_schema(fields)`. Memory: about twice one piece of rows, 64 MiB of them for
     Parquet and 16 MiB for CSV and ORC, beside ORC's stripe of 64 MiB.
     """
-    implementation = _IMPLEMENTATIONS[report_format]
+    implementation = _implementation(report_format)
     return GatheringWriter(implementation.encoder(sink, schema), schema, implementation.limits)
 
 
@@ -89,13 +98,15 @@ def read_batches(
     columns: Sequence[str] | None = None,
     *,
     name: str = "the data file",
+    encoded: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of the data file in `source` (seekable, at its start), in file order.
 
     `fields` are all columns of the file, in its order; `columns` names those to read, at least one, in
     the order wanted (None: all). The schema of every batch is `report_schema` of the chosen fields:
-    moments are UTC milliseconds, keys decoded, empty CSV values null. A file without rows gives no
-    batch. Memory: a row group, a stripe, or a few times 4 MiB of CSV text.
+    moments are UTC milliseconds, keys decoded, empty CSV values null. With `encoded` it is
+    `encoded_schema` of them, whatever the format. A file without rows gives no batch. Memory: a row
+    group, a stripe, or a few times 4 MiB of CSV text.
 
     Raises:
         DataFileError: truncated, damaged, or with other columns than `fields`; says `name` and what.
@@ -104,8 +115,10 @@ def read_batches(
     """
     known = {field.column: field for field in fields}
     wanted = list(fields) if columns is None else [_chosen(known, column) for column in columns]
+    shaped = encode if encoded else write_out
     with _readable(report_format, source, name) as watched:
-        yield from _IMPLEMENTATIONS[report_format].read(watched, fields, wanted)
+        for batch in _implementation(report_format).read(watched, fields, wanted):
+            yield shaped(batch, wanted)
 
 
 def describe(
@@ -121,7 +134,7 @@ def describe(
         DataFileError: truncated, damaged or of another format; says `name` and what.
     """
     with _readable(report_format, source, name) as watched:
-        return _IMPLEMENTATIONS[report_format].describe(watched)
+        return _implementation(report_format).describe(watched)
 
 
 def _chosen(known: dict[str, Field], column: str) -> Field:

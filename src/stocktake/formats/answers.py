@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import BinaryIO
 
 import pyarrow as pa
-from pyarrow import csv, parquet
+from pyarrow import csv
 
 
 def write_csv(batches: Iterable[pa.RecordBatch], schema: pa.Schema, sink: BinaryIO) -> int:
@@ -40,6 +40,9 @@ def write_batch_manifest(batches: Iterable[pa.RecordBatch], sink: BinaryIO) -> i
 
 def write_parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema, sink: BinaryIO) -> int:
     """Write the rows, a row group for each batch; returns how many."""
+    # Most answers are no Parquet, and small: to load it is a part of what they cost.
+    from pyarrow import parquet  # noqa: PLC0415
+
     rows = 0
     with parquet.ParquetWriter(sink, schema) as writer:
         for batch in batches:

@@ -14,6 +14,14 @@ from stocktake.model.fields import FLAG, MOMENT, NUMBER, TEXT, Field, report_sch
 # Rows of a batch when reading. More cost up to half as much CPU again, for pages of memory that are touched first.
 READ_ROWS_MAX = 16_384
 
+# Columns with few values, some of them long. By a dictionary, a value is decoded, checked and compared once in a batch
+# and not once a row.
+REPEATING = frozenset({
+    "storage_class", "replication_status", "encryption_status", "object_lock_mode", "object_lock_legal_hold_status",
+    "bucket_key_status", "checksum_algorithm", "object_access_control_list", "object_owner", "kms_key_arn",
+})  # fmt: skip
+ENCODED = pa.dictionary(pa.int32(), TEXT)
+
 
 def check_columns(found: pa.Schema, fields: Sequence[Field]) -> None:
     """Check that a file has exactly the columns of the report, in its order, of fitting types.
@@ -33,7 +41,8 @@ def check_columns(found: pa.Schema, fields: Sequence[Field]) -> None:
 
 
 def conform(batch: pa.RecordBatch, fields: Sequence[Field]) -> pa.RecordBatch:
-    """`batch` with the columns `fields`, picked by name, each in its Arrow type.
+    """`batch` with the columns `fields`, picked by name, each in its Arrow type; texts that stand in a dictionary stay
+    there.
 
     A moment without a zone is UTC, as in genuine ORC files.
 
@@ -46,7 +55,40 @@ def conform(batch: pa.RecordBatch, fields: Sequence[Field]) -> pa.RecordBatch:
     for field, column in zip(fields, columns, strict=True):
         if not field.nullable and column.null_count:
             raise DataFileError(f"a row has no {field.column}")
+    return pa.RecordBatch.from_arrays(columns, schema=_typed(fields, columns))
+
+
+def encoded_schema(fields: Sequence[Field]) -> pa.Schema:
+    """The schema of `fields` where the texts that repeat stand in dictionaries."""
+    return pa.schema(
+        field.arrow.with_type(ENCODED) if _repeats(field) else field.arrow for field in fields
+    )
+
+
+def encode(batch: pa.RecordBatch, fields: Sequence[Field]) -> pa.RecordBatch:
+    """`batch`, which has the columns `fields`, with the texts that repeat in dictionaries."""
+    columns = [
+        column.dictionary_encode() if _repeats(field) and column.type != ENCODED else column
+        for column, field in zip(batch.columns, fields, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=encoded_schema(fields))
+
+
+def write_out(batch: pa.RecordBatch, fields: Sequence[Field]) -> pa.RecordBatch:
+    """`batch`, which has the columns `fields`, with every text by itself."""
+    columns = [column.cast(TEXT) if column.type == ENCODED else column for column in batch.columns]
     return pa.RecordBatch.from_arrays(columns, schema=report_schema(fields))
+
+
+def _repeats(field: Field) -> bool:
+    return field.type == TEXT and field.column in REPEATING
+
+
+def _typed(fields: Sequence[Field], columns: Sequence[Any]) -> pa.Schema:
+    return pa.schema(
+        field.arrow.with_type(ENCODED) if column.type == ENCODED else field.arrow
+        for field, column in zip(fields, columns, strict=True)
+    )
 
 
 def _moment(column: Any) -> Any:
@@ -69,7 +111,7 @@ _ACCEPTED: dict[pa.DataType, Callable[[pa.DataType], bool]] = {
     MOMENT: pa.types.is_timestamp,
 }
 _CONVERTED: dict[pa.DataType, Callable[[Any], Any]] = {
-    TEXT: lambda column: column.cast(TEXT),
+    TEXT: lambda column: column if column.type == ENCODED else column.cast(TEXT),
     FLAG: lambda column: column,
     NUMBER: lambda column: column.cast(NUMBER),
     MOMENT: _moment,

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stocktake.formats.columns import READ_ROWS_MAX, check_columns, conform
+from stocktake.formats.columns import READ_ROWS_MAX, REPEATING, check_columns, conform
 from stocktake.formats.gathering import ForwardSink, PieceLimits
 from stocktake.model.errors import DataFileError
 from stocktake.model.fields import Field
@@ -29,13 +29,6 @@ _DICTIONARY_BYTES_MAX = 2**16
 
 # Columns whose values hardly repeat: trying a dictionary first costs time and never pays.
 _UNIQUE = frozenset({"key", "version_id", "e_tag", "checksum_value"})
-
-# Columns with few values, some of them long. Read as the file's dictionaries have them, a value is
-# decoded and checked once in a row group and not once a row.
-_REPEATING = frozenset({
-    "storage_class", "replication_status", "encryption_status", "object_lock_mode", "object_lock_legal_hold_status",
-    "bucket_key_status", "checksum_algorithm", "object_access_control_list", "object_owner", "kms_key_arn",
-})  # fmt: skip
 
 _MAGIC = b"PAR1"
 _TAIL_BYTES = 8  # the footer's length, 4 bytes, and the magic
@@ -101,7 +94,7 @@ def _renamed_root(end: bytes) -> bytes:
 def read(
     source: BinaryIO, fields: Sequence[Field], wanted: Sequence[Field]
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a file whose columns are `fields`: those of `wanted`.
+    """The rows of a file whose columns are `fields`: those of `wanted`, texts that repeat by the file's dictionaries.
 
     One row group is held at a time.
     """
@@ -113,7 +106,7 @@ def read(
         read_dictionary=[
             column.name
             for column in footer.schema_arrow
-            if column.name in _REPEATING and column.type == pa.string()
+            if column.name in REPEATING and column.type == pa.string()
         ],
         page_checksum_verification=True,
     )

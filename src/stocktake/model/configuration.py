@@ -55,7 +55,11 @@ class Document(BaseModel):
     """A document that crosses a border: frozen, AWS's spelling, nothing unknown accepted."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_pascal, populate_by_name=True
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_pascal,
+        populate_by_name=True,
+        defer_build=True,  # most commands read few of all documents, and to be ready for one costs milliseconds
     )
 
 

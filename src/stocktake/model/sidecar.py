@@ -26,7 +26,9 @@ SIDECAR_BYTES_MAX = 256 * 2**20
 
 class _Part(BaseModel):
     # Unknown members are ignored: a newer stocktake may say more, and an older one still reads it.
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, populate_by_name=True, defer_build=True
+    )
 
 
 class SidecarFile(_Part):

@@ -45,6 +45,13 @@ class ReportFiles(Protocol):
             NoSuchKeyError: there is none.
         """
 
+    def path(self, key: str) -> Path | None:
+        """Where the file is on this machine; None in a bucket.
+
+        Raises:
+            NoSuchKeyError: the key leads elsewhere.
+        """
+
     def list(self, prefix: str, delimiter: str = "/") -> list[str]:
         """The keys that start with `prefix`, in order; with a further delimiter only up to it, once
         each.
@@ -99,6 +106,10 @@ class BucketFiles:
 
         return cast("BinaryIO", RangedFile(fetch, self.size(key), self.uri(key), self.limits))
 
+    def path(self, key: str) -> Path | None:  # noqa: ARG002 - its form
+        """None: an object is no file."""
+        return None
+
     def list(self, prefix: str, delimiter: str = "/") -> list[str]:
         """The keys and common prefixes under `prefix`."""
         return sorted(self.client.list_keys(self.name, prefix, delimiter))
@@ -148,13 +159,20 @@ class FolderFiles:
     def open(self, key: str) -> BinaryIO:
         """The file."""
         try:
-            return self._path(key).open("rb")
+            return self.path(key).open("rb")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             raise NoSuchKeyError(f"there is no file {self.uri(key)}") from error
         except PermissionError as error:
             raise AccessDeniedError(f"{self.uri(key)} cannot be read: {error.strerror}") from error
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name
             raise ReportError(f"{self.uri(key)} cannot be read: {error}") from error
+
+    def path(self, key: str) -> Path:
+        """The file's path."""
+        parts = [part for part in key.split("/") if part]
+        if ".." in parts:
+            raise NoSuchKeyError(f"`{key}` leads out of {self.root}")
+        return self.root.joinpath(*parts)
 
     def list(self, prefix: str, delimiter: str = "/") -> list[str]:
         """The files and folders under `prefix`, folders with a `/` behind them; only `/` divides
@@ -164,7 +182,7 @@ class FolderFiles:
             raise ValueError(f"a folder is listed by `/`, not by {delimiter!r}")
         folder, slash, start = prefix.rpartition("/")
         try:
-            entries = sorted(self._path(folder).iterdir())
+            entries = sorted(self.path(folder).iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
@@ -180,9 +198,3 @@ class FolderFiles:
     def uri(self, key: str) -> str:
         """The file's path."""
         return str(self.root.joinpath(*(part for part in key.split("/") if part)))
-
-    def _path(self, key: str) -> Path:
-        parts = [part for part in key.split("/") if part]
-        if ".." in parts:
-            raise NoSuchKeyError(f"`{key}` leads out of {self.root}")
-        return self.root.joinpath(*parts)

@@ -1,6 +1,4 @@
-"""A read-only file system of exactly the files it is given, for what wants to open files itself:
-DuckDB and Arrow.
-"""
+"""Exactly the files that an engine may read, by name: what reads them opens them here, and what goes wrong is kept."""
 
 from __future__ import annotations
 
@@ -9,14 +7,12 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, BinaryIO, cast
-
-from fsspec import AbstractFileSystem
 
 from stocktake.model.errors import InventoryError
 from stocktake.store.ranges import RangedFile
 
+PROTOCOL = "stocktake"
 _PREAD_BYTES_MAX = 2**30  # of one call; Linux reads no more than twice that at once
 
 
@@ -28,64 +24,42 @@ class Served:
     open: Callable[[], BinaryIO]
 
 
-class ServedFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec brings no types
-    """Files by name: `stocktake://name`.
-
-    Nothing else can be opened, listed or written through it, whatever SQL asks for. What goes wrong
-    inside (a file gone, a store that does not answer) is kept in `failure`, because those who read
-    here pass on only a text.
+class ServedFiles:
+    """Files by name. What goes wrong inside (a file gone, a store that does not answer) is kept in `failure`, because
+    those who read here pass on only a text.
     """
 
-    protocol = "stocktake"
-    cachable = False
-
     def __init__(self, files: Mapping[str, Served]) -> None:
-        super().__init__()
         self._files = dict(files)
         self.failure: InventoryError | None = None
 
-    @property
-    def names(self) -> list[str]:
-        """The names of the files, in the order they were given."""
-        return list(self._files)
+    def __contains__(self, name: str) -> bool:
+        return name in self._files
 
-    @classmethod
-    def url(cls, name: str) -> str:
+    def __bool__(self) -> bool:
+        return bool(self._files)
+
+    @staticmethod
+    def url(name: str) -> str:
         """How the file of that name is addressed."""
-        return f"{cls.protocol}://{name}"
+        return f"{PROTOCOL}://{name}"
 
-    def info(self, path: str, **_: object) -> dict[str, object]:
-        """Its name and size, as promised: asking costs nothing."""
-        name = self._strip_protocol(path)
-        return {"name": name, "size": self._served(name).size, "type": "file"}
+    def size(self, name: str) -> int:
+        """The bytes of a file, as promised: asking costs nothing.
 
-    def ls(self, path: str, detail: bool = True, **_: object) -> list[Any]:  # noqa: FBT001, FBT002
-        """The file itself: nothing is a folder here."""
-        info = self.info(path)
-        return [info] if detail else [info["name"]]
+        Raises:
+            FileNotFoundError: there is none of that name.
+        """
+        return self._served(name).size
 
-    def glob(self, path: str, **_: object) -> list[str]:
-        """The file of exactly that name: a star is a letter like any other."""
-        name = self._strip_protocol(path)
-        return [self.url(name)] if name in self._files else []
+    def open(self, name: str) -> BinaryIO:
+        """A file, to be read by several threads at once.
 
-    def exists(self, path: str, **_: object) -> bool:
-        """Whether it is one of the files."""
-        return self._strip_protocol(path) in self._files
-
-    def isfile(self, path: str) -> bool:
-        """Whether it is one of the files."""
-        return self.exists(path)
-
-    def modified(self, path: str) -> datetime:
-        """Always the same: data files never change, so what was cached of them stays true."""
-        self._served(self._strip_protocol(path))
-        return datetime.fromtimestamp(0, UTC)
-
-    def _open(self, path: str, mode: str = "rb", **_: object) -> BinaryIO:
-        if mode != "rb":
-            raise PermissionError(f"`{path}` can only be read")
-        served = self._served(self._strip_protocol(path))
+        Raises:
+            FileNotFoundError: there is none of that name.
+            InventoryError: it cannot be had.
+        """
+        served = self._served(name)
         try:
             return cast("BinaryIO", _SharedFile(served.open(), self.remember))
         except InventoryError as error:

@@ -10,7 +10,7 @@ are fetched afterwards, by `examples.py`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -145,11 +145,13 @@ def _prefixes(questions: int, size: str) -> str:
 
 
 def _judging(questions: Sequence[Question], *, sized: bool) -> str:
+    """The rows with what the questions say that are not judged together."""
     priced = any(question.money for question in questions)
-    columns = ["key", f"{'size' if sized else 'NULL'} AS bytes"]
-    columns.append(f"{'storage_class' if priced else 'NULL'} AS storage_class")
+    columns = ["*", f"{'size' if sized else 'NULL'} AS bytes"]
+    columns.append(f"{'storage_class' if priced else 'NULL'} AS class")
     for number, question in enumerate(questions):
-        columns.append(f"({_decoded_once(question.condition)}) AS found_{number}")
+        if not _is_plain(question):
+            columns.append(f"({_decoded_once(question.condition)}) AS found_{number}")
         if question.excuse:
             columns.append(f"({question.excuse}) AS excused_{number}")
     return f"SELECT {', '.join(columns)} FROM {_source(questions)}"  # noqa: S608 - our own
@@ -166,35 +168,67 @@ def _decoded_once(condition: str) -> str:
     return condition.replace(DECODED_ACL, _DECODED_ACL)
 
 
+def _is_plain(question: Question) -> bool:
+    """Whether it can be told from a few columns in which rows its bare condition will do."""
+    return question.doubts is not None and not question.excuse
+
+
 def _cube(questions: Sequence[Question]) -> str:
     """Rows that are judged alike, of one storage class, and, where something is found, below one prefix.
 
     To find a row's prefix costs as much as all conditions together: where nothing is found, it is NULL.
     """
-    judgement = " | ".join(_verdict(*each) for each in enumerate(questions)) or "0"
     found = sum(_FOUND << 2 * number for number in range(len(questions)))
     return (
-        "SELECT judgement, storage_class,"  # noqa: S608 - our own
+        "SELECT judgement, class AS storage_class,"  # noqa: S608 - our own
         f" CASE WHEN judgement & {found} <> 0 THEN regexp_extract(key, {literal(_FOLDERS)}) END AS prefix,"
         " count(*) AS objects, sum(bytes) AS bytes FROM"
-        f" (SELECT CAST({judgement} AS BIGINT) AS judgement, key, storage_class, bytes FROM judged)"
+        f" (SELECT {_judgement(questions)} AS judgement, key, class, bytes FROM judged)"
         " GROUP BY ALL"
     )
 
 
+def _judgement(questions: Sequence[Question]) -> str:
+    """What all questions say of a row. Most rows are in no doubt, and there it is enough to ask what is found."""
+    plain = [each for each in enumerate(questions) if _is_plain(each[1])]
+    others = [_verdict(*each) for each in enumerate(questions) if not _is_plain(each[1])]
+    if plain:
+        doubts = dict.fromkeys(doubt for _, each in plain for doubt in each.doubts or ())
+        whole = _together(_told(number, f"({question.condition})") for number, question in plain)
+        bare = _together(
+            f"CASE WHEN {question.bare} THEN {_bits(number, _FOUND)} ELSE {_bits(number, 0)} END"
+            for number, question in plain
+        )
+        in_doubt = " OR ".join(doubts) or "false"
+        others.insert(0, f"CASE WHEN {in_doubt} THEN {whole} ELSE {bare} END")
+    return _together(others)
+
+
+def _together(verdicts: Iterable[str]) -> str:
+    return " | ".join(verdicts) or _bits(0, 0)
+
+
 def _verdict(number: int, question: Question) -> str:
     """What a question says of a row, in its two bits of the judgement."""
-    found, unknown, excused = (each << 2 * number for each in (_FOUND, _UNKNOWN, _EXCUSED))
-    # Most rows are not found: asked first, they are not asked again.
-    verdict = (
-        f"CASE WHEN NOT found_{number} THEN 0 WHEN found_{number} THEN {found} ELSE {unknown} END"
-    )
+    verdict = _told(number, f"found_{number}")
     if not question.excuse:
         return verdict
     return (
-        f"CASE WHEN excused_{number} THEN CASE WHEN found_{number} THEN {excused} ELSE 0 END"
-        f" ELSE {verdict} END"
+        f"CASE WHEN excused_{number} THEN CASE WHEN found_{number} THEN {_bits(number, _EXCUSED)}"
+        f" ELSE {_bits(number, 0)} END ELSE {verdict} END"
     )
+
+
+def _told(number: int, condition: str) -> str:
+    # Most rows are not found: asked first, they are not asked again.
+    return (
+        f"CASE WHEN NOT {condition} THEN {_bits(number, 0)} WHEN {condition} THEN {_bits(number, _FOUND)}"
+        f" ELSE {_bits(number, _UNKNOWN)} END"
+    )
+
+
+def _bits(number: int, verdict: int) -> str:
+    return f"CAST({verdict << 2 * number} AS BIGINT)"
 
 
 def rows_of(report: Report, sql: str, limits: QueryLimits) -> Iterator[dict[str, Any]]:

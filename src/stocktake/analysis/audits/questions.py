@@ -76,7 +76,9 @@ class Unknown:
 class Question:
     """An audit as it is asked of one report.
 
-    `condition` is what it looks for, `excuse` which rows an exception excuses; empty for none.
+    `condition` is what it looks for, `excuse` which rows an exception excuses; empty for none. Where none of `doubts`
+    holds, conditions on a row, `bare` is true where `condition` is, which is never NULL there; None where that is not
+    known.
     `unknown` is what is known beforehand of what it cannot tell. One that is not `answerable` for
     want of fields is not asked, nor is one that is not `wanted`, because nothing is expected.
     Exceptions that have expired excuse nothing any more, and are told.
@@ -84,6 +86,8 @@ class Question:
 
     audit: Audit
     condition: str
+    bare: str
+    doubts: tuple[str, ...] | None
     excuse: str
     money: str
     money_means: str
@@ -146,9 +150,12 @@ def _question(
 ) -> Question:
     concerned = [each for each in policy.exceptions if each.audit == audit.name]
     priced = audit.money and {"Size", "StorageClass"} <= subject.names
+    bare = _bare(audit, policy, values)
     return Question(
         audit=audit,
-        condition=_condition(audit, subject, policy, values),
+        condition=_condition(audit, subject, bare),
+        bare=bare,
+        doubts=_doubts(audit, subject),
         excuse=_below([each.prefix for each in concerned if each.holds(now)]),
         money=audit.money.format_map(values) if priced else "",
         money_means=audit.money_means.format_map(values),
@@ -161,20 +168,44 @@ def _question(
     )
 
 
-def _condition(audit: Audit, subject: Subject, policy: Policy, values: Mapping[str, str]) -> str:
-    """What an audit looks for, whatever excuses it: true, false, or NULL where it cannot be told."""
+def _bare(audit: Audit, policy: Policy, values: Mapping[str, str]) -> str:
+    """What an audit looks for in a row that is an object of which all is known."""
     condition = audit.where.format_map({**values, "expected": _list(audit.unless or ())})
-    if audit.expects:
-        condition = _by_prefix(audit, policy, values, condition)
-    if _WITNESS.name in subject.names and _silent(audit):
+    return _by_prefix(audit, policy, values, condition) if audit.expects else condition
+
+
+def _condition(audit: Audit, subject: Subject, bare: str) -> str:
+    """What an audit looks for, whatever excuses it: true, false, or NULL where it cannot be told."""
+    condition = f"coalesce({bare}, false)" if audit.certain == () else bare
+    if _asks_witness(audit, subject):
         # A row without it is one that HEAD told nothing of, so that "none" is not known either; nor is it where
         # HEAD told of a customer's key, and nothing else.
         hidden = subject.sidecar is not None and _hidden(subject.sidecar)
         known = f"{_WITNESS.column} <> 'SSE-C'" if hidden else f"{_WITNESS.column} IS NOT NULL"
         condition = f"CASE WHEN {known} THEN {condition} END"
-    if "IsDeleteMarker" in subject.names and not audit.of_markers:
+    if _spares_markers(audit, subject):
         condition = f"is_delete_marker IS NOT TRUE AND ({condition})"
     return condition
+
+
+def _doubts(audit: Audit, subject: Subject) -> tuple[str, ...] | None:
+    """Which rows are to be judged by the whole condition. Of a customer's key all are, be something hidden or not."""
+    if audit.certain is None:
+        return None
+    asked = [f"{FIELDS[name].column} IS NULL" for name in audit.certain]
+    if _asks_witness(audit, subject):
+        asked += [f"{_WITNESS.column} IS NULL", f"{_WITNESS.column} = 'SSE-C'"]
+    if _spares_markers(audit, subject):
+        asked.append("is_delete_marker")
+    return tuple(asked)
+
+
+def _asks_witness(audit: Audit, subject: Subject) -> bool:
+    return _WITNESS.name in subject.names and _silent(audit)
+
+
+def _spares_markers(audit: Audit, subject: Subject) -> bool:
+    return "IsDeleteMarker" in subject.names and not audit.of_markers
 
 
 def _by_prefix(audit: Audit, policy: Policy, values: Mapping[str, str], otherwise: str) -> str:
