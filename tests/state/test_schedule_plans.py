@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
 
-from stocktake.model.scheduled import RunFilter, ScheduledState
+from stocktake.model.scheduled import RunFilter, ScheduledRun, ScheduledState
 from stocktake.service import house
 from stocktake.state.ledger import Ledger
-from stocktake.state.opening import open_database, open_server
+from stocktake.state.opening import WRITES, open_database, open_server
 from stocktake.state.schedule import Schedule
+from stocktake.state.tables import scheduled_runs
 from tests.servers.postgres import PostgresServer
 from tests.state.ledgers import START
 
 # PostgreSQL would read tables without rows from end to end, whatever indexes they have.
 BY_INDEX = ("SET enable_seqscan = off", "SET enable_sort = off", "SET enable_bitmapscan = off")
 BEHIND = (START, "b")
+FAILED, RUNNING, WAITING = (
+    ScheduledState.FAILED,
+    ScheduledState.RUNNING,
+    ScheduledState.WAITING,
+)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -75,3 +81,44 @@ def test_a_page_of_runs_is_read_in_the_order_of_an_index(
     assert (index if engine.dialect.name == "sqlite" else "_newest") in found
     assert "Sort" not in found
     assert "B-TREE" not in found
+
+
+@pytest.mark.parametrize("after", [None, BEHIND], ids=["first", "behind"])
+def test_a_page_of_runs_in_several_states_is_put_together_of_as_many_reads_in_order(
+    engine: Engine, after: tuple[datetime, str] | None
+) -> None:
+    found = plan(engine, RunFilter(states=(FAILED, WAITING)), after)
+    if engine.dialect.name == "sqlite":
+        # What is left to be sorted is a page of each.
+        assert found.count("SEARCH scheduled_runs USING INDEX ix_scheduled_runs_state_newest") == 2
+        assert "SCAN scheduled_runs" not in found
+        assert found.count("B-TREE FOR ORDER BY") <= 2
+    else:
+        assert found.count("Index Scan using ix_scheduled_runs_") == 2
+
+
+def test_pages_of_several_states_follow_each_other_in_one_order(engine: Engine) -> None:
+    states = (FAILED, RUNNING, WAITING)
+    rows = [
+        {"id": f"r{n % 7}{n:02}", "store": "default", "bucket": f"b{n % 2}", "configuration_id": "daily", "put": START,
+         "period": START + timedelta(days=n), "state": states[n % 3], "due": START, "epoch": 0, "claims": 0,
+         "created": START + timedelta(minutes=n // 4), "attempts": 0, "lease_s": 0.0}
+        for n in range(40)
+    ]  # fmt: skip
+    with engine.execution_options(**{WRITES: True}).begin() as connection:
+        connection.execute(scheduled_runs.insert(), rows)
+    schedule = Schedule(engine, "here", house.now)
+    for wanted in (
+        RunFilter(states=(FAILED, WAITING)),
+        RunFilter(bucket="b1", states=(WAITING, FAILED, WAITING)),
+        RunFilter(states=tuple(ScheduledState)),
+    ):
+        whole = [each for each in schedule.list() if wanted.covers(each.key)]
+        whole = [each for each in whole if each.state in wanted.states]
+        assert whole
+        found: list[ScheduledRun] = []
+        while page := schedule.page(
+            wanted, after=(found[-1].created, found[-1].id) if found else None, rows_max=3
+        ):
+            found += page
+        assert found == whole

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -255,7 +256,7 @@ class Schedule(Transactions):
         """The first `rows_max` of the wanted runs, the newest first, at most; `after` is when one was entered, and what
         it is called: those behind it.
         """
-        found = _newest_first(wanted, after).limit(rows_max)
+        found = _first_of_all(wanted, after, rows_max)
         with self.reading() as connection:
             return [record_of(row) for row in connection.execute(found)]
 
@@ -279,6 +280,23 @@ class Schedule(Transactions):
         """
         with self.reading() as connection:
             return record_of(find_row(connection, run))
+
+
+def _first_of_all(
+    wanted: RunFilter, after: tuple[datetime, str] | None, rows_max: int
+) -> Select[Any]:
+    """The first of the wanted runs behind a place among them. Each state has its order in an index, and several have
+    none together: so the first ones of each are read, and put in one order.
+    """
+    if len(wanted.states) < 2:  # noqa: PLR2004
+        return _newest_first(wanted, after).limit(rows_max)
+    each = [
+        select(_newest_first(replace(wanted, states=(state,)), after).limit(rows_max).subquery())
+        for state in dict.fromkeys(wanted.states)
+    ]
+    together = union_all(*each).subquery()
+    in_order = select(together).order_by(together.c.created.desc(), together.c.id)
+    return in_order.limit(rows_max)
 
 
 def _newest_first(wanted: RunFilter, after: tuple[datetime, str] | None) -> Select[Any]:
