@@ -46,6 +46,9 @@ class Notes:
     def named(self, key: str) -> None:
         assert key
 
+    def placed(self, key: str, version: str | None) -> None:
+        """Nobody asks."""
+
     def uploading(self, key: str, upload_id: str) -> None:
         raise AssertionError("nothing is uploaded to a folder")
 

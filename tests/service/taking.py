@@ -101,7 +101,7 @@ def taker(
             files.sort(key=lambda file: file.range.after)
             check_files(files, KeyRange(), len(KEYS))
             journal.beat()
-            return _published(work.run, place, paths, files, step)
+            return _published(work.run, place, paths, files, step=step, journal=journal)
 
     return take
 
@@ -181,10 +181,8 @@ class _Delivery:
         key = self.paths.data(uuid4(), Format.CSV)
         self.journal.named(key)
         self.step("named")
-        if self.multipart is None:
-            self.place.destination.put(key, body)
-        else:
-            self._upload(key, body)
+        put = self.place.destination.put if self.multipart is None else self._upload
+        version = put(key, body)
         self.step("delivered")
         held = [segment for segment in group if segment.rows]
         file = DataFile(
@@ -193,6 +191,7 @@ class _Delivery:
             sum(segment.rows for segment in group),
             held[0].first_key if held else None,
             held[-1].last_key if held else None,
+            version=version,
         )
         self.journal.delivered(file, group, Counter({"requests.control": 1}))
         self.step("delivery told")
@@ -201,7 +200,7 @@ class _Delivery:
                 segment.path.unlink()
         return file
 
-    def _upload(self, key: str, body: bytes) -> None:
+    def _upload(self, key: str, body: bytes) -> str | None:
         assert isinstance(self.work.run.address, S3Address)
         s3, name = self.multipart, {"Bucket": self.work.run.address.bucket, "Key": key}
         begun = s3.create_multipart_upload(**name)["UploadId"]
@@ -211,11 +210,19 @@ class _Delivery:
         part = s3.upload_part(**name, UploadId=begun, PartNumber=1, Body=body)
         self.step("part sent")
         parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
-        s3.complete_multipart_upload(**name, UploadId=begun, MultipartUpload=parts)
+        done = s3.complete_multipart_upload(**name, UploadId=begun, MultipartUpload=parts)
+        version: str | None = done.get("VersionId")
+        return version
 
 
 def _published(
-    run: InventoryRun, place: Place, paths: ReportPaths, files: Sequence[DataFile], step: Steps
+    run: InventoryRun,
+    place: Place,
+    paths: ReportPaths,
+    files: Sequence[DataFile],
+    *,
+    step: Steps,
+    journal: Journal,
 ) -> InventoryResult:
     manifest = Manifest(
         run.bucket,
@@ -249,7 +256,9 @@ def _published(
         (paths.manifest, body),
         (paths.checksum, render_checksum(body)),
     ):
-        place.destination.put(key, content)
+        version = place.destination.put(key, content)
+        step(f"{key.rpartition('/')[2]} lies there")
+        journal.placed(key, version)
         step(key.rpartition("/")[2])
     counters = Counter({"rows": len(KEYS)})
     address = place.destination.uri(paths.manifest)

@@ -112,6 +112,7 @@ EVERYTHING_TOLD: list[Callable[[Ledger, Claim], object]] = [
     lambda ledger, claim: ledger.upload(claim, Upload("key", "id")),
     lambda ledger, claim: ledger.spool(claim, segment("", "b")),
     lambda ledger, claim: ledger.deliver(claim, delivery("key", "", "b"), []),
+    lambda ledger, claim: ledger.place(claim, "key", "version"),
     lambda ledger, claim: ledger.move_spool(claim, Path("/spool")),
     lambda ledger, claim: ledger.drop(claim, [segment("", "b")]),
     lambda ledger, claim: ledger.leave(claim, RunState.STOPPED, STOPPED),

@@ -143,6 +143,11 @@ def expire(
             if each.shared:
                 files = counted(each.shared, "data file")
                 say(f"warning: {files} of {each.uri} stay, as a manifest or a run names them, too")
+            if each.others:
+                versions = counted(each.others, "version")
+                say(
+                    f"warning: {versions} of objects of {each.uri} stay, as its run did not write them"
+                )
         if any(each.why for each in told):
             raise typer.Exit(1)
 
@@ -318,6 +323,7 @@ def _fate(each: Expired) -> dict[str, Any]:
         **_report(each.report, each.uri),
         "objects": each.objects,
         "shared": each.shared,
+        "others": each.others,
         "stays": each.why or None,
     }
 

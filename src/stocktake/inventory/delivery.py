@@ -91,7 +91,7 @@ def deliver_group(
             make_durable(ages)
     except OSError as error:
         raise spool_error(error, folder) from error
-    destination.upload(key, path, stopping)
+    version = destination.upload(key, path, stopping)
     path.unlink()
     held = [segment for segment in group if segment.rows]
     return DataFile(
@@ -101,6 +101,7 @@ def deliver_group(
         first_key=held[0].first_key if held else None,
         last_key=held[-1].last_key if held else None,
         ages=ages,
+        version=version,
     )
 
 

@@ -37,6 +37,11 @@ class Journal(Protocol):
         when this returns; `spent` is what delivering it took.
         """
 
+    def placed(self, key: str, version: str | None) -> None:
+        """An object that makes the data files a report lies in the destination; `version` is which, where the
+        destination has versions. That of a data file is in its DataFile.
+        """
+
     def kept(self) -> Kept:
         """All that was told to be finished, for the run to go on from in another way."""
 

@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 from stocktake.inventory.ageing import GatheredAges
 from stocktake.inventory.enrichment import fields_never_known
+from stocktake.inventory.journal import Journal
 from stocktake.model.capabilities import Walk
 from stocktake.model.histogram import StoredHistogram
 from stocktake.model.manifest import (
@@ -44,11 +45,11 @@ def publish(
     *,
     ages: GatheredAges | None,
     destination: Destination,
-    confirm: Callable[[], None],
+    journal: Journal,
 ) -> Manifest:
     """Write what makes the data files a report. Each object is confirmed before the next is begun, so a reader that
-    sees manifest.checksum sees everything. `ages` is the file of ages, where there is one. `confirm` is asked before
-    each of them, and raises where the run is no longer this process's to publish.
+    sees manifest.checksum sees everything. `ages` is the file of ages, where there is one. `journal` is asked
+    before each of them, and raises where the run is no longer this process's to publish.
 
     Raises:
         ReportExistsError: another run published there in the meantime.
@@ -66,7 +67,7 @@ def publish(
     )
     body = render_manifest(manifest)
     symlink = render_symlink([destination.uri(file.file.key) for file in files])
-    parts: list[tuple[str, Callable[[str], None]]] = [
+    parts: list[tuple[str, Callable[[str], str | None]]] = [
         (paths.symlink, lambda key: destination.put(key, symlink)),
         (paths.sidecar, lambda key: destination.put(key, render_sidecar(sidecar))),
         (paths.manifest, lambda key: destination.put(key, body)),
@@ -75,8 +76,8 @@ def publish(
     if ages is not None:
         parts.insert(2, (paths.ages, lambda key: destination.upload(key, ages.path)))
     for key, write in parts:
-        confirm()
-        write(key)
+        journal.beat()
+        journal.placed(key, write(key))
     return manifest
 
 

@@ -131,7 +131,7 @@ def _take(
             warnings=_warnings(counters, walk), started=started, finished=now(),
         )  # fmt: skip
         manifest = publish(
-            run, paths, files, sidecar, ages=ages, destination=destination, confirm=journal.beat
+            run, paths, files, sidecar, ages=ages, destination=destination, journal=journal
         )
         return InventoryResult(
             address=destination.uri(paths.manifest),

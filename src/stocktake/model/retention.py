@@ -105,7 +105,8 @@ class Doomed:
 @dataclass(frozen=True, slots=True)
 class Expiry:
     """A report that is being removed: where it lies, and every object in the order in which they must go. It is written
-    down before the first of them goes, so that whoever comes later can go on.
+    down before the first of them goes, so that whoever comes later can go on. So many `others` lie under the same keys
+    and stay: versions that somebody else wrote.
     """
 
     address: Address
@@ -113,6 +114,7 @@ class Expiry:
     root: str
     moment: datetime
     objects: tuple[Doomed, ...]
+    others: int = 0
 
     @property
     def paths(self) -> ReportPaths:

@@ -170,8 +170,9 @@ class InventoryRun:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A delivered data file: what the manifest says of it, which keys it covers and which it holds; and where on this
-    machine the ages of its answers are, until the report is published.
+    """A delivered data file: what the manifest says of it, which keys it covers and which it holds; where on this
+    machine the ages of its answers are, until the report is published; and which version its delivery made, in a bucket
+    that has versions.
     """
 
     file: ManifestFile
@@ -180,6 +181,7 @@ class DataFile:
     first_key: str | None
     last_key: str | None
     ages: Path | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

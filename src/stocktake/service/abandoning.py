@@ -13,7 +13,7 @@ from stocktake.service.clearing import (
     remove_leftovers,
 )
 from stocktake.service.runs import open_ledger
-from stocktake.state.ledger import check_transition
+from stocktake.state.records import check_transition
 
 _GIVEN_UP_BY_IT = frozenset(
     state for state, then in TRANSITIONS.items() if RunState.ABANDONED in then

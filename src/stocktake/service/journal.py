@@ -59,6 +59,11 @@ class LedgerJournal:
         """Note a delivered data file."""
         self._ledger.deliver(self._claim, delivery_of(file, group, spent), group)
 
+    def placed(self, key: str, version: str | None) -> None:
+        """Note which version an object is that the run wrote."""
+        if version is not None:
+            self._ledger.place(self._claim, key, version)
+
     def kept(self) -> Kept:
         """What the run has finished."""
         return self._ledger.kept(self._claim.run)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from stocktake.model.addresses import Address, S3Address
 from stocktake.model.errors import (
+    AccessDeniedError,
     InventoryError,
     ManifestError,
     NoSuchKeyError,
@@ -46,7 +47,7 @@ from stocktake.service.clearing import Place, basename, basenames, named_by_mani
 from stocktake.state.expiries import OpenExpiry
 from stocktake.state.ledger import Ledger
 from stocktake.store.files import ReportFiles
-from stocktake.store.removing import Removing, open_removing
+from stocktake.store.removing import Piece, Removing, open_removing
 
 _log = logging.getLogger("stocktake")
 
@@ -66,15 +67,15 @@ class Shelf:
     place: Place
     removing: Removing
 
-    def expiry(self, paths: ReportPaths, objects: Sequence[Doomed] = ()) -> Expiry:
+    def expiry(self, paths: ReportPaths, objects: Sequence[Doomed] = (), others: int = 0) -> Expiry:
         """The removal of a report that lies there."""
-        return Expiry(self.address, self.store, self.root, paths.moment, tuple(objects))
+        return Expiry(self.address, self.store, self.root, paths.moment, tuple(objects), others)
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
     """A report and what became of it: it is removed, or would be, but for so many data files as others name (`shared`);
-    or stays, for the reason `why`.
+    or stays, for the reason `why`. So many `others` lie under its keys and stay: versions that its run did not write.
     """
 
     report: KeptReport
@@ -82,6 +83,7 @@ class Expired:
     objects: int
     why: str = ""
     shared: int = 0
+    others: int = 0
 
 
 @contextmanager
@@ -229,27 +231,53 @@ def _expire_one(
     own = [file.key for file in report.manifest.files if needed[basename(file.key)] == 1]
     uri = shelf.place.files.uri(report.paths.folder)
     try:
-        objects, locked = _objects(shelf, (*report.paths.commit, *own), now)
-        if locked:
-            return Expired(report, uri, len(objects), locked)
+        written = ledger.expiries.versions(shelf.expiry(report.paths))
+        objects, others, locked = _objects(shelf, (*report.paths.commit, *own), written, now)
+        if locked or (others and not objects):
+            why = locked or "of what lies there, its run wrote nothing"
+            return Expired(report, uri, len(objects), why, others=others)
         if not dry_run:
-            place = ledger.expiries.begin(shelf.expiry(report.paths, objects))
+            place = ledger.expiries.begin(shelf.expiry(report.paths, objects, others))
             _remove(ledger, place, shelf.removing, objects)
     except InventoryError as error:
         return Expired(report, uri, 0, error.message)
-    return Expired(report, uri, len(objects), shared=len(_names(report)) - len(set(own)))
+    shared = len(_names(report)) - len(set(own))
+    return Expired(report, uri, len(objects), shared=shared, others=others)
 
 
-def _objects(shelf: Shelf, keys: Sequence[str], now: datetime) -> tuple[Sequence[Doomed], str]:
-    """What there is under the keys; and what keeps one of them from being removed, if anything."""
+def _objects(
+    shelf: Shelf, keys: Sequence[str], written: Mapping[str, Collection[str]], now: datetime
+) -> tuple[Sequence[Doomed], int, str]:
+    """What there is under the keys and is to go; how many versions are not, because somebody else than the run wrote
+    them, where it is known which it has `written`; and what keeps one of the former from being removed, if anything.
+    """
     objects: list[Doomed] = []
-    locked = ""
+    others, locked = 0, ""
     for key in keys:
-        for piece in shelf.removing.pieces(key):
+        pieces, foreign = _pieces(shelf, key, written)
+        others += foreign
+        for piece in pieces:
             objects.append(Doomed(key, piece.id))
             if not locked and (lock := shelf.removing.lock(key, piece, now)):
                 locked = f"{shelf.place.files.uri(key)} is {lock}"
-    return objects, locked
+    return objects, others, locked
+
+
+def _pieces(
+    shelf: Shelf, key: str, written: Mapping[str, Collection[str]]
+) -> tuple[Sequence[Piece], int]:
+    """The pieces under the key that are to go, and how many others there are. Where nothing is known to be `written`
+    there, all of them are: so it is with what was made later, or by others than this ledger's runs.
+    """
+    own = written.get(key, ())
+    try:
+        found = shelf.removing.pieces(key)
+    except AccessDeniedError:
+        if not own and (not written or shelf.place.destination.exists(key)):
+            raise
+        return tuple(Piece(version) for version in sorted(own)), 0
+    going = tuple(each for each in found if not own or each.id in own)
+    return going, len(found) - len(going)
 
 
 def expire_after(
@@ -278,6 +306,12 @@ def expire_after(
                 if each.shared:
                     _log.warning(
                         "%s data files of %s stay: others name them", each.shared, each.uri
+                    )
+                if each.others:
+                    _log.warning(
+                        "%s versions under the keys of %s stay: its run did not write them",
+                        each.others,
+                        each.uri,
                     )
     except InventoryError as error:
         _log.warning("%s stay: %s", what, error)
@@ -323,7 +357,7 @@ def _finish(ledger: Ledger, shelf: Shelf, begun: OpenExpiry) -> None:
     paths = begun.expiry.paths
     if shelf.place.destination.exists(paths.checksum):
         # It is whole: whether it is to go may be another question by now.
-        ledger.expiries.over(begun.place)
+        ledger.expiries.over(begun.place, removed=False)
         return
     needed = basenames(ledger.names_unfinished())
     needed |= named_by_manifests(shelf.place.files, shelf.root, but=(paths.manifest,))

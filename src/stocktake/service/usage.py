@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Event
 
@@ -36,16 +36,25 @@ def keep_usage(address: str, store: Store) -> str:
     return where
 
 
-def keep_usage_of_run(run: InventoryRun, paths: ReportPaths, address: str, stop: Event) -> str:
-    """As `keep_usage` for the report at `paths` that a run has just published, written as its other files are. Whatever
-    goes wrong, the report stays what it is: returns what did, or nothing.
+def keep_usage_of_run(
+    run: InventoryRun,
+    paths: ReportPaths,
+    address: str,
+    stop: Event,
+    placed: Callable[[str, str], None],
+) -> str:
+    """As `keep_usage` for the report at `paths` that a run has just published, written as its other files are;
+    `placed` is told the key and which version was made, in a bucket that has versions. Whatever goes wrong, the report
+    stays what it is: returns what did, or nothing.
     """
     try:
         with house.opened_files(address, run.destination) as (files, key):
             body = _made(open_report(files, key), stop)
         if body is not None:
             with open_destination(run, Counter()) as destination:
-                destination.put(paths.usage, body)
+                version = destination.put(paths.usage, body)
+            if version is not None:
+                placed(paths.usage, version)
     except InventoryError as error:
         return (
             f"the report is published, but its {USAGE} was not made: {error.message};"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +14,11 @@ from stocktake.model.errors import InventoryError
 from stocktake.model.ledger import RunState
 from stocktake.model.retention import Expiry
 from stocktake.model.store import check_no_secret
+from stocktake.state.report_versions import (
+    delete_versions,
+    insert_version,
+    select_versions,
+)
 from stocktake.state.reports import delete_report
 from stocktake.state.tables import expiries, runs
 from stocktake.state.transactions import Transactions
@@ -40,7 +45,7 @@ class Expiries(Transactions):
             UsageError: the endpoint's URL holds a secret, which is not to be written down.
         """
         check_no_secret(expiry.store)
-        place = f"{where_of(expiry)}/{expiry.paths.folder}"
+        place = place_of(expiry)
         with self.writing() as connection:
             there = select(expiries.c.place).where(expiries.c.place == place)
             if connection.scalar(there) is None:
@@ -64,11 +69,27 @@ class Expiries(Transactions):
         """Note why one did not come to its end."""
         self._set(place, tried=self._now(), error=error.message)
 
-    def over(self, place: str) -> None:
-        """Note that nothing is left to be removed."""
+    def over(self, place: str, *, removed: bool = True) -> None:
+        """Note that nothing is left to be removed; or that nothing is to be `removed` any more."""
+        one = expiries.c.place == place
         with self.writing() as connection:
-            connection.execute(delete(expiries).where(expiries.c.place == place))
-            delete_report(connection, place)
+            document = connection.scalar(select(expiries.c.document).where(one))
+            connection.execute(delete(expiries).where(one))
+            if removed:
+                delete_report(connection, place)
+                # Where others lie there, it stays known that those are not the run's.
+                if document is not None and not decode(Expiry, document).others:
+                    delete_versions(connection, place)
+
+    def wrote(self, run: str, key: str, version: str) -> None:
+        """Note which version an object is that was written beside a report which its run has published."""
+        with self.writing() as connection:
+            insert_version(connection, run, key, version, self._now())
+
+    def versions(self, expiry: Expiry) -> Mapping[str, frozenset[str]]:
+        """Which versions the run that published a report wrote, by key; empty where that is not known."""
+        with self.reading() as connection:
+            return select_versions(connection, place_of(expiry))
 
     def published(self, expiry: Expiry) -> Sequence[str]:
         """The folders of the reports that runs of this ledger published beside that one, the newest first."""
@@ -86,6 +107,11 @@ class Expiries(Transactions):
     def _set(self, place: str, **values: object) -> None:
         with self.writing() as connection:
             connection.execute(update(expiries).where(expiries.c.place == place).values(**values))
+
+
+def place_of(expiry: Expiry) -> str:
+    """The report folder, with its store."""
+    return f"{where_of(expiry)}/{expiry.paths.folder}"
 
 
 def where_of(expiry: Expiry) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, Engine, and_, delete, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from stocktake.model.documents import encode, encode_run
@@ -24,7 +24,6 @@ from stocktake.model.figures import Comparison
 from stocktake.model.ledger import (
     RESUMABLE,
     SPOOL_PREFIX,
-    TRANSITIONS,
     UNFINISHED,
     Claim,
     Owner,
@@ -42,7 +41,13 @@ from stocktake.state.expiries import Expiries
 from stocktake.state.notices import Notices
 from stocktake.state.observing import Observing
 from stocktake.state.opening import FILE, moment_of, open_database, open_server, shown
-from stocktake.state.records import read_run, read_runs
+from stocktake.state.records import check_transition, read_run, read_runs
+from stocktake.state.report_versions import (
+    forget_old_versions,
+    forget_versions,
+    insert_version,
+    move_versions,
+)
 from stocktake.state.reports import Reports
 from stocktake.state.schedule import Schedule
 from stocktake.state.tables import files, runs
@@ -140,6 +145,7 @@ class Ledger(Transactions, AbstractContextManager["Ledger"]):
         values = self._begun(claim, run, owner, spool_above)
         with self.writing() as connection:
             scheduled_writes.check_held(connection, claim)
+            forget_versions(connection, claim.run)
             anew = {
                 "place": None,
                 "root": None,
@@ -262,6 +268,7 @@ class Ledger(Transactions, AbstractContextManager["Ledger"]):
         with self._claimed(claim) as connection:
             if connection.scalar(others) is not None:
                 return False
+            move_versions(connection, claim.run, place)
             chosen = update(runs).where(runs.c.id == claim.run)
             try:
                 with connection.begin_nested():
@@ -292,6 +299,14 @@ class Ledger(Transactions, AbstractContextManager["Ledger"]):
         with self._claimed(claim) as connection:
             holdings.update_delivered(connection, claim.run, delivery)
             holdings.delete_segments(connection, claim.run, group)
+            if (version := delivery.file.version) is not None:
+                key = delivery.file.file.key
+                insert_version(connection, claim.run, key, version, self._now())
+
+    def place(self, claim: Claim, key: str, version: str) -> None:
+        """Note which version an object is that the run wrote beside its data files."""
+        with self._claimed(claim) as connection:
+            insert_version(connection, claim.run, key, version, self._now())
 
     def drop(self, claim: Claim, lost: Sequence[Segment]) -> None:
         """Note that these segments' files did not survive."""
@@ -331,15 +346,19 @@ class Ledger(Transactions, AbstractContextManager["Ledger"]):
 
     def forget(self, run: str, keys: Iterable[str]) -> None:
         """Note that nothing is left in the destination under these keys."""
+        keys = tuple(keys)
         with self.writing() as connection:
             holdings.delete_keys(connection, run, keys)
+            forget_versions(connection, run, keys)
 
     def forget_all(self, run: str) -> None:
         """Note that nothing is left of a run that is over; unless its report is published, its folder is free again."""
-        unpublished = runs.c.state != RunState.PUBLISHED
+        unpublished = and_(runs.c.id == run, runs.c.state != RunState.PUBLISHED)
         with self.writing() as connection:
             holdings.delete_all(connection, run)
-            connection.execute(update(runs).where(runs.c.id == run, unpublished).values(place=None))
+            if connection.scalar(select(runs.c.id).where(unpublished)) is not None:
+                forget_versions(connection, run)
+                connection.execute(update(runs).where(unpublished).values(place=None))
 
     # -- transactions ------------------------------------------------------------------------------
 
@@ -360,6 +379,7 @@ class Ledger(Transactions, AbstractContextManager["Ledger"]):
             yield connection
 
     def _prune(self, connection: Connection) -> None:
+        forget_old_versions(connection, self._now())
         over = select(runs.c.id).where(
             runs.c.state.not_in(UNFINISHED), ~exists().where(files.c.run == runs.c.id)
         )
@@ -373,23 +393,3 @@ class Ledger(Transactions, AbstractContextManager["Ledger"]):
 def _spool(run: str, above: Path) -> str:
     """A JSON text: a path may be no UTF-8."""
     return json.dumps(str(above.absolute() / f"{SPOOL_PREFIX}{run}"))
-
-
-def check_transition(record: RunRecord, state: RunState) -> None:
-    """Check that the run may be taken to `state`.
-
-    Raises:
-        InventoryError: somebody works on it, or it is over.
-    """
-    if state in TRANSITIONS[record.state]:
-        return
-    if record.state is RunState.RUNNING:
-        raise RunStateError(
-            f"{record.owner} is working on the run {record.id}",
-            hint="stop that process first, with Ctrl-C or SIGTERM",
-        )
-    wanted = "resumed" if state is RunState.RUNNING else str(state)
-    raise RunStateError(
-        f"the run {record.id} is {record.state} and cannot be {wanted}",
-        hint=f"its report is {record.manifest}" if record.manifest else "take the inventory anew",
-    )

@@ -1,4 +1,4 @@
-"""Rows of the table of runs as records."""
+"""Rows of the table of runs as records, and what these allow."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from stocktake.model.documents import decode
-from stocktake.model.errors import UsageError
-from stocktake.model.ledger import Owner, RunRecord, RunState
+from stocktake.model.errors import RunStateError, UsageError
+from stocktake.model.ledger import TRANSITIONS, Owner, RunRecord, RunState
 from stocktake.state.owners import is_alive
 from stocktake.state.tables import files, runs, segments
 
@@ -71,4 +71,24 @@ def _record(row: Any, now: datetime) -> RunRecord:
         manifest=row["manifest"],
         error=row["error"],
         hint=row["hint"],
+    )
+
+
+def check_transition(record: RunRecord, state: RunState) -> None:
+    """Check that the run may be taken to `state`.
+
+    Raises:
+        InventoryError: somebody works on it, or it is over.
+    """
+    if state in TRANSITIONS[record.state]:
+        return
+    if record.state is RunState.RUNNING:
+        raise RunStateError(
+            f"{record.owner} is working on the run {record.id}",
+            hint="stop that process first, with Ctrl-C or SIGTERM",
+        )
+    wanted = "resumed" if state is RunState.RUNNING else str(state)
+    raise RunStateError(
+        f"the run {record.id} is {record.state} and cannot be {wanted}",
+        hint=f"its report is {record.manifest}" if record.manifest else "take the inventory anew",
     )

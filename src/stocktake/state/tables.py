@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 SCHEMA_VERSION = (
-    "0010"  # the newest migration; they are numbered, so that a newer ledger can be told
+    "0011"  # the newest migration; they are numbered, so that a newer ledger can be told
 )
 
 
@@ -178,6 +178,17 @@ expiries = Table(
     Column("begun", Moment, nullable=False),
     Column("tried", Moment),
     Column("error", Text),
+)
+
+# Which versions of its objects the run of a report wrote, in a destination that has versions: these go when it does.
+report_versions = Table(
+    "report_versions",
+    metadata,
+    Column("place", Text, primary_key=True),  # as that of the run
+    Column("key", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("noted", Moment, nullable=False),
+    Index(None, "noted"),
 )
 
 # Reports that scheduled runs published, until their removal is over; a run itself is forgotten before.

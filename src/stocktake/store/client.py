@@ -37,6 +37,7 @@ from stocktake.store.uploads import (
     put_new_object,
     put_object,
     tell_uploads,
+    told_versions,
     try_write,
     upload_file,
 )
@@ -94,6 +95,7 @@ class Client(AbstractContextManager["Client"]):
             events.register(f"before-parse.s3.{operation}", buckets.keep_root_element)
         for operation in ("PutObject", "UploadPart"):
             events.register(f"before-call.s3.{operation}", add_content_md5)
+        self._written = told_versions(s3)
         if begun is not None:
             tell_uploads(s3, begun)
 
@@ -293,6 +295,7 @@ class Client(AbstractContextManager["Client"]):
         (writing.CONTENT_TYPES).
         """
         put_object(self._s3, bucket, key, body, WriteOptions(encryption, owner_full_control))
+        self._written.pop((bucket, key), None)
 
     def put_new(
         self,
@@ -302,13 +305,13 @@ class Client(AbstractContextManager["Client"]):
         *,
         encryption: Encryption | None,
         owner_full_control: bool,
-    ) -> bool:
+    ) -> tuple[bool, str | None]:
         """As `put`, unless there is an object of that name: then False. A store that does not know the condition
-        stores the object all the same.
+        stores the object all the same. Beside that, the version that was made, in a bucket that has versions.
         """
-        return put_new_object(
-            self._s3, bucket, key, body, WriteOptions(encryption, owner_full_control)
-        )
+        options = WriteOptions(encryption, owner_full_control)
+        new = put_new_object(self._s3, bucket, key, body, options)
+        return new, self._written.pop((bucket, key), None)
 
     def upload(
         self,
@@ -319,9 +322,9 @@ class Client(AbstractContextManager["Client"]):
         encryption: Encryption | None,
         owner_full_control: bool,
         stopping: threading.Event | None = None,
-    ) -> None:
+    ) -> str | None:
         """Store the file at `path`, in parts where it is large. A failed upload aborts what it
-        began.
+        began. Returns the version that was made, in a bucket that has versions.
 
         Raises:
             SpoolError: the file cannot be read.
@@ -331,6 +334,7 @@ class Client(AbstractContextManager["Client"]):
         upload_file(
             self._s3, bucket, key, path, options=options, limits=self._uploads, stopping=stopping
         )
+        return self._written.pop((bucket, key), None)
 
     def try_write(
         self, bucket: str, key: str, *, encryption: Encryption | None, owner_full_control: bool

@@ -51,8 +51,8 @@ class Destination(Protocol):
     def exists(self, key: str) -> bool:
         """Whether there is such a file."""
 
-    def put(self, key: str, body: bytes) -> None:
-        """Deliver a small file.
+    def put(self, key: str, body: bytes) -> str | None:
+        """Deliver a small file. Returns the version that was made; None where there are none, or it is not known.
 
         Raises:
             EncryptionNotAppliedError: the first file was stored otherwise than asked; it is removed
@@ -62,8 +62,8 @@ class Destination(Protocol):
             StoreError, DestinationError: it could not be written; nothing is left of it.
         """
 
-    def upload(self, key: str, path: Path, stopping: threading.Event | None = None) -> None:
-        """Deliver the file at `path`, which stays. Raises as `put`, and SpoolError: `path` cannot be read;
+    def upload(self, key: str, path: Path, stopping: threading.Event | None = None) -> str | None:
+        """Deliver the file at `path`, which stays. Returns and raises as `put`, and SpoolError: `path` cannot be read;
         StoppedError: `stopping` was set first.
         """
 
@@ -145,18 +145,20 @@ class BucketDestination(AbstractContextManager["BucketDestination"]):
         """Whether there is such an object."""
         return self._client.exists(self._bucket, key)
 
-    def put(self, key: str, body: bytes) -> None:
+    def put(self, key: str, body: bytes) -> str | None:
         """Deliver a small object, never over another run's where the store can tell (If-None-Match)."""
-        stored = self._client.put_new(self._bucket, key, body, **self._asked)
+        stored, version = self._client.put_new(self._bucket, key, body, **self._asked)
         # A lost answer makes the client send it twice; what lies there may be what was sent first.
         if not stored and self._client.read(self._bucket, key, 2 * len(body) + 1) != body:
             raise ReportExistsError(f"{self.uri(key)} is there already, and not this run's")
         self._confirm_encryption(key)
+        return version
 
-    def upload(self, key: str, path: Path, stopping: threading.Event | None = None) -> None:
+    def upload(self, key: str, path: Path, stopping: threading.Event | None = None) -> str | None:
         """Deliver the file at `path`."""
-        self._client.upload(self._bucket, key, path, stopping=stopping, **self._asked)
+        version = self._client.upload(self._bucket, key, path, stopping=stopping, **self._asked)
         self._confirm_encryption(key)
+        return version
 
     def remove(self, key: str) -> None:
         """Delete one object; in a versioned bucket its versions stay, as with every plain

@@ -89,15 +89,16 @@ class FolderDestination(AbstractContextManager["FolderDestination"]):
         with _delivering(path, "look at"):
             return path.is_file()
 
-    def put(self, key: str, body: bytes) -> None:
+    def put(self, key: str, body: bytes) -> str | None:
         """Write a small file.
 
         Raises:
             ReportExistsError: there is one already; it stays as it is.
         """
         self._deliver(key, lambda sink: sink.write(body))
+        return None
 
-    def upload(self, key: str, path: Path, stopping: threading.Event | None = None) -> None:
+    def upload(self, key: str, path: Path, stopping: threading.Event | None = None) -> str | None:
         """Copy the file at `path`, which stays.
 
         Raises:
@@ -109,6 +110,7 @@ class FolderDestination(AbstractContextManager["FolderDestination"]):
             source = path.open("rb")
         with source:
             self._deliver(key, lambda sink: _copy(source, sink, path, stopping))
+        return None
 
     def remove(self, key: str) -> None:
         """Remove one file, and the folders below the root that are empty without it."""

@@ -26,6 +26,8 @@ _MD5_PIECE_BYTES = 2**20
 STOP_LOOKED_FOR_EVERY_S = 0.02
 _NOT_ALLOWED, _NOT_IMPLEMENTED = 405, 501
 _UPLOAD = "stocktake_upload"  # in a request's context: of what it begins an upload
+_WRITTEN = "stocktake_written"  # likewise: which object it writes
+_NULL = "null"
 _CONDITION_FAILED = (409, 412)  # 409: another such PUT is under way
 
 
@@ -124,6 +126,26 @@ def tell_uploads(s3: S3Client, begun: Callable[[str, str], None]) -> None:
 
     s3.meta.events.register("before-parameter-build.s3.CreateMultipartUpload", remember)
     s3.meta.events.register("after-call.s3.CreateMultipartUpload", tell)
+
+
+def told_versions(s3: S3Client) -> dict[tuple[str, str], str]:
+    """Which version each object is, by bucket and key, that `s3` has written from now on, as the store said it in its
+    answer; whoever reads an entry takes it out. A bucket whose versions are suspended writes over the one that it calls
+    `null`, so that name stands for nothing.
+    """
+    versions: dict[tuple[str, str], str] = {}
+
+    def remember(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+        context[_WRITTEN] = (params["Bucket"], params["Key"])
+
+    def tell(parsed: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+        if (version := parsed.get("VersionId", _NULL)) != _NULL:
+            versions[context[_WRITTEN]] = version
+
+    for operation in ("PutObject", "CompleteMultipartUpload"):
+        s3.meta.events.register(f"before-parameter-build.s3.{operation}", remember)
+        s3.meta.events.register(f"after-call.s3.{operation}", tell)
+    return versions
 
 
 def try_write(s3: S3Client, bucket: str, key: str, options: WriteOptions) -> bool:

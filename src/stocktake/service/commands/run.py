@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -145,9 +146,11 @@ def _with_usage(
     # It needs all that reads reports, which no other run does.
     from stocktake.service.usage import keep_usage_of_run  # noqa: PLC0415
 
-    paths = chosen_paths(ledger.run(work.claim.run))
+    run = work.claim.run
+    paths = chosen_paths(ledger.run(run))
     assert paths is not None, "a published report has a folder"
-    warning = keep_usage_of_run(work.run, paths, result.address, stop)
+    placed = partial(ledger.expiries.wrote, run)
+    warning = keep_usage_of_run(work.run, paths, result.address, stop, placed)
     return replace(result, warnings=(*result.warnings, warning)) if warning else result
 
 
