@@ -15,6 +15,7 @@ from stocktake.model.store import Store
 from stocktake.service.metric_table import BY_NAME, METRICS, Type
 from stocktake.service.server_settings import Site
 from tests.api.serving import Api, document, running_api
+from tests.servers.promtool import promtool
 
 TOKEN = "a-token-of-our-own"
 SITE = Site("default", Store("http://127.0.0.1:1"))
@@ -45,6 +46,13 @@ def test_what_is_told_is_what_the_table_says(api: Api, bucket: str) -> None:
                 assert set(sample.labels) - {"le"} == set(metric.labels)
     assert [sample.value for sample in found["stocktake_ledger_up"].samples] == [1]
     assert all(each.name.endswith("_total") == (each.type is Type.COUNTER) for each in METRICS)
+
+
+def test_prometheus_finds_nothing_wrong_with_what_is_told(api: Api, bucket: str) -> None:
+    api.ask("GET", f"/{bucket}?inventory")
+    assert (
+        promtool("check", "metrics", said=api.ask("GET", "/metrics", key=None).body.decode()) == ""
+    )
 
 
 def test_requests_are_counted_by_route_and_by_nothing_that_users_choose(
