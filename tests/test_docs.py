@@ -222,17 +222,6 @@ def test_the_python_example_of_the_document_of_asking_runs() -> None:
     assert names["history"].columns[-1] == "dt"
 
 
-@pytest.mark.usefixtures("photos")
-def test_the_python_example_of_the_document_of_uses_runs(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    [example] = re.findall(r"^```python\n(.*?)^```", TEXTS["docs/use-cases.md"], re.DOTALL | re.M)
-    exec(
-        example.replace(" - INTERVAL 3 DAY", ""), {}
-    )  # the report's objects are of today's calendar
-    assert capsys.readouterr().out in {"[('2026/b.jpg',)]\n", "[]\n"}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "line", sorted({line for page, line in _shown("docs/plan.md", "docs/probe.md")})
