@@ -41,17 +41,18 @@ def finding_lines(found: AuditReport) -> list[str]:
 
 def verdict(found: AuditReport) -> str:
     """The last word, and how it comes about."""
-    judged = [each for each in found.findings if found.fail_on.reached_by(each.severity)]
+    judged = found.judged
+    of = "" if found.fail_on == "never" else f" of severity {found.fail_on} or higher"
+    if not judged:
+        return f"{found.status}: no audit is{of}"
     findings = sum(1 for each in judged if each.rows)
     untold = sum(1 for each in judged if each.unknown)
-    of = f"of severity {found.fail_on} or higher"
-    if not judged:
-        return f"{found.status}: no audit is {of}"
     idle = sum(1 for each in judged if each.status == "not asked")
     unasked = f", {idle} were not asked, for nothing is expected" if idle else ""
+    never = "" if of else "; the exit code is 0 all the same, for `never` fails"
     return (
-        f"{found.status}: of {counted(len(judged), 'audit')} {of},"
-        f" {findings} found something, {untold} cannot tell of all objects{unasked}"
+        f"{found.status}: of {counted(len(judged), 'audit')}{of},"
+        f" {findings} found something, {untold} cannot tell of all objects{unasked}{never}"
     )
 
 

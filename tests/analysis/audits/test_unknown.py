@@ -10,7 +10,7 @@ from stocktake.analysis.audits.findings import Status
 from stocktake.analysis.audits.pack import PACK
 from stocktake.analysis.audits.questions import CALLS, Doubt, Unknown
 from stocktake.model.configuration import Format
-from stocktake.model.fields import BY_NAME, Kind
+from stocktake.model.fields import BY_NAME, Kind, Source
 from tests.analysis.audits.planted import (
     ALL_FIELDS,
     OLD,
@@ -24,34 +24,61 @@ from tests.analysis.audits.test_pack import audited, finding
 
 CLEAN = tuple(each for each in PLANTED if not each.found_by)
 NEEDS = [(audit.name, need) for audit in PACK for need in audit.needs]
+NEEDED = sorted({need for _, need in NEEDS})
+VERSION_FIELDS = {name for name, field in BY_NAME.items() if field.kind is Kind.VERSIONS}
 # Where these are empty, listing or HEAD has said "none"; an empty value of any other is not known.
 NONE_IS_A_VALUE = (
     "ReplicationStatus", "ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus",
     "ChecksumAlgorithm", "LifecycleExpirationDate",
 )  # fmt: skip
+# Those of HEAD: where it told nothing at all of an object, "none" is not known either.
+HEADED = {
+    need for need in NONE_IS_A_VALUE if BY_NAME[need].source in (Source.HEAD, Source.HEAD_CHECKSUM)
+}
 
 
-@pytest.mark.parametrize(("name", "need"), NEEDS)
-def test_without_a_field_that_it_needs_an_audit_cannot_tell(
-    tmp_path: Path, name: str, need: str
+@pytest.mark.parametrize("report_format", Format)
+@pytest.mark.parametrize("need", NEEDED)
+def test_without_a_field_its_audits_cannot_tell_and_all_others_find_what_was_planted(
+    tmp_path: Path, need: str, report_format: Format
 ) -> None:
-    versions = BY_NAME[need].kind is not Kind.VERSIONS
-    fields = [each for each in ALL_FIELDS if each != need]
-    found = audited(planted_report(tmp_path, fields=fields, all_versions=versions))
-    each = finding(found, name)
-    assert each.status is Status.UNKNOWN
-    assert each.unknown == (Unknown(Doubt.MISSING, need, len(PLANTED)),)
-    assert each.rows == 0
+    absent = VERSION_FIELDS if need in VERSION_FIELDS else {need}
+    # Without its fields of versions, a report is of current objects alone.
+    planted = [each for each in PLANTED if need not in VERSION_FIELDS or _is_current(each)]
+    fields = [each for each in ALL_FIELDS if each not in absent]
+    report = planted_report(
+        tmp_path, report_format, fields=fields, planted=planted,
+        all_versions=need not in VERSION_FIELDS,
+    )  # fmt: skip
+    for each, audit in zip(audited(report).findings, PACK, strict=True):
+        expected = [row.key for row in planted if audit.name in row.found_by]
+        if lacking := [name for name in audit.needs if name in absent]:
+            unknown = tuple(Unknown(Doubt.MISSING, name, len(planted)) for name in lacking)
+            assert (each.status, each.rows, each.unknown) == (Status.UNKNOWN, 0, unknown), each
+            continue
+        assert (each.status, each.unknown) == (Status.FOUND, ()), each
+        assert each.rows == len(expected), audit.name
+        assert {row["Key"] for row in each.examples} <= set(expected)
 
 
-FORMATS = tuple(Format)
-EMPTIED = [
-    (name, need, FORMATS[number % len(FORMATS)])
-    for number, (name, need) in enumerate(pair for pair in NEEDS if pair[1] not in NONE_IS_A_VALUE)
-]
+def _is_current(each: Planted) -> bool:
+    return not each.changes.get("is_delete_marker") and bool(each.changes.get("is_latest", True))
 
 
-@pytest.mark.parametrize(("name", "need", "report_format"), EMPTIED)
+@pytest.mark.parametrize("report_format", Format)
+def test_without_any_optional_field_every_audit_that_needs_one_cannot_tell(
+    tmp_path: Path, report_format: Format
+) -> None:
+    found = audited(planted_report(tmp_path, report_format, fields=(), all_versions=False))
+    for each, audit in zip(found.findings, PACK, strict=True):
+        assert {doubt.what for doubt in each.unknown} == set(audit.needs), each
+        assert each.status is (Status.UNKNOWN if audit.needs else Status.FOUND)
+
+
+@pytest.mark.parametrize("report_format", Format)
+@pytest.mark.parametrize(
+    ("name", "need"), [(name, need) for name, need in NEEDS if need not in NONE_IS_A_VALUE]
+)
 def test_a_row_without_a_value_that_every_object_has_is_counted(
     tmp_path: Path, name: str, need: str, report_format: Format
 ) -> None:
@@ -61,6 +88,20 @@ def test_a_row_without_a_value_that_every_object_has_is_counted(
     each = finding(found, name)
     assert each.status is Status.UNKNOWN
     assert [(doubt.doubt, doubt.rows) for doubt in each.unknown] == [(Doubt.EMPTY, 1)]
+
+
+@pytest.mark.parametrize("report_format", Format)
+def test_where_head_told_nothing_none_of_its_fields_is_taken_for_none(
+    tmp_path: Path, report_format: Format
+) -> None:
+    silent = dict.fromkeys([BY_NAME[name].column for name in (*HEADED, "EncryptionStatus")])
+    found = audited(
+        planted_report(tmp_path, report_format, planted=(*CLEAN, Planted("k", (), silent)))
+    )
+    for each, audit in zip(found.findings, PACK, strict=True):
+        if HEADED & set(audit.needs):
+            assert (each.status, each.rows) == (Status.UNKNOWN, 0), each
+            assert [(doubt.doubt, doubt.rows) for doubt in each.unknown] == [(Doubt.EMPTY, 1)]
 
 
 _LOOKED_AT: dict[tuple[str, str], dict[str, object]] = {
@@ -77,17 +118,22 @@ _LOOKED_AT: dict[tuple[str, str], dict[str, object]] = {
 @pytest.mark.parametrize(
     "broken", [acl(status="UNAVAILABLE"), "no base64!", "bm8gSlNPTg==", "e30=", "W10="]
 )
-@pytest.mark.parametrize("name", ["public-grant", "foreign-grant"])
-def test_an_acl_that_cannot_be_read_is_not_known(tmp_path: Path, broken: str, name: str) -> None:
+@pytest.mark.parametrize("report_format", Format)
+def test_an_acl_that_cannot_be_read_is_not_known(
+    tmp_path: Path, broken: str, report_format: Format
+) -> None:
     odd = Planted("k", (), {"object_access_control_list": broken})
-    each = finding(audited(planted_report(tmp_path, planted=(*CLEAN, odd))), name)
-    assert each.status is Status.UNKNOWN
-    assert [(doubt.doubt, doubt.rows) for doubt in each.unknown] == [(Doubt.EMPTY, 1)]
+    found = audited(planted_report(tmp_path, report_format, planted=(*CLEAN, odd)))
+    for name in ("public-grant", "foreign-grant"):
+        each = finding(found, name)
+        assert each.status is Status.UNKNOWN
+        assert [(doubt.doubt, doubt.rows) for doubt in each.unknown] == [(Doubt.EMPTY, 1)]
 
 
-def test_an_owner_that_is_not_available_is_not_known(tmp_path: Path) -> None:
+@pytest.mark.parametrize("report_format", Format)
+def test_an_owner_that_is_not_available_is_not_known(tmp_path: Path, report_format: Format) -> None:
     odd = Planted("k", (), {"object_owner": "UNAVAILABLE"})
-    found = audited(planted_report(tmp_path, planted=(*CLEAN, odd)))
+    found = audited(planted_report(tmp_path, report_format, planted=(*CLEAN, odd)))
     for name in ("foreign-owner", "foreign-grant"):
         assert finding(found, name).status is Status.UNKNOWN
 
@@ -177,17 +223,6 @@ def test_a_field_that_nobody_fills_in_is_not_an_answer(tmp_path: Path) -> None:
     assert each.status is Status.UNKNOWN
     assert each.unknown == (Unknown(Doubt.NEVER, "ChecksumAlgorithm", len(PLANTED)),)
     assert each.rows == 0
-
-
-def test_a_row_that_head_told_nothing_of_is_neither_locked_nor_not(tmp_path: Path) -> None:
-    refused = dict.fromkeys(
-        ("encryption_status", "object_lock_mode", "object_lock_retain_until_date", "replication_status")
-    )  # fmt: skip
-    found = audited(planted_report(tmp_path, planted=(*CLEAN, Planted("k", (), refused))))
-    for name in ("not-locked", "not-replicated", "replication-failed", "retention-ending"):
-        each = finding(found, name)
-        assert (each.status, each.rows) == (Status.UNKNOWN, 0), name
-        assert [doubt.rows for doubt in each.unknown] == [1]
 
 
 def test_what_is_found_is_found_and_what_is_not_known_is_told_beside_it(tmp_path: Path) -> None:

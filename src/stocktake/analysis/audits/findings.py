@@ -85,19 +85,25 @@ class AuditReport:
     warnings: tuple[str, ...]
 
     @property
+    def judged(self) -> tuple[AuditFinding, ...]:
+        """What the verdict is about: findings of audits whose severity `fail_on` reaches, or with `never` of all."""
+        if self.fail_on is FailOn.NEVER:
+            return self.findings
+        return tuple(each for each in self.findings if self.fail_on.reached_by(each.severity))
+
+    @property
     def status(self) -> Status:
-        """The verdict: by audits whose severity `fail_on` reaches."""
-        judged = [each for each in self.findings if self.fail_on.reached_by(each.severity)]
-        if any(each.status is Status.FOUND for each in judged):
+        """The verdict."""
+        if any(each.status is Status.FOUND for each in self.judged):
             return Status.FOUND
-        if any(each.unknown for each in judged):
+        if any(each.unknown for each in self.judged):
             return Status.UNKNOWN
         return Status.CLEAN
 
     @property
     def exit_code(self) -> int:
-        """0 clean, 1 found something, 3 cannot tell."""
-        return EXIT_CODES.get(self.status, 0)
+        """0 clean, 1 found something, 3 cannot tell; with `never` always 0."""
+        return 0 if self.fail_on is FailOn.NEVER else EXIT_CODES.get(self.status, 0)
 
     def export_command(self, finding: AuditFinding) -> str:
         """The command that writes exactly the objects of a finding as a batch manifest."""
