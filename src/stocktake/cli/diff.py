@@ -10,6 +10,7 @@ import typer
 from stocktake.cli import options as opt
 from stocktake.cli.outcome import failures_told, print_json, visible
 from stocktake.cli.panels import OUTPUT, STORE
+from stocktake.cli.signals import ended_by_signals
 from stocktake.cli.sinks import opened_sink, print_text
 from stocktake.cli.words import bytes_text, count
 
@@ -147,7 +148,7 @@ def diff(
     Exit code 0: nothing; 1: something; 3: nothing that is known, but of some objects nobody can tell.
     """
     asked = locals()
-    with failures_told(as_json=json, verbose=verbose):
+    with failures_told(as_json=json, verbose=verbose), ended_by_signals():
         opt.speak_up(verbose)
         differences = _compared(asked)
         if json:

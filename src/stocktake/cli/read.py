@@ -9,6 +9,7 @@ import typer
 from stocktake.cli import options as opt
 from stocktake.cli.outcome import failures_told, print_json
 from stocktake.cli.panels import OUTPUT
+from stocktake.cli.signals import ended_by_signals
 from stocktake.cli.sinks import print_text
 
 SHOW_EXAMPLES = """\
@@ -40,7 +41,7 @@ def show(
 ) -> None:
     """Say what a report is and what is in it, in a few lines."""
     asked = locals()
-    with failures_told(as_json=json, verbose=verbose):
+    with failures_told(as_json=json, verbose=verbose), ended_by_signals():
         opt.speak_up(verbose)
         from stocktake.cli.reports import summary_lines
         from stocktake.service.commands.show import show as summarize
@@ -72,7 +73,7 @@ def verify(
     them, row counts, key order, key ranges and that they tile the key space.
     """
     asked = locals()
-    with failures_told(as_json=json, verbose=verbose):
+    with failures_told(as_json=json, verbose=verbose), ended_by_signals():
         opt.speak_up(verbose)
         from stocktake.cli.reports import verification_lines
         from stocktake.service.commands.verify import verify as check
@@ -131,7 +132,7 @@ def ddl(
     With --dt, the reports of several runs are one table.
     """
     asked = locals()
-    with failures_told(as_json=json, verbose=verbose):
+    with failures_told(as_json=json, verbose=verbose), ended_by_signals():
         opt.speak_up(verbose)
         from stocktake.service.commands.ddl import ddl as statement
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -47,7 +47,8 @@ def opened_sink(path: Path | None, *, binary: bool) -> Iterator[BinaryIO]:
         raise DestinationError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
         if replaced:
-            written.unlink(missing_ok=True)
+            with suppress(OSError):  # where it could not even be begun, there is nothing to remove
+                written.unlink()
 
 
 def print_text(text: str) -> None:

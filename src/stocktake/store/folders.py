@@ -112,6 +112,17 @@ class FolderDestination(AbstractContextManager["FolderDestination"]):
             self._deliver(key, lambda sink: _copy(source, sink, path, stopping))
         return None
 
+    def replace(self, key: str, path: Path) -> None:
+        """Put a copy of the file at `path` in the place of the one there, at once: until it is whole, that one stays.
+
+        Raises:
+            SpoolError: `path` cannot be read.
+        """
+        with _reading(path):
+            source = path.open("rb")
+        with source:
+            self._deliver(key, lambda sink: _copy(source, sink, path, None), appear=os.replace)
+
     def remove(self, key: str) -> None:
         """Remove one file, and the folders below the root that are empty without it."""
         path = self._path(key)
@@ -167,7 +178,12 @@ class FolderDestination(AbstractContextManager["FolderDestination"]):
             )
         return path
 
-    def _deliver(self, key: str, write: Callable[[BinaryIO], object]) -> None:
+    def _deliver(
+        self,
+        key: str,
+        write: Callable[[BinaryIO], object],
+        appear: Callable[[Path, Path], None] | None = None,
+    ) -> None:
         path = self._path(key)
         temporary = _temporary(path)
         made: list[Path] = []
@@ -175,7 +191,7 @@ class FolderDestination(AbstractContextManager["FolderDestination"]):
             try:
                 with _create(temporary, made) as sink:
                     _write(sink, write)
-                _appear(temporary, path)
+                (appear or _appear)(temporary, path)
             except BaseException:
                 with suppress(OSError):
                     temporary.unlink(missing_ok=True)

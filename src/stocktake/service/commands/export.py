@@ -96,8 +96,7 @@ def export(
                         f"{path} cannot be written: {error.strerror or error}"
                     ) from error
                 if there and isinstance(place, FolderDestination):
-                    place.remove(
-                        key
-                    )  # a folder never overwrites; a bucket's object is replaced at once
-                place.upload(key, path)
+                    place.replace(key, path)
+                else:
+                    place.upload(key, path)
         return Exported(place.uri(key), str(form), matched, written, fields)
