@@ -13,6 +13,7 @@ from stocktake.analysis.guard import SQL_CHARACTERS_MAX, check_guarded
 from stocktake.analysis.guarded import GuardedLimits, run_guarded
 from stocktake.analysis.offering import lock, offer
 from stocktake.analysis.output import Output, write_answer
+from stocktake.analysis.query import run_query
 from stocktake.analysis.report import open_report
 from stocktake.analysis.session import QueryLimits, connect
 from stocktake.analysis.staging import is_staged, stage_report
@@ -20,6 +21,7 @@ from stocktake.analysis.tables import Table, one_table
 from stocktake.model.configuration import Format
 from stocktake.model.errors import DataFileError, QueryError, SpoolError, UsageError
 from stocktake.store.files import BucketFiles
+from tests.analysis.escapes import ESCAPES
 from tests.analysis.questions import opened
 from tests.analysis.reports import aws_report, genuine_rows, objects, our_report
 from tests.analysis.test_query_large import Counted
@@ -75,66 +77,57 @@ def test_the_answer_is_the_same_as_the_owners(tmp_path: Path, report_format: For
 
 # -- escapes -------------------------------------------------------------------------------------
 
-ESCAPES = [
-    # more or other than one SELECT
-    "", "SELECT 1; SELECT 2", "SELECT 1; COPY inventory_report TO 'x.csv'",
-    "COPY inventory_report TO '/tmp/x.csv'", "COPY (SELECT 1) TO 'FILE' (use_tmp_file false)",
-    "COPY (SELECT 1) TO 'stocktake://0000-000000.parquet' (FORMAT parquet, use_tmp_file false)",
-    "EXPLAIN ANALYZE COPY (SELECT 1) TO 'x.csv'", "EXPLAIN SELECT 1", "CREATE TABLE t (i int)",
-    "CREATE MACRO inventory_report() AS 1", "DROP VIEW inventory_report", "INSERT INTO inventory_report VALUES (1)",
-    "DELETE FROM inventory_report", "UPDATE inventory_report SET size = 0", "ATTACH '/tmp/x.db'", "USE memory",
-    "WITH w AS (COPY (SELECT 1) TO 'FILE' (use_tmp_file false)) FROM w",
-    "WITH w AS (DELETE FROM inventory_report RETURNING *) FROM w",
-    "PREPARE p AS SELECT 1", "EXECUTE p", "CALL pragma_version()", "PRAGMA database_list", "VACUUM", "CHECKPOINT",
-    "BEGIN TRANSACTION", "EXPORT DATABASE '/tmp/x'", "IMPORT DATABASE '/tmp/x'", "SET VARIABLE x = 1",
-    # settings and extensions
-    "SET threads = 1", "RESET threads", "SET enable_external_access = true", "SET lock_configuration = false",
-    "PRAGMA memory_limit = '1TB'", "INSTALL httpfs", "LOAD httpfs", "FORCE INSTALL httpfs",
-    "UPDATE EXTENSIONS",
-    "SELECT current_setting('temp_directory')", "SELECT getvariable('x')", "FROM duckdb_settings()",
-    "CREATE SECRET s (TYPE s3)", "FROM duckdb_secrets()", "FROM which_secret('s3://b', 's3')",
-    # files
-    "FROM '/etc/passwd'", "FROM 'x.parquet'", "SELECT * FROM read_text('/etc/passwd')", "FROM read_blob('FILE')",
-    "FROM read_csv('/etc/passwd')", "FROM read_parquet('FILE')", "FROM parquet_metadata('FILE')",
-    "FROM parquet_kv_metadata('FILE')", "FROM glob('/*')", "FROM sniff_csv('/etc/passwd')", "FROM read_json('x')",
-    "FROM read_duckdb('x.db')", "SELECT * FROM inventory_report, LATERAL read_text(key)",
-    "SELECT (SELECT content FROM read_text('/etc/passwd'))", "WITH w AS (FROM read_text('/etc/passwd')) FROM w",
-    "SELECT 1 WHERE EXISTS (FROM glob('/*'))", "SELECT 1 UNION ALL SELECT count(*) FROM glob('/*')",
-    "FROM read_parquet('stocktake://0000-000000.parquet')", "FROM parquet_scan(['stocktake://0000-000000.parquet'])",
-    # the network
-    "FROM 'https://127.0.0.1:1/x.csv'", "FROM read_csv('http://169.254.169.254/latest/meta-data')",
-    "FROM read_parquet('s3://bucket/key')", "ATTACH 'https://127.0.0.1/x.db'",
-    # Python
-    "FROM python_map_function(1)", "FROM pandas_scan(1)", "FROM arrow_scan(1, 2, 3)", "FROM tables", "FROM os",
-    # SQL within SQL
-    "FROM query('COPY (SELECT 1) TO ''/tmp/x''')", "FROM query_table('inventory_report')",
-    "FROM json_execute_serialized_sql(json_serialize_sql('FROM duckdb_settings()'))",
-    "SELECT json_serialize_plan('SELECT 1')", "FROM summary(inventory_report)",
-    # the engine's own affairs
-    "FROM duckdb_tables()", "FROM information_schema.tables", "FROM pg_catalog.pg_class", "FROM sqlite_master",
-    "SELECT current_query()", "SELECT version()", "SELECT pg_sleep(1)", "SELECT sleep_ms(1000)",
-    "SELECT write_log('x')", "SELECT nextval('s')", "SELECT setseed(0.5)", "SHOW ALL TABLES", "SHOW TABLES",
-    "DESCRIBE inventory_report", "SUMMARIZE inventory_report", "FROM pragma_platform()", "FROM duckdb_logs()",
-    "SELECT main.current_setting('threads')", "SELECT system.main.current_setting('threads')",
-    "SELECT 'threads'.current_setting()", "SELECT list_transform(['threads'], lambda x: current_setting(x))",
-    "FROM enable_logging()", "FROM test_all_types()", "FROM memory.main.inventory_report",
-    "FROM orc_rows_0000", "FROM inventory_report AT (VERSION => 1), glob('*')", "SELECT getenv('HOME')",
-    "SELECT * FROM inventory_report ORDER BY current_setting('threads')",
-    "SELECT * FROM inventory_report LIMIT (SELECT count(*) FROM glob('/*'))",
-    "SELECT count(*) FILTER (sleep_ms(1) IS NULL) FROM inventory_report",
-    "SELECT sum(size) OVER (ORDER BY sleep_ms(1)) FROM inventory_report",
-    "SELECT * REPLACE (current_setting('threads') AS key) FROM inventory_report",
-]  # fmt: skip
 
-
-@pytest.mark.parametrize("sql", ESCAPES)
+@pytest.mark.parametrize("after", ESCAPES)
 def test_an_escape_is_refused_before_anything_runs(
-    sql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    after: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(QueryError):
-        check_guarded(sql.replace("FILE", str(tmp_path / "data.parquet")), NAMES)
+    for sql in ESCAPES[after]:
+        with pytest.raises(QueryError) as error:
+            check_guarded(sql.replace("FILE", str(tmp_path / "data.parquet")), NAMES)
+        assert "\n" not in error.value.message, sql
     assert not list(tmp_path.iterdir())
+
+
+def test_enough_escapes_are_tried() -> None:
+    every = [sql for each in ESCAPES.values() for sql in each]
+    assert len(every) == len(set(every)) > 300
+
+
+NESTED = [
+    "SELECT " + "(SELECT " * 900 + "1" + ")" * 900,
+    "SELECT 1 FROM inventory_report" + ", inventory_report" * 5000,
+    "SELECT 1" + " + 1" * 20_000,
+    "SELECT " + "[" * 40_000 + "]" * 40_000,
+]
+
+
+@pytest.mark.parametrize("sql", NESTED)
+def test_what_is_nested_without_end_is_refused_in_a_word(tables: list[Table], sql: str) -> None:
+    for ask in (lambda: guarded(tables, sql), lambda: run_query(tables[0].reports[0], sql)):
+        with pytest.raises(QueryError, match=r"nested too deeply|expression depth"):
+            ask()
+
+
+# -- limits of the process -----------------------------------------------------------------------
+
+BOMBS = [
+    "WITH RECURSIVE r AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM r) SELECT * FROM r",
+    "SELECT count(*) FROM range(100000) a, range(100000) b, range(100000) c WHERE hash(a, b, c) = 1",
+    "SELECT list_sum(range(1000000000)) + list_sum(range(1000000000))",
+    "SELECT length(lpad('x', 2000000000, 'y') || lpad('x', 2000000000, 'z'))",
+    "SELECT printf('%2000000000d', 1)",
+    "SELECT string_agg(repeat('x', 1000000), '') FROM range(100000)",
+    "SELECT histogram(i) FROM range(1000000000) t(i)",
+]
+
+
+@pytest.mark.parametrize("sql", BOMBS)
+def test_a_bomb_ends_within_its_limits(tables: list[Table], sql: str) -> None:
+    with pytest.raises(QueryError) as error:
+        guarded(tables, sql, time_s_max=10, memory_bytes_max=2**27, spill_bytes_max=2**26)
+    assert "\n" not in error.value.message
 
 
 def test_sql_without_an_end_is_refused() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
+from stocktake.analysis.complaints import on_one_line
 from stocktake.analysis.tables import DT, Table
 from stocktake.model.errors import DataFileError, InventoryError, QueryError
 from stocktake.model.fields import BY_COLUMN, BY_NAME, Field, Kind
@@ -30,22 +31,19 @@ class Damage:
     paths: Collection[str]
 
     @contextmanager
-    def translated(self, *, ours: bool = False) -> Iterator[None]:
-        """With `ours`, the SQL is not the user's, so that it cannot be at fault."""
+    def translated(self, sql: str | None = None) -> Iterator[None]:
+        """What goes wrong with the user's `sql`; with None the SQL is ours, so that it cannot be at fault."""
         try:
             yield
         except _FOREIGN as error:
-            raise self._error(error, ours=ours) from error
+            raise self._error(error, sql) from error
 
-    def _error(self, error: Exception, *, ours: bool) -> InventoryError:
+    def _error(self, error: Exception, sql: str | None) -> InventoryError:
         if self.served.failure is not None:
             return self.served.failure
         text = str(error).strip()
-        if ours or any(sign in text for sign in (*_SIGNS_OF_DAMAGE, *self.paths)):
-            return DataFileError(
-                f"a data file cannot be read: {self._named(text)}",
-                hint="`stocktake verify` checks every file of the report",
-            )
+        if sql is None or any(sign in text for sign in (*_SIGNS_OF_DAMAGE, *self.paths)):
+            return self._damaged(text)
         if isinstance(error, duckdb.OutOfMemoryException) or text.startswith("Out of Memory"):
             return QueryError(
                 f"the query needs more memory than it may use: {text.splitlines()[0]}",
@@ -55,7 +53,17 @@ class Damage:
         missing = [field for field in _named_fields(text) if field.column not in columns]
         if missing:
             return _lacks(missing[0], self.tables)
-        return QueryError(text, hint=_hint(text, columns))
+        return QueryError(on_one_line(text, sql or ""), hint=_hint(text, columns))
+
+    def _damaged(self, text: str) -> DataFileError:
+        """The error of a data file, by its address where the engine names it: its CSV reader does so at the end."""
+        said = on_one_line(self._named(_ADVICE.sub("", text)))
+        files = [self._named(address) for address in (*self.places, *self.paths) if address in text]
+        which = f"the data file {files[0]}" if files and files[0] not in said else "a data file"
+        return DataFileError(
+            f"{which} cannot be read: {said}",
+            hint="`stocktake verify` checks every file of the report",
+        )
 
     def _named(self, text: str) -> str:
         """`text` with the engine's names of the data files replaced by where they are."""
@@ -76,6 +84,8 @@ _SIGNS_OF_DAMAGE = (
     "INTERNAL Error",
     "Invalid Error:",
 )
+# Options of the engine, which nobody can set here.
+_ADVICE = re.compile(r"\n\s*Possible (?:fixes|Solution):.*", re.DOTALL)
 _QUOTED = re.compile(r'"([^"]+)"')
 _BY_WORD: dict[str, Field] = {name.lower(): field for name, field in BY_NAME.items()} | BY_COLUMN
 

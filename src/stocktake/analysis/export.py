@@ -104,12 +104,12 @@ def write_matches(
 
 
 def _select(columns: str, where: str) -> str:
-    """The SELECT, whose condition is the user's; a comment at its end stays within it."""
+    """The SELECT, whose condition is the user's: a comment at its end stays within it, and its lines are counted so."""
     if not where.strip():
         raise UsageError(
             "the condition is empty; expected SQL such as `size = 0`, or `true` for all"
         )
-    return f"SELECT {columns} FROM {VIEW} WHERE (\n{where}\n)"  # noqa: S608 - the engine is locked
+    return f"SELECT {columns} FROM {VIEW} WHERE ({where}\n)"  # noqa: S608 - the engine is locked
 
 
 def _encoded(answer: Rows) -> Iterator[pa.RecordBatch]:

@@ -12,9 +12,9 @@ from typing import Any
 
 import duckdb
 
+from stocktake.analysis.complaints import on_one_line
 from stocktake.analysis.decoding import DECODING
 from stocktake.analysis.statements import READING
-from stocktake.analysis.statements import nodes as nodes_of
 from stocktake.model.errors import QueryError
 
 SQL_CHARACTERS_MAX = 100_000
@@ -36,13 +36,16 @@ _MACROS = frozenset(
         "map_contains_entry", "map_contains_value", "split_part", "wavg", "weighted_avg", "count_star",
     }
 )  # fmt: skip
-# Consistent, but they plan SQL of their own, or show the engine from behind.
+# Consistent, but they plan SQL of their own, show the engine from behind, or take what it holds in memory from outside.
 _REFUSED = frozenset(
     {
         "json_serialize_plan",
         "parse_duckdb_log_message",
         "create_sort_key",
         "to_aggregate_state",
+        "combine",
+        "combine_aggr",
+        "finalize",
         "version",
     }
 )
@@ -62,9 +65,7 @@ def check_guarded(sql: str, tables: Collection[str]) -> None:
     with duckdb.connect(":memory:", config=_CLOSED) as parser:
         document = _parsed(parser, sql)
         functions = _functions(parser)
-    nodes = list(nodes_of(document))
-    known = {name.lower() for name in tables} | {name.lower() for name in _own_names(nodes)}
-    for node in nodes:
+    for node, known in _nodes(document, frozenset(name.lower() for name in tables)):
         if refused := _refusal(node, known, functions):
             raise QueryError(
                 f"found {refused}, which SQL may not use here",
@@ -93,12 +94,15 @@ def _parsed(parser: duckdb.DuckDBPyConnection, sql: str) -> Any:
             raise QueryError(f"found {kind}, expected one SELECT")
         [[text]] = parser.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()
     except duckdb.Error as error:
-        raise QueryError(str(error).strip()) from error
+        raise QueryError(on_one_line(str(error).strip(), sql)) from error
     except (
         ValueError
     ) as error:  # a kind that DuckDB's Python has no name for, such as UPDATE EXTENSIONS
         raise QueryError("found a statement of another kind, expected one SELECT") from error
-    document = json.loads(text)
+    try:
+        document = json.loads(text)
+    except RecursionError as error:
+        raise QueryError("the SQL is nested too deeply", hint="ask in fewer steps") from error
     if document["error"] or len(document["statements"]) != 1:
         raise QueryError(f"expected one SELECT: {document.get('error_message', 'found several')}")
     return document
@@ -113,14 +117,29 @@ def _functions(parser: duckdb.DuckDBPyConnection) -> set[str]:
     return (names - _REFUSED) | _MORE_FUNCTIONS | _MACROS
 
 
-def _own_names(nodes: list[dict[str, Any]]) -> Iterator[str]:
-    """The tables that the SELECT makes for itself, by WITH."""
-    for node in nodes:
-        if "cte_map" in node:
-            yield from (entry["key"] for entry in node["cte_map"]["map"])
+def _nodes(
+    document: Any, tables: frozenset[str]
+) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
+    """Every node, and the names of tables that DuckDB looks up there before its own: those that are given, and those
+    that the SELECT makes for itself by WITH, each from behind its own query on.
+    """
+    waiting: list[tuple[Any, frozenset[str]]] = [(document, tables)]
+    while waiting:
+        node, known = waiting.pop()
+        if isinstance(node, list):
+            waiting += [(each, known) for each in node]
+        elif isinstance(node, dict):
+            parts = dict(node)
+            for entry in parts.pop("cte_map", {"map": ()})["map"]:
+                waiting.append((entry["value"], known))
+                known |= {entry["key"].lower()}
+            if node.get("type") == "RECURSIVE_CTE_NODE":  # its first part does not know it yet
+                waiting.append((parts.pop("right"), known | {node["cte_name"].lower()}))
+            yield node, known
+            waiting += [(part, known) for part in parts.values()]
 
 
-def _refusal(node: dict[str, Any], tables: set[str], functions: set[str]) -> str:
+def _refusal(node: dict[str, Any], tables: Collection[str], functions: set[str]) -> str:
     """What of this node is not allowed, in words; empty where all is."""
     if "cte_map" in node:
         return "" if node["type"] in READING else f"a {node['type']}"
@@ -132,7 +151,7 @@ def _refusal(node: dict[str, Any], tables: set[str], functions: set[str]) -> str
     return ""
 
 
-def _table_refusal(node: dict[str, Any], tables: set[str]) -> str:
+def _table_refusal(node: dict[str, Any], tables: Collection[str]) -> str:
     if node["type"] not in _TABLES:
         return f"a {node['type']}"
     if node["type"] == "BASE_TABLE":

@@ -15,10 +15,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from stocktake.analysis.guard import check_guarded
 from stocktake.analysis.report import open_report
 from stocktake.analysis.session import Answer, QueryLimits, open_session
 from stocktake.analysis.tables import Table
-from stocktake.model.errors import InventoryError
+from stocktake.model.errors import InventoryError, QueryError
 from stocktake.store.files import FolderFiles
 
 _MORE_BYTES = 2**29  # that Python, Arrow and the threads' stacks take beside the engine's memory
@@ -31,6 +32,7 @@ def main() -> int:
     limits = request["limits"]
     _bound(limits)
     try:
+        check_guarded(request["sql"], [each["name"] for each in request["tables"]])
         tables = [_table(each) for each in request["tables"]]
         query_limits = QueryLimits(
             memory_bytes_max=limits["memory_bytes_max"],
@@ -40,7 +42,7 @@ def main() -> int:
         )
         session = open_session(tables, limits=query_limits, direct=False)
         with session.run(request["sql"], once=True) as answer:
-            _write(answer, limits["rows_max"])
+            _write(answer, limits["rows_max"], limits["answer_bytes_max"])
     except InventoryError as error:
         _tell(type(error).__name__, error.message, error.hint)
         return 1
@@ -69,13 +71,20 @@ def _table(document: dict[str, Any]) -> Table:
     return Table(document["name"], tuple(reports), document["dated"], document["aged"])
 
 
-def _write(answer: Answer, rows_max: int) -> None:
-    """The answer, up to one row more than may be shown, which tells that there are more."""
+def _write(answer: Answer, rows_max: int, bytes_max: int) -> None:
+    """The answer, up to one row more than may be shown, which tells that there are more.
+
+    Raises:
+        QueryError: it has more bytes than it may have; none of those too many is written.
+    """
     sink = sys.stdout.buffer
     sink.write(json.dumps({"warnings": answer.warnings}).encode() + b"\n")
-    left = rows_max + 1
+    left, room = rows_max + 1, bytes_max
     with pa.ipc.new_stream(sink, answer.schema) as stream:
         for batch in answer.batches():
+            room -= batch.nbytes
+            if room < 0:
+                raise QueryError(f"the answer has more than {bytes_max} bytes", hint="ask for less")
             stream.write_batch(batch.slice(0, left))
             left -= batch.num_rows
             sink.flush()

@@ -70,7 +70,7 @@ def offer(
     served = ServedFiles({place.name: place.served() for place in far})
     expected = {place.address: place.report.expected(place.file) for place in far}
     damage = Damage(tables, served, expected, near)
-    with damage.translated(ours=True):
+    with damage.translated():
         if far:
             _serve(connection, served)
         sources = [

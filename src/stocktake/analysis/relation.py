@@ -77,7 +77,8 @@ def _csv_source(fields: Sequence[Field], urls: Sequence[str]) -> str:
     types = ", ".join(f"{literal(field.column)}: {literal(_type(field))}" for field in fields)
     return (
         f"read_csv({_list(urls)}, columns = {{{types}}}, auto_detect = false, header = false, delim = ',',"
-        " quote = '\"', escape = '\"', nullstr = '', compression = 'gzip',"
+        # A line end within a value may be another one, which must not be taken for that of rows.
+        " quote = '\"', escape = '\"', new_line = '\\n', nullstr = '', compression = 'gzip',"
         f" buffer_size = {_CSV_BUFFER_BYTES})"
     )
 

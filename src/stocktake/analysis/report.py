@@ -27,6 +27,7 @@ from stocktake.model.manifest import (
     Manifest,
     ManifestFile,
     destination_bucket_name,
+    parse_file_schema,
     parse_manifest,
     render_checksum,
 )
@@ -206,12 +207,21 @@ def open_report(files: ReportFiles, key: str) -> Report:
             f" {computed[0].decode()}, {CHECKSUM} says {checksum[:80].decode(errors='replace').strip()!r}",
             hint="the manifest was changed or copied incompletely; fetch it anew",
         )
-    manifest = parse_manifest(body)
+    manifest = _parsed(body, files.uri(manifest_key))
     found = _read_sidecar(files, manifest_key)
     bases = _bases(files, manifest_key, manifest)
     return Report(
         files, manifest_key, manifest, found.sidecar, found.error, bases, sidecar_note=found.note
     )
+
+
+def _parsed(body: bytes, where: str) -> Manifest:
+    try:
+        manifest = parse_manifest(body)
+        parse_file_schema(manifest.format, manifest.schema)
+    except ManifestError as error:
+        raise ManifestError(f"{where} cannot be read: {error.message}") from error
+    return manifest
 
 
 def _find_manifest(files: ReportFiles, key: str) -> str:

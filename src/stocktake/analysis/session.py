@@ -59,9 +59,12 @@ class Answer(PulledRows):
         resources: ExitStack,
         damage: Damage,
         calls: Interruptible,
+        *,
+        sql: str,
         warnings: tuple[str, ...] = (),
     ) -> None:
         super().__init__(reader, warnings)
+        self._sql = sql
         self._resources = resources
         self._damage = damage
         self._calls = calls
@@ -75,7 +78,7 @@ class Answer(PulledRows):
             StoreError: the store was asked for a data file and did not give it.
         """
         while True:
-            with self._damage.translated():
+            with self._damage.translated(self._sql):
                 batch = self._calls.run(self._next)
             if batch is None:
                 return
@@ -134,12 +137,14 @@ class Session(AbstractContextManager["Session"]):
         with ExitStack() as resources:
             if once:
                 resources.enter_context(self)
-            with self._damage.translated():
+            self._damage.served.forget()
+            with self._damage.translated(sql):
                 text = one_select(self._connection, sql)
                 warnings = self._warnings(text)
                 reader = self._calls.run(partial(self._started, text))
             resources.callback(reader.close)
-            return Answer(reader, resources.pop_all(), self._damage, self._calls, warnings)
+            held = resources.pop_all()
+            return Answer(reader, held, self._damage, self._calls, sql=sql, warnings=warnings)
 
     def _warnings(self, sql: str) -> tuple[str, ...]:
         if not any(table.lacking for table in self.tables):

@@ -47,7 +47,7 @@ def asked_columns(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str] |
     return None if document["error"] else _columns_in(document)
 
 
-def nodes(document: Any) -> Iterator[dict[str, Any]]:
+def _nodes(document: Any) -> Iterator[dict[str, Any]]:
     """All parts of what was parsed."""
     waiting = [document]
     while waiting:
@@ -73,7 +73,10 @@ def _one_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[str
 
 def _document(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
     [[text]] = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()
-    document: dict[str, Any] = json.loads(text)
+    try:
+        document: dict[str, Any] = json.loads(text)
+    except RecursionError as error:
+        raise QueryError("the SQL is nested too deeply", hint="ask in fewer steps") from error
     return document
 
 
@@ -81,7 +84,7 @@ def _writing(document: dict[str, Any]) -> str:
     """What in a SELECT may do more than read, in words; empty for nothing."""
     if document["error"]:
         return f"what cannot be looked through ({document.get('error_message', '')})"
-    for node in nodes(document):
+    for node in _nodes(document):
         if "cte_map" in node and node["type"] not in READING:
             return f"a {node['type'].removesuffix('_QUERY_NODE')} within a SELECT"
         if "function_name" in node and node["qualified_name"]["path"][-1].lower() in _RUNNING:

@@ -32,8 +32,6 @@ COMMANDS = {
     ".timing": "say after each answer how long it took, or no longer",
     ".quit": "leave",
 }
-# DuckDB's messages have them before the line that they point at.
-_BLANK_LINES = re.compile(r"\n\s*\n")
 _WORD = re.compile(r"\w+$")
 _KEYWORDS = (
     "SELECT", "FROM", "WHERE", "GROUP", "BY", "ORDER", "LIMIT", "HAVING", "JOIN", "USING", "ANTI", "LEFT", "COUNT",
@@ -60,7 +58,7 @@ class Prompt:
             elif text.rstrip(";"):
                 self._ask(text)
         except InventoryError as error:
-            say("error: " + _BLANK_LINES.sub("\n", error.message))
+            say(f"error: {error.message}")
             if error.hint:
                 say(f"hint: {error.hint}")
         except KeyboardInterrupt as stopped:

@@ -75,6 +75,10 @@ class ServedFiles:
         """Keep the first thing that went wrong."""
         self.failure = self.failure or error
 
+    def forget(self) -> None:
+        """What went wrong before is not what goes wrong from here on."""
+        self.failure = None
+
 
 class _SharedFile(io.RawIOBase):
     """A file that several threads read at once, and whose errors are told to someone before they
