@@ -7,7 +7,8 @@ from pathlib import Path
 from stocktake.service import house
 from stocktake.state.ledger import Ledger
 from stocktake.state.owners import this_process
-from tests.api.serving import READER, Api, running_api
+from tests.acceptance.command_line import stocktake
+from tests.api.serving import ADMIN, READER, Api, running_api
 from tests.api.test_metrics import SITE, told
 from tests.api.test_v1 import ROOT, document, refused
 from tests.model.test_runs import RUN
@@ -43,3 +44,22 @@ def test_workers_are_told_to_admins_of_the_server_and_counted(api: Api) -> None:
     assert worker["begun"] <= worker["beaten"]
     refused(api.ask("GET", f"{ROOT}/workers", key=READER), 403, "AccessDenied")
     assert [each.value for each in told(api)["stocktake_workers"].samples] == [1]
+
+
+def test_the_command_line_lists_workers_here_as_of_a_server(api: Api) -> None:
+    api.worker_beats()
+    server = {
+        "STOCKTAKE_SERVER": api.endpoint_url,
+        "AWS_ACCESS_KEY_ID": ADMIN.access_key,
+        "AWS_SECRET_ACCESS_KEY": ADMIN.secret_key,
+    }
+    [worker] = document(api.ask("GET", f"{ROOT}/workers"))["workers"]
+    for environment in ({}, server):
+        told_here = stocktake("runs", "workers", "--json", environment=environment)
+        assert told_here.document == {"workers": [worker]}, told_here
+        line = stocktake("runs", "workers", environment=environment).out.splitlines()[1]
+        assert line.split()[:3] == ["host", "4711", "9.9"]
+        assert line.endswith("  alive")
+    with Ledger.open(api.state_folder, now=house.now) as ledger:
+        ledger.workers.ended("w")
+    assert stocktake("runs", "workers", environment=server).out == "no worker is there\n"

@@ -83,6 +83,11 @@ def test_one_that_is_not_there_is_named_without_its_password() -> None:
     gc.collect()  # what is left open is warned of here, and not in another test
 
 
+def test_a_url_that_asks_for_what_is_not_there_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="asks for what is not there: Can't load plugin"):
+        open_server("postgresql://me@db/x?plugin=nobody")
+
+
 @pytest.mark.parametrize(
     "url",
     ["mysql://a/b", "nonsense", "sqlite:///x", "postgresql", "postgresql://me:p@ss:hush@db/x"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -18,6 +17,7 @@ from stocktake.api.v1_parts import (
     key_maker,
 )
 from stocktake.model.access import Role
+from stocktake.model.run_documents import WorkerDocument
 from stocktake.service.commands import server as commands
 from stocktake.service.serving import Service
 
@@ -75,22 +75,10 @@ class KnownTokens(Part):
     tokens: list[KnownToken]
 
 
-class Worker(Part):
-    """A worker: a process of a host, since `begun`. `alive`: it was heard of within the last minute."""
-
-    id: str
-    host: str
-    process: int
-    version: str
-    begun: datetime
-    beaten: datetime
-    alive: bool
-
-
 class WorkerList(Part):
     """The workers that have not ended, those heard of last first; a thousand at most."""
 
-    workers: list[Worker]
+    workers: list[WorkerDocument]
 
 
 class KnownSetting(Part):
@@ -142,7 +130,7 @@ def add_server(api: FastAPI, service: Service) -> None:
     def list_workers(request: Request) -> WorkerList:
         """List the workers, wherever they are, with a run or without; for admins of the whole server."""
         found = commands.list_workers(service.workers, grant_of(request))
-        return WorkerList(workers=[Worker(**asdict(each)) for each in found])
+        return WorkerList(workers=[WorkerDocument.of(each) for each in found])
 
     @api.get("/settings")
     def list_settings(request: Request) -> KnownSettings:

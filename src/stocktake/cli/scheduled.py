@@ -1,4 +1,4 @@
-"""`stocktake runs scheduled|now|cancel|retry`: the runs that the service does on its own."""
+"""`stocktake runs scheduled|now|cancel|retry|workers`: the runs that the service does on its own, and who does them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from stocktake.cli.panels import OUTPUT, PanelCommand
 from stocktake.cli.sinks import print_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
-    from stocktake.model.scheduled import ScheduledRun
+    from stocktake.model.scheduled import KnownWorker, ScheduledRun
     from stocktake.service.kept_runs import KeptRuns, Overview
 
 SCHEDULED_EXAMPLES = """\
@@ -30,6 +31,10 @@ stocktake runs cancel 7k3m9q2x
 """
 RETRY_EXAMPLES = """\
 stocktake runs retry 7k3m9q2x
+"""
+WORKERS_EXAMPLES = """\
+stocktake runs workers
+stocktake runs workers --server https://stocktake.example.com --json
 """
 Run = Annotated[
     str,
@@ -48,6 +53,7 @@ LedgerUrl = Annotated[
     ),
 ]
 _HEADINGS = ("RUN", "STATE", "BUCKET", "ID", "PERIOD, UTC", "ROWS", "DONE", "PROBLEMS", "ERROR")
+_WORKER_HEADINGS = ("HOST", "PROCESS", "VERSION", "SINCE, UTC", "HEARD OF, UTC", "STATE")
 
 
 def scheduled(
@@ -137,6 +143,32 @@ def retry(
         _told(kept.retry(run).id, "waits for a worker", as_json=json)
 
 
+def workers(
+    *,
+    ledger: LedgerUrl = None,
+    server: opt.Server = None,
+    token_file: opt.TokenFile = None,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    ca_bundle: opt.CaBundle = None,
+    no_verify_ssl: opt.NoVerifySsl = False,
+    json: opt.Json = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """List the workers that have not ended, with a run or without, and when each was heard of last."""
+    asked: dict[str, Any] = dict(locals())
+    with failures_told(as_json=json, verbose=verbose), _kept(asked) as kept:
+        from stocktake.model.run_documents import WorkerDocument
+
+        found = kept.workers()
+        if json:
+            documents = [WorkerDocument.of(each).model_dump(mode="json") for each in found]
+            print_json({"workers": documents})
+        else:
+            lines = _aligned([_WORKER_HEADINGS, *map(_worker_row, found)])
+            print_text("\n".join(lines if found else ["no worker is there"]))
+
+
 def add_to(runs: typer.Typer) -> None:
     """Make these commands of `stocktake runs`."""
     for command, epilog in (
@@ -144,6 +176,7 @@ def add_to(runs: typer.Typer) -> None:
         (now, NOW_EXAMPLES),
         (cancel, CANCEL_EXAMPLES),
         (retry, RETRY_EXAMPLES),
+        (workers, WORKERS_EXAMPLES),
     ):
         runs.command(cls=PanelCommand, epilog=epilog)(command)
 
@@ -185,17 +218,32 @@ def _document(found: Overview) -> dict[str, Any]:
 
 
 def _lines(found: Overview) -> list[str]:
-    rows = [_HEADINGS, *(_row(run) for run in found.runs)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
-    table = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    table = _aligned([_HEADINGS, *map(_row, found.runs)])
     upcoming = [
         f"next {due:%Y-%m-%d %H:%M} UTC  {visible(key.bucket)} {visible(key.id)}"
         for key, due in sorted(found.next.items(), key=lambda item: (item[1], item[0]))
     ]
     return [*(table if found.runs else ["no scheduled runs"]), *upcoming]
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """The lines of a table."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _worker_row(worker: KnownWorker) -> tuple[str, ...]:
+    return (
+        visible(worker.host),
+        str(worker.process),
+        visible(worker.version),
+        f"{worker.begun:%Y-%m-%d %H:%M}",
+        f"{worker.beaten:%Y-%m-%d %H:%M:%S}",
+        "alive" if worker.alive else "silent",
+    )
 
 
 def _row(run: ScheduledRun) -> tuple[str, ...]:

@@ -1,13 +1,14 @@
-"""Scheduled runs as JSON: what the API answers and `--json` prints are the same documents."""
+"""Scheduled runs, and who works on them, as JSON: what the API answers and `--json` prints are the same documents."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from stocktake.model.scheduled import ScheduledRun, ScheduledState
+from stocktake.model.scheduled import KnownWorker, ScheduledRun, ScheduledState
 from stocktake.model.stored import ConfigurationKey
 
 
@@ -90,3 +91,26 @@ class UpcomingDocument(BaseModel):
     bucket: str
     id: str
     due: datetime
+
+
+class WorkerDocument(BaseModel):
+    """A worker: a process of a host, since `begun`. `alive`: it was heard of within the last minute."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    host: str
+    process: int
+    version: str
+    begun: datetime
+    beaten: datetime
+    alive: bool
+
+    @classmethod
+    def of(cls, worker: KnownWorker) -> WorkerDocument:
+        """The document of a worker."""
+        return cls(**asdict(worker))
+
+    def to_worker(self) -> KnownWorker:
+        """The worker of this document."""
+        return KnownWorker(**self.model_dump())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from stocktake.model.errors import CredentialsError, UsageError
+from stocktake.model.errors import CredentialsError, ServerError, UsageError
 from stocktake.model.store import Store
 from stocktake.service import house
 from stocktake.service.private_files import read_private
@@ -18,6 +19,7 @@ from stocktake.store.connection import Connection
 from stocktake.store.server_api import ServerApi
 
 TOKEN = BY_KEY["client.token"]
+T = TypeVar("T")
 _TOKEN_BYTES_MAX = 4096
 
 
@@ -59,6 +61,20 @@ def asking_server(server: str, store: Store, token_file: Path | None = None) -> 
         connection = Connection.open(replace(store, endpoint_url=server, sign_requests=False))
     with closing(ServerApi(connection, token)) as api:
         yield api
+
+
+def understood(said: Any, read: Callable[[Any], T]) -> T:
+    """What `read` makes of an answer.
+
+    Raises:
+        ServerError: it is none that this version of stocktake knows.
+    """
+    try:
+        return read(said)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ServerError(
+            f"the server's answer is not one of this version of stocktake: {error}"
+        ) from error
 
 
 def _token(file: Path | None) -> str | None:

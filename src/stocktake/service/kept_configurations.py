@@ -13,12 +13,11 @@ from typing import Any, Protocol, TypeAlias
 from stocktake.model.access import EVERYTHING
 from stocktake.model.checks import CheckResult, StoredCheck
 from stocktake.model.configuration import InventoryConfiguration, parse_configuration_json
-from stocktake.model.errors import ServerError
 from stocktake.model.report_options import ReportOptions
 from stocktake.model.store import Store
 from stocktake.model.stored import ConfigurationKey, StoredConfiguration, Suspension
 from stocktake.service import house
-from stocktake.service.asking_server import asked_server, asking_server
+from stocktake.service.asking_server import asked_server, asking_server, understood
 from stocktake.service.commands import configurations as commands
 from stocktake.service.commands.configurations import Desk
 from stocktake.service.commands.options import change_options, get_options
@@ -189,8 +188,9 @@ def _believe(_store: str, _bucket: str) -> None:
 
 
 def _stored(said: Any) -> StoredConfiguration:
-    try:
-        return StoredConfiguration(
+    return understood(
+        said,
+        lambda said: StoredConfiguration(
             ConfigurationKey(said["store"], said["bucket"], said["id"]),
             parse_configuration_json(json.dumps(said["configuration"])),
             datetime.fromisoformat(said["created"]),
@@ -199,11 +199,8 @@ def _stored(said: Any) -> StoredConfiguration:
             suspension=_suspension(said.get("suspended")),
             check=_check(said.get("check")),
             options=_options(said["options"]) if "options" in said else None,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ServerError(
-            f"the server's answer is not one of this version of stocktake: {error}"
-        ) from error
+        ),
+    )
 
 
 def _suspension(said: Any) -> Suspension | None:
@@ -213,12 +210,7 @@ def _suspension(said: Any) -> Suspension | None:
 
 
 def _options(said: Any) -> ReportOptions:
-    try:
-        return ReportOptions.model_validate(said)
-    except ValueError as error:
-        raise ServerError(
-            f"the server's answer is not one of this version of stocktake: {error}"
-        ) from error
+    return understood(said, ReportOptions.model_validate)
 
 
 def _check(said: Any) -> StoredCheck | None:

@@ -12,18 +12,24 @@ from typing import Any, Protocol, TypeVar
 from stocktake.model.access import EVERYTHING
 from stocktake.model.addresses import S3Address, parse_address
 from stocktake.model.errors import ServerError, UsageError
-from stocktake.model.run_documents import RunDocument, UpcomingDocument
-from stocktake.model.scheduled import UNFINISHED_STATES, RunFilter, ScheduledRun, ScheduledState
+from stocktake.model.run_documents import RunDocument, UpcomingDocument, WorkerDocument
+from stocktake.model.scheduled import (
+    UNFINISHED_STATES,
+    KnownWorker,
+    RunFilter,
+    ScheduledRun,
+    ScheduledState,
+)
 from stocktake.model.store import Store
 from stocktake.model.stored import ConfigurationKey
 from stocktake.service import house
-from stocktake.service.asking_server import asked_server, asking_server
+from stocktake.service.asking_server import asked_server, asking_server, understood
 from stocktake.service.commands import scheduled as commands
 from stocktake.service.commands.pages import ROWS_MAX, Page
 from stocktake.service.commands.scheduled import Upcoming
 from stocktake.service.runs import open_ledger
 from stocktake.service.server_settings import STORE
-from stocktake.state.schedule import Schedule
+from stocktake.state.ledger import Ledger
 from stocktake.store.server_api import ServerApi
 
 # How many runs that are over are listed unless all are asked for.
@@ -55,6 +61,9 @@ class KeptRuns(Protocol):
 
     def retry(self, run: str) -> ScheduledRun:
         """Have a run that failed be tried again at once."""
+
+    def workers(self) -> Sequence[KnownWorker]:
+        """The workers that have not ended, those heard of last first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +120,7 @@ def kept_runs(
     asked = asked_server(server, store, ledger_url)
     if asked is None:
         with open_ledger(house.settings().state_folder, ledger_url) as ledger:
-            yield _InLedger(name, ledger.schedule)
+            yield _InLedger(name, ledger)
         return
     with asking_server(asked, store, token_file) as api:
         yield _OnServer(name, api)
@@ -132,9 +141,10 @@ def bucket_at(address: str) -> str:
 class _InLedger:
     """On behalf of whoever may write the ledger, and so may do everything."""
 
-    def __init__(self, store: str, schedule: Schedule) -> None:
+    def __init__(self, store: str, ledger: Ledger) -> None:
         self._store = store
-        self._schedule = schedule
+        self._schedule = ledger.schedule
+        self._workers = ledger.workers
 
     def page(
         self, states: Sequence[ScheduledState], token: str | None, rows_max: int
@@ -159,6 +169,9 @@ class _InLedger:
     def retry(self, run: str) -> ScheduledRun:
         return commands.retry_run(self._schedule, EVERYTHING, run)
 
+    def workers(self) -> Sequence[KnownWorker]:
+        return self._workers.all()
+
 
 class _OnServer:
     """On behalf of the user's key, or token."""
@@ -180,13 +193,17 @@ class _OnServer:
 
     def now(self, bucket: str, identity: str) -> ScheduledRun:
         path = ("configurations", self._store, bucket_at(bucket), identity, "runs")
-        return _told(self._api.ask("POST", *path), _run)
+        return understood(self._api.ask("POST", *path), _run)
 
     def cancel(self, run: str) -> ScheduledRun:
-        return _told(self._api.ask("POST", "runs", run, "cancel"), _run)
+        return understood(self._api.ask("POST", "runs", run, "cancel"), _run)
 
     def retry(self, run: str) -> ScheduledRun:
-        return _told(self._api.ask("POST", "runs", run, "retry"), _run)
+        return understood(self._api.ask("POST", "runs", run, "retry"), _run)
+
+    def workers(self) -> Sequence[KnownWorker]:
+        said = self._api.ask("GET", "workers")
+        return understood(said, lambda said: tuple(map(_worker, said["workers"])))
 
 
 def _behind(token: str | None) -> list[tuple[str, str]]:
@@ -197,19 +214,14 @@ def _run(said: Any) -> ScheduledRun:
     return RunDocument.model_validate(said).to_run()
 
 
+def _worker(said: Any) -> KnownWorker:
+    return WorkerDocument.model_validate(said).to_worker()
+
+
 def _upcoming(said: Any) -> Upcoming:
     found = UpcomingDocument.model_validate(said)
     return Upcoming(ConfigurationKey(found.store, found.bucket, found.id), found.due)
 
 
 def _page(said: Any, name: str, read: Callable[[Any], T]) -> Page[T]:
-    return _told(said, lambda page: Page(tuple(map(read, page[name])), page.get("next_token")))
-
-
-def _told(said: Any, read: Callable[[Any], T]) -> T:
-    try:
-        return read(said)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ServerError(
-            f"the server's answer is not one of this version of stocktake: {error}"
-        ) from error
+    return understood(said, lambda page: Page(tuple(map(read, page[name])), page.get("next_token")))

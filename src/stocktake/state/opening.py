@@ -129,6 +129,11 @@ def open_server(url: str) -> Engine:
             f"a ledger on PostgreSQL needs the module {error.name}",
             hint="pip install 'stocktake[postgres]'",
         ) from error
+    except ArgumentError as error:
+        raise UsageError(
+            f"the ledger's URL asks for what is not there: {error}",
+            hint="expected postgresql://USER@HOST/DATABASE",
+        ) from error
     where = shown(address)
     with telling(where):
         _bring_up_to_date(engine, where)
