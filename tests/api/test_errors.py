@@ -241,3 +241,15 @@ def test_codes_and_messages_are_of_the_form_of_awss() -> None:
         assert code.isalnum()
         assert 400 <= status < 600
         assert message
+
+
+def test_a_store_whose_set_up_is_gone_is_unavailable_and_the_log_says_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = Site("default", Store("http://127.0.0.1:1", profile="gone", region=REGION))
+    with running_api(tmp_path, (site,)) as api:
+        unavailable = (503, "ServiceUnavailable", "Service is unable to handle request.")
+        assert put(api, "bucket", document()) == unavailable
+    [told] = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert "there is no profile `gone`" in told.getMessage()
+    assert not told.exc_info or told.exc_info[0] is None

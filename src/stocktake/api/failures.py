@@ -97,6 +97,8 @@ _BY_CLASS: tuple[tuple[type[InventoryError], str], ...] = (
     (errors.LedgerError, "ServiceUnavailable"),
     (errors.NobodyWorksError, "ServiceUnavailable"),
     (errors.AccessKeysError, "ServiceUnavailable"),
+    # Of none of the classes above, it is about how the server is set up: a profile that was there when it started.
+    (errors.UsageError, "ServiceUnavailable"),
 )
 
 
