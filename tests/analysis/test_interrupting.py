@@ -6,24 +6,37 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from stocktake.analysis.interrupting import Interruptible
 from stocktake.analysis.query import run_query
+from stocktake.analysis.report import open_report
+from stocktake.analysis.session import open_session
+from stocktake.analysis.tables import one_table
 from stocktake.model.configuration import Format
 from stocktake.model.errors import StoppedError
+from stocktake.store.files import FolderFiles
 from tests.analysis.questions import opened
 from tests.analysis.reports import objects, our_report
 
 ENDLESS = "SELECT count(*) FROM inventory_report, range(10000000000000) r(i) WHERE hash(i) % 7 = 3"
 
 
-def pressed_after(seconds: float) -> threading.Timer:
+@contextmanager
+def pressed_after(seconds: float) -> Iterator[None]:
+    """Ctrl-C is pressed within the block, or while its end waits for that."""
     timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    return timer
+    try:
+        yield
+    finally:
+        timer.join()
 
 
 @pytest.mark.parametrize("report_format", Format)
@@ -35,13 +48,35 @@ def test_ctrl_c_ends_a_question_that_has_no_rows_yet_and_leaves_nothing(
     spill.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(spill))
     started = time.monotonic()
-    timer = pressed_after(0.5)
-    with pytest.raises(KeyboardInterrupt), run_query(report, ENDLESS) as found:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        pressed_after(0.5),
+        run_query(report, ENDLESS) as found,
+    ):
         list(found.batches())
-    timer.join()
     assert time.monotonic() - started < 60  # without, it would take hours
     assert list(spill.iterdir()) == []
     assert "stocktake-query_0" not in [thread.name for thread in threading.enumerate()]
+
+
+class Pressed(FolderFiles):
+    """Files of which none is opened without Ctrl-C being pressed."""
+
+    def open(self, key: str) -> BinaryIO:
+        if "/data/" in key:
+            os.kill(os.getpid(), signal.SIGINT)
+        with super().open(key) as file:
+            return BytesIO(file.read())
+
+
+@pytest.mark.parametrize("report_format", Format)
+def test_ctrl_c_ends_a_question_that_is_only_being_prepared(
+    tmp_path: Path, report_format: Format
+) -> None:
+    path = our_report(tmp_path, report_format, [objects(["k"])]).manifest_path
+    files, key = Pressed.at(path)
+    with pytest.raises(KeyboardInterrupt):
+        open_session([one_table(open_report(files, key))], direct=False)
 
 
 def test_ctrl_c_ends_a_question_half_way(tmp_path: Path) -> None:
@@ -50,10 +85,8 @@ def test_ctrl_c_ends_a_question_half_way(tmp_path: Path) -> None:
     with run_query(report, sql) as found:
         batches = found.batches()
         assert next(batches).num_rows
-        timer = pressed_after(0.2)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt), pressed_after(0.2):
             [batch.num_rows for batch in batches]
-    timer.join()
 
 
 def test_a_thread_that_hears_no_signal_is_stopped_by_an_event(tmp_path: Path) -> None:
@@ -78,10 +111,11 @@ def test_work_that_has_not_begun_to_listen_is_told_again() -> None:
 
     def work() -> None:
         for _ in range(3):
-            assert told.acquire(timeout=30)
+            assert told.acquire(timeout=60)
 
-    with Interruptible(told.release) as calls:
-        timer = pressed_after(0.1)
-        with pytest.raises(KeyboardInterrupt):
-            calls.run(work)
-    timer.join()
+    with (
+        Interruptible(told.release) as calls,
+        pytest.raises(KeyboardInterrupt),
+        pressed_after(0.1),
+    ):
+        calls.run(work)

@@ -9,12 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 import typer
 
 from stocktake.cli.outcome import failures_told, say
-from stocktake.cli.signals import Stopping, stopping_on_signals
+from stocktake.cli.signals import Stopping, ended_by_signals, stopping_on_signals
 from stocktake.model.errors import AccessDeniedError, StoppedError, UndecidedError, UsageError
+from tests.analysis.test_interrupting import pressed_after
 
 
 def told(
@@ -96,7 +98,7 @@ def test_a_signal_asks_once_and_the_handlers_of_before_come_back() -> None:
     with stopping_on_signals() as stopping:
         assert not stopping.first_look()
         os.kill(os.getpid(), signal.SIGTERM)
-        assert stopping.event.wait(5)
+        assert stopping.event.wait(60)
         assert stopping.signal_number == signal.SIGTERM
         assert stopping.first_look()
         assert not stopping.first_look()
@@ -121,6 +123,25 @@ def test_asked_twice_the_process_leaves_at_once() -> None:
         assert process.stdout.readline() == b"asked\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
+
+
+def test_a_signal_is_told_whatever_error_the_engine_makes_of_it() -> None:
+    with (
+        pytest.raises(StoppedError, match="before the answer was there") as caught,
+        ended_by_signals(),
+        duckdb.connect() as connection,
+        pressed_after(0.3),
+    ):
+        connection.execute("SELECT count(*) FROM range(10000000000000) r(i) WHERE hash(i) = 3")
+    assert caught.value.exit_code == 128 + signal.SIGINT
+
+
+def test_an_error_without_a_signal_is_told_as_it_is() -> None:
+    def refuse() -> None:
+        raise UsageError("no")
+
+    with pytest.raises(UsageError, match="no"), ended_by_signals():
+        refuse()
 
 
 def test_a_fresh_stopping_was_not_asked() -> None:

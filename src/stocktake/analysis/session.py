@@ -117,14 +117,14 @@ class Session(AbstractContextManager["Session"]):
         resources: ExitStack,
         damage: Damage,
         limits: QueryLimits,
-        stop: Event | None = None,
+        calls: Interruptible,
     ) -> None:
         self.tables = tuple(damage.tables)
         self._connection = connection
         self._resources = resources
         self._damage = damage
         self._limits = limits
-        self._calls = resources.enter_context(Interruptible(connection.interrupt, stop))
+        self._calls = calls
 
     def run(self, sql: str, *, once: bool = False) -> Answer:
         """Start one SELECT over the tables. The one before must be closed. With `once`, the session is closed with the
@@ -139,9 +139,7 @@ class Session(AbstractContextManager["Session"]):
                 resources.enter_context(self)
             self._damage.served.forget()
             with self._damage.translated(sql):
-                text = one_select(self._connection, sql)
-                warnings = self._warnings(text)
-                reader = self._calls.run(partial(self._started, text))
+                reader, warnings = self._calls.run(partial(self._started, sql))
             resources.callback(reader.close)
             held = resources.pop_all()
             return Answer(reader, held, self._damage, self._calls, sql=sql, warnings=warnings)
@@ -152,8 +150,11 @@ class Session(AbstractContextManager["Session"]):
         asked = asked_columns(self._connection, sql)
         return tuple(text for table in self.tables for text in lacking_words(table, asked))
 
-    def _started(self, sql: str) -> pa.RecordBatchReader:
-        return self._connection.sql(sql).to_arrow_reader(self._limits.batch_rows_max)
+    def _started(self, sql: str) -> tuple[pa.RecordBatchReader, tuple[str, ...]]:
+        text = one_select(self._connection, sql)
+        warnings = self._warnings(text)
+        reader = self._connection.sql(text).to_arrow_reader(self._limits.batch_rows_max)
+        return reader, warnings
 
     def close(self) -> None:
         """Close the database and remove what it kept on disk."""
@@ -178,15 +179,31 @@ def open_session(
     """
     with ExitStack() as resources:
         folder = tempfile.TemporaryDirectory(prefix="stocktake-query-", dir=limits.spill_folder)
-        connection = connect(limits, Path(resources.enter_context(folder)))
+        connection = _empty(limits, Path(resources.enter_context(folder)))
         resources.callback(connection.close)
-        damage = offer(connection, tables, direct=direct)
-        lock(connection, damage.paths)
-        return Session(connection, resources.pop_all(), damage, limits, stop)
+        calls = resources.enter_context(Interruptible(connection.interrupt, stop))
+        # On this thread, the engine would make an error of its own of what a signal raises.
+        damage = calls.run(lambda: _prepared(connection, tables, direct=direct))
+        return Session(connection, resources.pop_all(), damage, limits, calls)
+
+
+def _prepared(
+    connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], *, direct: bool
+) -> Damage:
+    _set_up(connection)
+    damage = offer(connection, tables, direct=direct)
+    lock(connection, damage.paths)
+    return damage
 
 
 def connect(limits: QueryLimits, spill_folder: Path) -> duckdb.DuckDBPyConnection:
     """An empty database in memory, which spills into `spill_folder`. Moments are UTC."""
+    connection = _empty(limits, spill_folder)
+    _set_up(connection)
+    return connection
+
+
+def _empty(limits: QueryLimits, spill_folder: Path) -> duckdb.DuckDBPyConnection:
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{limits.memory_bytes_max} bytes",
         "temp_directory": str(spill_folder),
@@ -198,9 +215,157 @@ def connect(limits: QueryLimits, spill_folder: Path) -> duckdb.DuckDBPyConnectio
         config["max_temp_directory_size"] = f"{limits.spill_bytes_max} bytes"
     if limits.threads is not None:
         config["threads"] = limits.threads
-    connection = duckdb.connect(":memory:", config=config)
+    return duckdb.connect(":memory:", config=config)
+
+
+def _set_up(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")
     for macro in DECODING_MACROS:
         connection.execute(macro)
+<<<<<<< HEAD
     return connection
+=======
+
+
+def offer(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> Damage:
+    """Make each of `tables` a view. The first file of each report is opened for that; the reports stay open as long as
+    the database does.
+
+    Raises:
+        DataFileError, StoreError: one of these files cannot be read.
+    """
+    numbered = [
+        (f"{number:04d}", report, table.aged)
+        for number, (table, report) in enumerate(
+            (table, report) for table in tables for report in table.reports
+        )
+    ]
+    places = {
+        f"{number}-{place:06d}{DATA_SUFFIXES[report.manifest.format]}": (report, file)
+        for number, report, _ in numbered
+        for place, file in enumerate(report.manifest.files)
+    }
+    served = ServedFiles({name: _served(*place) for name, place in places.items()})
+    damage = Damage(tables, served, places)
+    with damage.translated(ours=True):
+        connection.register_filesystem(served)
+        urls = [_urls(connection, *each, served) for each in numbered]
+        for table in tables:
+            selection = select_table(table, urls[: len(table.reports)])
+            urls = urls[len(table.reports) :]
+            connection.execute(f"CREATE VIEW {identifier(table.name)} AS {selection}")
+    return damage
+
+
+def _served(report: Report, file: ManifestFile) -> Served:
+    return Served(file.size, partial(report.open, file))
+
+
+def _urls(
+    connection: duckdb.DuckDBPyConnection,
+    number: str,
+    report: Report,
+    aged: bool,  # noqa: FBT001 - of the table
+    served: ServedFiles,
+) -> list[str]:
+    """What `select_rows` reads the report from: its files, or the name of what holds their rows, for ORC and where how
+    old they are stands beside them.
+    """
+    if report.manifest.format is not Format.ORC and not aged:
+        return [served.url(name) for name in served.names if name.startswith(f"{number}-")]
+    # Arrow's datasets bring pandas with them, where it is installed: a third of what a small question costs.
+    from stocktake.formats.dataset import Piece, PulledDataset  # noqa: PLC0415
+
+    name = f"pulled_rows_{number}"
+    schema = report_schema((*report.fields, *[ENRICHED] * aged))
+    ranges = key_ranges(report)
+    read = AgedRows(report).batches if aged else report.file_batches
+    pieces = [
+        Piece(partial(_batches, read, file, served), ranges.get(file.key))
+        for file in report.manifest.files
+    ]
+    connection.register(name, PulledDataset(schema, pieces))
+    return [name]
+
+
+def key_ranges(report: Report) -> dict[str, tuple[str, str]]:
+    """The first and the last key of each data file, by the file's own key, as far as stocktake.json says them of the
+    very files that the manifest names.
+    """
+    if report.sidecar is None:
+        return {}
+    known = {(file.key, file.md5): file for file in report.sidecar.files}
+    found = ((file, known.get((file.key, file.md5))) for file in report.manifest.files)
+    return {
+        file.key: (said.first_key, said.last_key)
+        for file, said in found
+        if said is not None and said.first_key is not None and said.last_key is not None
+    }
+
+
+def _batches(
+    read: Callable[[ManifestFile, Sequence[str]], Iterator[pa.RecordBatch]],
+    file: ManifestFile,
+    served: ServedFiles,
+    columns: Sequence[str],
+) -> Iterator[pa.RecordBatch]:
+    return _remembered(read(file, columns), served)
+
+
+def _remembered(batches: Iterator[pa.RecordBatch], served: ServedFiles) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from batches
+    except InventoryError as error:
+        served.remember(error)
+        raise
+
+
+def _lock(connection: duckdb.DuckDBPyConnection) -> None:
+    """From here on the SQL is somebody else's."""
+    connection.execute(f"SET allowed_directories = [{literal(ServedFiles.url(''))}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1:
+        raise QueryError(f"found {len(statements)} SQL statements, expected one")
+    try:
+        kind = statements[0].type.name
+    except ValueError:  # DuckDB's Python has no name for it, as for UPDATE EXTENSIONS
+        kind = "a statement of another kind"
+    if kind not in _READABLE:
+        raise QueryError(f"found {kind}, expected one SELECT: a report can only be read")
+    return statements[0].query
+
+
+def _asked_columns(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str] | None:
+    """The names of columns in a SELECT, in lower case; None: it may ask for all."""
+    serialized = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()[0][0]
+    document = json.loads(serialized)
+    return None if document["error"] else _columns_in(document)
+
+
+def _columns_in(document: Any) -> set[str] | None:
+    names: set[str] = set()
+    waiting = [document]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting += node
+        elif isinstance(node, dict):
+            if node.get("class") == "STAR":
+                return None
+            names.update(name.lower() for name in node.get("column_names") or ())
+            waiting += _children(node)
+    return names
+
+
+def _children(node: dict[str, Any]) -> Collection[Any]:
+    """What a node holds; but ORDER BY ALL, which looks like a star, asks for nothing more than is asked for anyway."""
+    if node.get("type") != "ORDER_MODIFIER":
+        return node.values()
+    return [each for each in node["orders"] if each["expression"].get("class") != "STAR"]
+>>>>>>> 9f34909 (End a question that is only being prepared by Ctrl-C, too, not by an error of the engine's)

@@ -50,10 +50,6 @@ def stopping_on_signals() -> Iterator[Stopping]:
             signal.signal(number, handler)
 
 
-class _Signalled(KeyboardInterrupt):
-    """What a signal raises where a question is answered."""
-
-
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """Let the signals end the block at once, however long its question would take.
@@ -63,15 +59,22 @@ def ended_by_signals() -> Iterator[None]:
     """
     from stocktake.model.errors import StoppedError
 
+    came: list[int] = []
+
     def end(signal_number: int, _frame: FrameType | None) -> None:
-        raise _Signalled(signal_number)
+        came.append(signal_number)
+        raise KeyboardInterrupt
 
     before = {number: signal.signal(number, end) for number in STOP_SIGNALS}
     try:
         yield
-    except _Signalled as error:
-        number = error.args[0]
-        raise StoppedError("stopped before the answer was there", signal_number=number) from error
+    except (
+        KeyboardInterrupt,
+        Exception,
+    ) as error:  # the engine makes an error of its own of what it hears
+        if not came:
+            raise
+        raise StoppedError("stopped before the answer was there", signal_number=came[0]) from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
