@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.servers.fault import (
     FixtureObject,
     Request,
     access_denied,
+    hold,
     internal_error,
     latency,
     reset,
@@ -217,6 +219,8 @@ def test_the_way_there_is_tried_too(store: FaultServer) -> None:
 
 
 def test_a_signal_in_the_middle_leaves_nothing(store: FaultServer) -> None:
+    asked = threading.Event()
+    store.rule(hold(asked), operation="GetObject", bucket="audit")
     store.rule(latency(3), operation="GetObject", bucket="audit")
     running = subprocess.Popen(
         command("check", "s3://photos", "s3://audit"),
@@ -225,8 +229,9 @@ def test_a_signal_in_the_middle_leaves_nothing(store: FaultServer) -> None:
         text=True,
     )
     # What was written is being read.
-    assert wait_for(lambda: store.counts["GetObject"] > 0, 60)
+    assert wait_for(lambda: store.counts["GetObject"] > 0, 180)
     running.send_signal(signal.SIGTERM)
+    asked.set()
     _, said = running.communicate(timeout=60)
     assert (running.returncode, "Traceback" in said) == (143, False), said
     assert store.bucket_named("audit").keys() == []

@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -48,7 +49,14 @@ def upload_begun(server: FaultServer, folder: Path, number: int) -> bool:
         entry.operation in UPLOADS
         and f"/{number}/" in entry.path
         and entry.path.endswith(".parquet")
-        for entry in list(server.log)
+        for entry in server.log
+    )
+
+
+def listing_begun(server: FaultServer) -> bool:
+    """Whether the run is under way: by then it is written down."""
+    return any(
+        entry.operation == "ListObjectsV2" and entry.path == "/source" for entry in server.log
     )
 
 
@@ -67,6 +75,15 @@ def settle(server: FaultServer, *, resume: bool) -> str:
     return "published" if resume else "abandoned"
 
 
+def numbers(enough: Callable[[], bool]) -> Iterator[int]:
+    """The numbers of the runs that are killed; more of them while not enough were killed in delivery."""
+    for number in range(4 * KILLS):
+        if number >= KILLS // 2 and enough():
+            return
+        yield number
+    raise AssertionError("whoever is to be killed in delivery is over by then")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize("local", [False, True], ids=["bucket", "folder"])
@@ -78,25 +95,26 @@ def test_no_kill_leaves_a_broken_report_or_a_working_process_and_every_run_can_g
     chance = random.Random(7)
     spool, folder = tmp_path / "spool", tmp_path / "reports"
     spool.mkdir()
-    in_delivery = 0
+    in_delivery: list[bool] = []
     with FaultServer() as server:
         server.bucket("source", generated=synthetic(OBJECTS, lambda n: f"{n // 600}/{n:06d}"))
         destination = server.bucket("destination")
         server.rule(latency(0.02), operation="List")
         server.rule(latency(0.1), bucket="destination", method="PUT")
-        for number in range(KILLS // 2):
+        for number in numbers(lambda: sum(in_delivery) >= KILLS // 2 // 3):
             server.reset_counts()
             address = str(folder / str(number)) if local else f"s3://destination/{number}"
             process = start(server, address, spool)
             if number % 3 == 2:
-                time.sleep(1 + chance.random() * 4)
+                assert wait_for(partial(listing_begun, server), 180)
+                time.sleep(chance.random() * 4)
             else:
-                assert wait_for(partial(upload_begun, server, folder, number), 60)
+                assert wait_for(partial(upload_begun, server, folder, number), 180)
                 time.sleep(chance.random() * (0.015 if local else 0.5))
-            in_delivery += process.poll() is None and upload_begun(server, folder, number)
+            in_delivery.append(process.poll() is None and upload_begun(server, folder, number))
             process.kill()
             process.wait()
-            assert wait_for(lambda: not working(state), 30), "a worker goes on"
+            assert wait_for(lambda: not working(state), 180), "a worker goes on"
 
             def keys(number: int = number) -> list[str]:
                 if local:
@@ -120,6 +138,5 @@ def test_no_kill_leaves_a_broken_report_or_a_working_process_and_every_run_can_g
             assert rows == sorted(f"{n // 600}/{n:06d}" for n in range(OBJECTS))
             named = {Path(file["key"]).name for file in manifest["files"]}
             assert {Path(key).name for key in keys() if "/data/" in key} == named, "an orphan"
-        assert in_delivery >= KILLS // 2 // 3
         assert destination.uploads == {}
     assert list(spool.iterdir()) == []

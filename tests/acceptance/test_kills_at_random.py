@@ -162,7 +162,7 @@ class Rounds:
         except subprocess.TimeoutExpired:
             process.kill()
         process.wait()
-        assert wait_for(lambda: not working(self.state), 30), "a worker goes on"
+        assert wait_for(lambda: not working(self.state), 180), "a worker goes on"
         return self.newest_state()
 
     def newest_state(self) -> str:

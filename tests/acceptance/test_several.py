@@ -13,6 +13,7 @@ import pytest
 
 from stocktake.model.configuration import Format
 from tests.acceptance.command_line import command, stocktake
+from tests.acceptance.killing import wait_for
 from tests.analysis.reports import OUR_MOMENT, objects, our_report
 from tests.servers.server import Server
 
@@ -104,9 +105,7 @@ def test_a_signal_ends_a_question_at_once_and_leaves_nothing(
         "query", folder, sql, "--spill-folder", spill, "--output", output, "--format", "csv"
     )
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as running:
-        deadline = time.monotonic() + 60
-        while not list(spill.iterdir()) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        assert wait_for(lambda: any(spill.iterdir()), 180)
         time.sleep(0.5)  # the question is under way; if it is not yet, the answer is the same
         running.send_signal(number)
         _, said = running.communicate(timeout=60)

@@ -328,7 +328,7 @@ def test_who_is_not_known_need_not_send_the_body(api: Api, target: str) -> None:
 def impatient(
     moto_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Api]:
-    """A service that waits a second for a request."""
+    """A service that waits a second for a request, and less for a body."""
     for name, value in moto_server.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(server, "HEAD_S_MAX", 1.0)
@@ -339,9 +339,9 @@ def impatient(
 
 
 def test_who_sends_a_header_slowly_is_left(impatient: Api) -> None:
-    with socket.create_connection(impatient.address, timeout=20) as line:
+    with socket.create_connection(impatient.address, timeout=60) as line:
         line.sendall(b"GET /b?inventory HTTP/1.1\r\nx")
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         with suppress(OSError):  # reset, or broken, as it comes
             while time.monotonic() < until:
                 line.sendall(b"x")
@@ -351,18 +351,21 @@ def test_who_sends_a_header_slowly_is_left(impatient: Api) -> None:
 
 def test_who_sends_nothing_is_left(impatient: Api) -> None:
     with (
-        socket.create_connection(impatient.address, timeout=20) as line,
+        socket.create_connection(impatient.address, timeout=60) as line,
         suppress(ConnectionResetError),
     ):
         assert line.recv(1) == b""
 
 
-def test_who_sends_a_body_slowly_is_told(impatient: Api, target: str) -> None:
+def test_who_sends_a_body_slowly_is_told(
+    impatient: Api, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "REQUEST_S_MAX", 60.0)  # which would leave without a word
     body = document()
     headers = {"Host": urlsplit(impatient.endpoint_url).netloc}
     said = signed("PUT", target, body, headers, ADMIN) | {"Content-Length": str(len(body))}
     lines = "".join(f"{name}: {value}\r\n" for name, value in said.items())
-    with socket.create_connection(impatient.address, timeout=20) as line:
+    with socket.create_connection(impatient.address, timeout=60) as line:
         line.sendall(f"PUT {target} HTTP/1.1\r\n{lines}\r\n".encode() + body[:10])
         assert b"<Code>RequestTimeout</Code>" in line.makefile("rb").read()
     nothing_was_put(impatient, target)
@@ -370,7 +373,7 @@ def test_who_sends_a_body_slowly_is_told(impatient: Api, target: str) -> None:
 
 @pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"])
 def test_a_head_without_an_end_is_bounded(api: Api, before: bytes) -> None:
-    with socket.create_connection(api.address, timeout=20) as line:
+    with socket.create_connection(api.address, timeout=60) as line:
         line.sendall(before + b"GET /b?inventory HTTP/1.1\r\nHost: x\r\nx: ")
         with suppress(OSError):
             for _ in range(100):

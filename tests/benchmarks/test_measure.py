@@ -44,7 +44,7 @@ def test_memory_is_that_of_the_largest_process_and_of_all_of_them(tmp_path: Path
         pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         children = [subprocess.Popen([sys.executable, "-c", {hold!r}], **pipes) for _ in range(2)]
         for child in children: child.stdout.readline()
-        time.sleep(1)  # both hold what they hold: many samples
+        time.sleep(3)  # both hold what they hold: many samples
         for child in children: child.communicate(b"\\n")
         """,
     )

@@ -7,10 +7,13 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +29,8 @@ from benchmarks.replay.shapes import SHAPES
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from tests.acceptance.killing import wait_for
 
 OBJECTS = 10_000
 
@@ -51,7 +56,7 @@ def quiet() -> Iterator[Replay]:
 
 def request(replay: Replay, target: str, method: str = "GET") -> tuple[int, bytes]:
     """One request over a connection of its own."""
-    connection = http.client.HTTPConnection(urlsplit(replay.endpoint_url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(replay.endpoint_url).netloc, timeout=60)
     try:
         connection.request(method, target)
         answer = connection.getresponse()
@@ -131,7 +136,7 @@ def test_requests_are_counted_over_all_processes() -> None:
 def test_requests_that_are_sent_at_once_are_answered_one_after_the_other(quiet: Replay) -> None:
     address = urlsplit(quiet.endpoint_url)
     lines = b"GET /replay?list-type=2&max-keys=1 HTTP/1.1\r\nHost: replay\r\n"
-    with socket.create_connection((address.hostname, address.port), timeout=10) as wire:
+    with socket.create_connection((address.hostname, address.port), timeout=60) as wire:
         wire.sendall(lines + b"\r\n" + lines + b"Connection: close\r\n\r\n")
         received = b"".join(iter(lambda: wire.recv(65536), b""))
     assert received.count(b"HTTP/1.1 200 OK") == 2
@@ -140,19 +145,32 @@ def test_requests_that_are_sent_at_once_are_answered_one_after_the_other(quiet: 
 
 def test_what_is_no_http_ends_the_connection(quiet: Replay) -> None:
     address = urlsplit(quiet.endpoint_url)
-    with socket.create_connection((address.hostname, address.port), timeout=10) as wire:
+    with socket.create_connection((address.hostname, address.port), timeout=60) as wire:
         wire.sendall(b"hello\r\n\r\n")
         assert wire.recv(100) == b""
 
 
-def test_answers_take_as_long_as_they_are_told_to_side_by_side() -> None:
-    with replaying("hex", OBJECTS, "--latency-ms", "300") as replay:
-        start = time.monotonic()
-        with ThreadPoolExecutor(16) as threads:
-            statuses = list(threads.map(lambda _: page_statuses(replay, 1), range(16)))
-        seconds = time.monotonic() - start
-    assert statuses == [[200]] * 16
-    assert 0.3 <= seconds < 16 * 0.3
+def test_answers_take_as_long_as_they_are_told_to_side_by_side(tmp_path: Path) -> None:
+    asks = (
+        b"GET /replay?list-type=2&max-keys=1 HTTP/1.1\r\nHost: replay\r\nConnection: close\r\n\r\n"
+    )
+    with replaying("hex", OBJECTS, "--latency-ms", "300", "--timeline", str(tmp_path)) as replay:
+        address = urlsplit(replay.endpoint_url)
+        with ExitStack() as stack:
+            place = (address.hostname, address.port)
+            wires = [
+                stack.enter_context(socket.create_connection(place, timeout=60)) for _ in range(16)
+            ]
+            for wire in wires:
+                wire.sendall(asks)
+            for wire in wires:
+                received = b"".join(iter(partial(wire.recv, 65536), b""))
+                assert received.startswith(b"HTTP/1.1 200 ")
+    events = read_timeline(tmp_path)
+    assert len(events) == 16
+    assert all(event.answered - event.arrived >= 0.3 for event in events)
+    first, *others = sorted(events, key=lambda event: event.arrived)
+    assert any(event.arrived < first.answered for event in others)
 
 
 def test_one_connection_is_slower_than_the_others() -> None:
@@ -170,7 +188,7 @@ def test_one_connection_is_slower_than_the_others() -> None:
         for connection in connections:
             connection.close()
     assert min(seconds[0]) >= 0.2
-    assert min(seconds[1] + seconds[2]) < 0.15
+    assert min(seconds[1] + seconds[2]) < 0.2
 
 
 @pytest.mark.parametrize(
@@ -201,34 +219,40 @@ def test_a_stalled_request_gets_no_answer() -> None:
         with pytest.raises(TimeoutError):
             connection.getresponse()
         connection.close()
-        assert replay.counters()["faults"] == 1
+        assert wait_for(lambda: replay.counters()["faults"] == 1, 180)
 
 
 def test_more_requests_than_are_allowed_in_a_second_are_throttled() -> None:
-    with replaying("hex", OBJECTS, "--requests-per-second", "20") as replay:
+    with replaying("hex", OBJECTS, "--requests-per-second", "2") as replay:
         start = time.monotonic()
         statuses = Counter(page_statuses(replay, 100))
         seconds = time.monotonic() - start
     assert statuses.keys() == {200, 503}
-    assert statuses[200] <= 20 * seconds + 3
+    assert statuses[200] <= 2 * seconds + 3
 
 
 def test_the_timeline_says_when_each_request_came_and_was_answered(tmp_path: Path) -> None:
-    with replaying("hex", OBJECTS, "--latency-ms", "50", "--timeline", str(tmp_path)) as replay:
+    together = threading.Barrier(4)
+
+    def ask(_number: int) -> None:
+        together.wait()
+        page_statuses(replay, 2)
+
+    with replaying("hex", OBJECTS, "--latency-ms", "300", "--timeline", str(tmp_path)) as replay:
         with ThreadPoolExecutor(4) as threads:
-            list(threads.map(lambda _: page_statuses(replay, 2), range(4)))
+            list(threads.map(ask, range(4)))
         request(replay, "/replay/missing", "HEAD")
     events = read_timeline(tmp_path)
     assert Counter(event.kind for event in events) == {Kind.LIST: 8, Kind.HEAD: 1}
-    assert all(event.answered - event.arrived >= 0.05 for event in events)
+    assert all(event.answered - event.arrived >= 0.3 for event in events)
     timeline = Timeline.read(tmp_path)
     seconds, lanes = timeline.lanes(20)
-    assert 0.1 <= timeline.seconds < 2
+    assert timeline.seconds >= 0.6
     assert 1 < max(lanes) <= 4
     assert seconds == sorted(seconds)
     # Two rounds of four lanes: as good as it gets but for what the connections cost.
-    assert timeline.efficiency(8000, lanes=4, latency_ms=50) == pytest.approx(
-        0.1 / timeline.seconds, rel=0.01
+    assert timeline.efficiency(8000, lanes=4, latency_ms=300) == pytest.approx(
+        0.6 / timeline.seconds, rel=0.01
     )
 
 

@@ -51,7 +51,7 @@ def ask(program: str, asked: Sequence[Asked], folder: Path, *, java: bool = Fals
         capture_output=True,
         text=True,
         check=False,
-        timeout=400,
+        timeout=800,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     found: list[Any] = json.loads(answers.read_text())

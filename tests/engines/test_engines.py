@@ -107,7 +107,7 @@ def test_clickhouse_finds_every_row_of_two_runs_in_every_format(tmp_path: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(900)
 def test_spark_finds_every_row_of_two_runs_in_every_format_and_of_hives_table(
     tmp_path: Path,
 ) -> None:

@@ -30,7 +30,7 @@ from tests.inventory.driving import drive, gather
 from tests.servers.server import Server
 
 QUICK = Limits(
-    concurrency=8, processes=1, retry_delay_s_min=0.001, retry_delay_s_max=0.01, stall_timeout_s=2
+    concurrency=8, processes=1, retry_delay_s_min=0.001, retry_delay_s_max=0.01, stall_timeout_s=60
 )
 
 

@@ -180,7 +180,8 @@ def test_a_stalled_answer_is_given_up_and_asked_again(
 ) -> None:
     fault_server.bucket("b", generated=synthetic(1500))
     fault_server.rule(stall(after_bytes=1000), operation="List", nth=2)
-    with open_lane(fault_server.as_server(), "b", monkeypatch) as lane:
+    limits = replace(QUICK, stall_timeout_s=2)
+    with open_lane(fault_server.as_server(), "b", monkeypatch, limits=limits) as lane:
         assert len(lane.listed()) == 1500
 
 

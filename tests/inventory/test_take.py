@@ -11,7 +11,7 @@ import pytest
 
 from stocktake.model.capabilities import Walk
 from stocktake.model.errors import ContradictionError, StoreError
-from tests.inventory.whole_runs import rows, take
+from tests.inventory.whole_runs import LIMITS, rows, take
 from tests.servers.fault import (
     Action,
     Exchange,
@@ -49,7 +49,7 @@ def test_a_store_that_fails_now_and_then_is_inventoried_as_one_that_does_not(
     store.rule(slow_down(), probability=0.05)
     for fault in (reset(), stall(), truncate()):
         store.rule(fault, probability=0.01)
-    result = take(store, tmp_path / "storm")
+    result = take(store, tmp_path / "storm", limits=replace(LIMITS, stall_timeout_s=1))
     assert rows(tmp_path / "storm", result) == expected
     assert result.counters["retries"] > 0
 

@@ -34,7 +34,7 @@ from tests.servers.fault import FaultServer
 from tests.store.clients import SMALL_PARTS
 
 ROWS = 20_000
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 @dataclass(slots=True)

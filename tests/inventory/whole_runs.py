@@ -21,7 +21,7 @@ from tests.servers.fault import FaultServer
 LIMITS = Limits(
     concurrency=16,
     processes=2,
-    stall_timeout_s=1,
+    stall_timeout_s=60,
     retry_delay_s_min=0.01,
     retry_delay_s_max=0.2,
     tries_max=12,

@@ -208,7 +208,7 @@ class _Cluster:
         keyring = str(self.folder / "keyring")
         self._run("ceph-mon", "--mkfs", "-i", "a", "--monmap", monmap, "--keyring", keyring)
         monitor = self._spawn("ceph-mon", "-i", "a")
-        _wait(lambda: self._answers("mon", "stat"), [monitor], timeout_s=60, what="the monitor")
+        _wait(lambda: self._answers("mon", "stat"), [monitor], timeout_s=180, what="the monitor")
 
     def _start_osd(self) -> None:
         identity = str(uuid.uuid4())
@@ -219,7 +219,7 @@ class _Cluster:
         for _ in range(OSD_TRIES_MAX):
             osd = self._spawn("ceph-osd", "-i", "0")
             with suppress(_DiedError):
-                return _wait(self._osd_is_up, [osd], timeout_s=60, what="the OSD")
+                return _wait(self._osd_is_up, [osd], timeout_s=180, what="the OSD")
             self.daemons.remove(osd)
         raise CephError(f"the OSD died {OSD_TRIES_MAX} times")
 
@@ -242,7 +242,7 @@ class _Cluster:
 
     def _start_gateway(self) -> None:
         gateway = self._spawn("radosgw", "-n", "client.rgw.a")
-        _wait(self._gateway_answers, [gateway], timeout_s=60, what="the gateway")
+        _wait(self._gateway_answers, [gateway], timeout_s=180, what="the gateway")
 
     def _gateway_answers(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.rgw_port, timeout=5)

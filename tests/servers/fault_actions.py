@@ -1,7 +1,7 @@
 """The actions of rules: everything that was ever seen to go wrong between a client and a store, one
 function each.
 
-On the wire   latency stall reset truncate
+On the wire   latency hold stall reset truncate
 Refusals      respond slow_down internal_error too_many_requests throttle access_denied
               refuse_checksum_mode
 Damage        malformed_xml html wrong_root empty_body without_headers with_headers
@@ -14,6 +14,7 @@ Races         do_before do_after
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 
@@ -33,6 +34,15 @@ def latency(seconds: float, jitter_s: float = 0.0, *, seed: int = 0) -> Action:
         exchange.answer.delay_s += seconds + jitter_s * draw.random()
 
     return Action("latency", after=after)
+
+
+def hold(until: threading.Event) -> Action:
+    """No answer leaves before `until` is set."""
+
+    def after(exchange: Exchange) -> None:
+        exchange.answer.held = until
+
+    return Action("hold", after=after)
 
 
 def stall(seconds: float = 3600.0, *, after_bytes: int | None = None) -> Action:

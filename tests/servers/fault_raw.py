@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 
 from tests.servers.fault_server import FaultServer
 
+ANSWER_S_MAX = 60
+
 
 def connect(server: FaultServer) -> socket.socket:
     """A connection to the server."""
     address = urlsplit(server.endpoint_url)
-    return socket.create_connection((address.hostname, address.port), timeout=5)
+    return socket.create_connection((address.hostname, address.port), timeout=ANSWER_S_MAX)
 
 
 def collect(link: socket.socket, into: bytearray) -> None:
@@ -39,6 +41,7 @@ def exchange(
 
 def header(server: FaultServer, method: str, target: str, name: str, **headers: str) -> str | None:
     """One header of the answer to a request."""
-    with closing(HTTPConnection(urlsplit(server.endpoint_url).netloc, timeout=5)) as connection:
+    place = urlsplit(server.endpoint_url).netloc
+    with closing(HTTPConnection(place, timeout=ANSWER_S_MAX)) as connection:
         connection.request(method, target, headers=headers)
         return connection.getresponse().getheader(name)

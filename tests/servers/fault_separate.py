@@ -89,7 +89,7 @@ class SeparateServer:
             with self._process as process:
                 if process.stdin:
                     process.stdin.close()
-                process.wait(timeout=10)
+                process.wait(timeout=60)
             self._process = None
 
     @property
@@ -108,7 +108,7 @@ class SeparateServer:
 
     def clear_rules(self) -> None:
         """End all rules."""
-        with urllib.request.urlopen(f"{self.endpoint_url}/.fault/clear", data=b"", timeout=10):
+        with urllib.request.urlopen(f"{self.endpoint_url}/.fault/clear", data=b"", timeout=60):
             pass
 
     def as_server(self) -> Server:
@@ -116,5 +116,5 @@ class SeparateServer:
         return Server(self.endpoint_url, "fault", "faultsecret", "other", "othersecret")
 
     def _ask(self, what: str) -> Any:
-        with urllib.request.urlopen(f"{self.endpoint_url}/.fault/{what}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.endpoint_url}/.fault/{what}", timeout=60) as answer:
             return json.load(answer)

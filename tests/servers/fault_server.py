@@ -55,8 +55,7 @@ class FaultServer:
     """The server; a context manager, started on entering. All attributes and methods may be used
     from any thread while it runs.
 
-    counts: requests by operation, those that a rule befell included.  log: the last 200,000 of
-    them.
+    counts: requests by operation, those that a rule befell included.
     in_flight_max: the most requests that were ever being answered at one time.
     """
 
@@ -71,7 +70,7 @@ class FaultServer:
         self.access = Access()
         self.buckets: dict[str, Bucket] = {}
         self.counts: Counter[str] = Counter()
-        self.log: deque[LogEntry] = deque(maxlen=LOG_ENTRIES_MAX)
+        self._log: deque[LogEntry] = deque(maxlen=LOG_ENTRIES_MAX)
         self.in_flight_max = 0
         self.endpoint_url = ""
         self._port, self._seed, self._domains, self._ssl = port, seed, domains, ssl_context
@@ -230,8 +229,14 @@ class FaultServer:
         """Forget what was counted and logged."""
         with self._lock:
             self.counts.clear()
-            self.log.clear()
+            self._log.clear()
             self.in_flight_max = 0
+
+    @property
+    def log(self) -> list[LogEntry]:
+        """The last 200,000 requests, as far as they had come when this was asked."""
+        with self._lock:
+            return list(self._log)
 
     @property
     def connections(self) -> int:
@@ -281,7 +286,7 @@ class FaultServer:
             path, _, query = request.target.partition("?")
             faults = tuple(rule.action.name for rule in rules)
             at = self.access.monotonic()
-            self.log.append(
+            self._log.append(
                 LogEntry(at, request.operation, method, path, query, response.status, faults)
             )
             return response

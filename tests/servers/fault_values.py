@@ -3,6 +3,7 @@ written."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, unquote_plus
@@ -71,16 +72,17 @@ Body = bytes | Pattern | Window
 class Response:
     """One answer, and how it is to go wrong on the wire.
 
-    `delay_s` passes before the first byte. Of the body, `stall_s` seconds pass at byte `stall_at`,
-    and the connection is closed in good order at byte `cut_at` although Content-Length names the
-    whole. `reset` sends a TCP
-    reset: "at once" instead of any answer, "after headers", or "in body" at byte `cut_at`.
+    The first byte waits for the event `held`, where there is one, and then for `delay_s`. Of the
+    body, `stall_s` seconds pass at byte `stall_at`, and the connection is closed in good order at
+    byte `cut_at` although Content-Length names the whole. `reset` sends a TCP reset: "at once"
+    instead of any answer, "after headers", or "in body" at byte `cut_at`.
     """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: Body = b""
     delay_s: float = 0.0
+    held: threading.Event | None = None
     stall_at: int | None = None
     stall_s: float = 0.0
     cut_at: int | None = None

@@ -14,6 +14,7 @@ from tests.servers.fault_values import Response
 
 _PIECE = 256 * 1024
 _HEAD_BYTES_MAX = 256 * 1024
+_LOOK_EVERY_S = 0.01
 
 
 class Answering(Protocol):
@@ -161,6 +162,8 @@ class Connection(asyncio.Protocol):
 def pieces(response: Response, *, method: str, last: bool) -> Iterator[bytes | float | None]:
     """What is to happen on the wire, step by step: bytes to send, seconds to wait, None for a
     reset. A negative number of seconds means: close in good order when all is sent."""
+    while response.held is not None and not response.held.is_set():
+        yield _LOOK_EVERY_S
     if response.delay_s:
         yield float(response.delay_s)
     if response.reset == "at once":

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from tests.servers.ports import reserved_port
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx.conf"
-START_S_MAX = 30
+START_S_MAX = 120
 
 # What stands around the shipped file on a system that has nginx installed, for a user who is not root, too.
 AROUND = """\

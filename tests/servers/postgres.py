@@ -25,8 +25,8 @@ from tests.servers.ports import reserved_port
 
 USER = "stocktake"
 ACCOUNT = "postgres"
-START_S_MAX = 60
-STOP_S_MAX = 30
+START_S_MAX = 120
+STOP_S_MAX = 60
 # What is lost in a power cut is nothing that these tests ask about.
 SETTINGS = {"fsync": "off", "shared_buffers": "16MB", "max_connections": "60", "jit": "off"}
 

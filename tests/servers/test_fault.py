@@ -311,7 +311,7 @@ def test_generated_objects_can_be_overwritten_and_deleted(server: FaultServer) -
 def test_the_bucket_may_stand_in_the_host_name(server: FaultServer, target: str, host: str) -> None:
     server.bucket("b", [FixtureObject("k /", size=7)])
     with closing(
-        http.client.HTTPConnection(urlsplit(server.endpoint_url).netloc, timeout=5)
+        http.client.HTTPConnection(urlsplit(server.endpoint_url).netloc, timeout=60)
     ) as connection:
         connection.request("HEAD", target, headers={"Host": f"{host}:80"})
         assert connection.getresponse().getheader("Content-Length") == "7"

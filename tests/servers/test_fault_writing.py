@@ -109,7 +109,7 @@ def test_uploads_with_trailers_are_understood_or_refused(
         b"5\r\nhello\r\n6;chunk-signature=1\r\n world\r\n0\r\nx-amz-checksum-crc32:DUoRhQ==\r\n\r\n"
     )
     with closing(
-        http.client.HTTPConnection(urlsplit(server.endpoint_url).netloc, timeout=5)
+        http.client.HTTPConnection(urlsplit(server.endpoint_url).netloc, timeout=60)
     ) as connection:
         connection.request("PUT", "/dest/k", body, headers)
         answer = connection.getresponse()
@@ -145,7 +145,7 @@ def test_boto3_uploads_with_trailers_over_tls(tmp_path: Path) -> None:
 def test_bodies_in_http_chunks_arrive_whole(server: FaultServer) -> None:
     bucket = server.bucket("dest")
     with closing(
-        http.client.HTTPConnection(urlsplit(server.endpoint_url).netloc, timeout=5)
+        http.client.HTTPConnection(urlsplit(server.endpoint_url).netloc, timeout=60)
     ) as connection:
         connection.request("PUT", "/dest/k", iter([b"a" * 100_000, b"b"]), encode_chunked=True)
         assert connection.getresponse().status == 200

@@ -60,7 +60,7 @@ def test_it_is_up_until_the_last_one_leaves_and_started_anew_for_who_comes_then(
     assert leaving.is_alive()
     assert start.up
     other.close()
-    leaving.join(10)
+    leaving.join(60)
     assert not start.up
     with shared(tmp_path, start):
         assert start.made == 2

@@ -20,7 +20,7 @@ import sys, time
 from stocktake.service.beside import workers_beside
 with workers_beside(["--store-name", "ceph"]):
     print("begun", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 SLOW_SERVER = """
@@ -53,9 +53,9 @@ def test_they_begin_with_the_block_are_begun_anew_and_end_with_it(
 ) -> None:
     monkeypatch.setenv("STOCKTAKE_STATE_FOLDER", str(tmp_path / "state"))
     with workers_beside(["--store-name", "ceph"], count=2):
-        first = until(lambda: len(found := workers_of(os.getpid())) == 2 and found, 60)
+        first = until(lambda: len(found := workers_of(os.getpid())) == 2 and found, 180)
         os.kill(min(first), 9)
-        until(lambda: len(workers_of(os.getpid()) - first) == 1, 60)
+        until(lambda: len(workers_of(os.getpid()) - first) == 1, 180)
         running = workers_of(os.getpid())
     assert not any(map(alive, running))
 
@@ -65,11 +65,11 @@ def test_they_end_when_their_server_is_killed(tmp_path: Path) -> None:
     environment = {**os.environ, "STOCKTAKE_STATE_FOLDER": str(tmp_path / "state")}
     server = subprocess.Popen([sys.executable, "-c", SERVER], env=environment)
     try:
-        running = until(lambda: workers_of(server.pid), 60)
+        running = until(lambda: workers_of(server.pid), 180)
     finally:
         server.kill()
         server.wait()
-    until(lambda: not any(map(alive, running)), 30)
+    until(lambda: not any(map(alive, running)), 180)
 
 
 @pytest.mark.slow
@@ -90,12 +90,12 @@ def test_a_worker_that_was_asked_to_end_is_no_error_and_none_begins_once_all_are
             start_new_session=True,
         )
     try:
-        until(lambda: begun() == 1, 60)
+        until(lambda: begun() == 1, 180)
         [first] = workers_of(server.pid)
         os.kill(first, signal.SIGTERM)
-        until(lambda: begun() == 2, 60)
+        until(lambda: begun() == 2, 180)
         os.killpg(server.pid, signal.SIGINT)  # as Ctrl-C does
-        assert server.wait(60) == 0
+        assert server.wait(120) == 0
     finally:
         server.kill()
         server.wait()

@@ -52,10 +52,10 @@ def checked(place: Workplace, key: ConfigurationKey) -> StoredCheck:
     worker = threading.Thread(target=check_until, args=(place,))
     worker.start()
     try:
-        found: StoredCheck = until(lambda: known(place, key), 30)
+        found: StoredCheck = until(lambda: known(place, key), 180)
     finally:
         place.stop.set()
-        worker.join(timeout=30)
+        worker.join(timeout=60)
     assert not worker.is_alive()
     return found
 

@@ -53,7 +53,7 @@ def hanging_store() -> Iterator[tuple[str, threading.Event, threading.Event]]:
             with connection:
                 connection.recv(65536)
                 asked.set()
-                answering.wait(60)
+                answering.wait(90)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
         thread = threading.Thread(target=answer)
@@ -72,7 +72,7 @@ def test_a_store_that_hangs_keeps_few_waiting(monkeypatch: pytest.MonkeyPatch) -
     ):
         first = threading.Thread(target=buckets.check, args=("s", "photos"))
         first.start()
-        assert asked.wait(30)
+        assert asked.wait(60)
         with pytest.raises(ThrottledError, match="are not answered yet"):
             buckets.check("s", "other")
         answering.set()

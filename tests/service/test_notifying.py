@@ -200,6 +200,12 @@ def test_redirects_are_not_followed_and_long_or_hanging_answers_are_left(
     assert "resolve" in answer("http://nowhere.invalid/").error
 
 
+def told_of_both(ledger: Ledger) -> bool:
+    """Whether the ledger knows that both notices were taken, which it hears after whoever took them."""
+    told = [each.state for each in ledger.notices.list() if each.target == "ops"]
+    return told == [NoticeState.DELIVERED] * 2
+
+
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def test_a_worker_tells_of_a_report_at_once_and_removes_the_last_one(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
@@ -232,10 +238,11 @@ def test_a_worker_tells_of_a_report_at_once_and_removes_the_last_one(
             key = put_configuration(ledger)
             ledger.configurations.put_options(key, {"keep_last": 1})
             pool.start()
-            until(lambda: receiver.requests, 60, pool)
+            until(lambda: receiver.requests, 180, pool)
             ledger.schedule.run_now(key)
-            until(lambda: len(receiver.requests) >= 2, 60, pool)
-            until(lambda: "is removed" in pool.log(), 30, pool)
+            until(lambda: len(receiver.requests) >= 2, 180, pool)
+            until(lambda: "is removed" in pool.log(), 180, pool)
+            until(lambda: told_of_both(ledger), 180, pool)
         first, second = receiver.requests
         assert all(map(signed_by_us, receiver.requests))
         assert first.path == "/hook"

@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -35,7 +36,7 @@ from stocktake.service.retention import (
 from stocktake.service.runs import open_ledger
 from stocktake.store.removing import Piece, Removing
 from tests.acceptance.command_line import command, stocktake
-from tests.servers.fault import FaultServer, latency
+from tests.servers.fault import FaultServer, hold
 from tests.servers.server import Server
 from tests.service.runs import kill, publish
 from tests.service.taking import NOW, Crash, root_of, run_to
@@ -262,11 +263,12 @@ def test_kill_9_in_the_middle_and_the_same_command_again(
     run = run_to(S3Address("reports", "p"), source=store, destination=store)
     reports = published(tmp_path / "state", run, days=2)
     newest = reports.of(reports.found()[1])
-    fault_server.rule(latency(0.2), method="DELETE")
+    fault_server.rule(hold(threading.Event()), method="DELETE", after=1)
     line = ("reports", "expire", f"s3://reports/{root_of(run)}", "--keep-last", "1")
     with subprocess.Popen(command(*line)) as process:
-        until(lambda: sum(entry.method == "DELETE" for entry in fault_server.log) > 1, 60)
+        until(lambda: sum(entry.method == "DELETE" for entry in fault_server.log) > 1, 180)
         process.send_signal(signal.SIGKILL)
+    fault_server.clear_rules()
     half = reports.found()[0]
     assert half.condition is Condition.UNFINISHED
     listed = stocktake("reports", "list", f"s3://reports/{root_of(run)}", "--json").document

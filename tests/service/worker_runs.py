@@ -56,8 +56,10 @@ def configuration(
 def put(
     ledger: Ledger, identity: str = "daily", bucket: str = SOURCE, **more: Any
 ) -> ConfigurationKey:
-    """Put a daily configuration of the source bucket."""
-    return ledger.configurations.put(STORE, bucket, configuration(identity, **more)).key
+    """Put a daily configuration of the source bucket. No other day of it begins while a test runs."""
+    key = ledger.configurations.put(STORE, bucket, configuration(identity, **more)).key
+    ledger.configurations.put_options(key, {"hour": (house.now().hour + 12) % 24})
+    return key
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from stocktake.state.ledger import Ledger
 from stocktake.state.owners import this_process
 from stocktake.state.scheduled_writes import set_published
 from tests.servers.postgres import PostgresServer
-from tests.service.worker_runs import STORE, put
+from tests.state.scheduling import STORE, put
 
 LEASE = timedelta(seconds=60)
 LIMITS = {STORE: StoreLimits()}

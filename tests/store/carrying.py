@@ -23,7 +23,7 @@ CARRIERS: dict[str, Callable[[WireOptions], Carrier]] = {
     "libcurl": Wires,
     "both": lambda options: Carriers(Wires(options), Sockets(options)),
 }
-GENEROUS_S = 30.0
+GENEROUS_S = 60.0
 
 
 def options(verify: bool | str = False, **limits: Any) -> WireOptions:
@@ -89,7 +89,7 @@ def ask(
     return came
 
 
-def turn(sockets: Sockets, until: Callable[[], bool], wait_s: float = 5.0) -> bool:
+def turn(sockets: Sockets, until: Callable[[], bool], wait_s: float = GENEROUS_S) -> bool:
     """Let sockets do what there is to do until something is so; whether it came to be."""
     end = time.monotonic() + wait_s
     while not until() and time.monotonic() < end:

@@ -24,8 +24,9 @@ QUICK = Limits(
     tries_max=4,
     retry_delay_s_min=0.01,
     retry_delay_s_max=0.05,
-    connect_timeout_s=2.0,
-    stall_timeout_s=1.0,
+    # What no test is about never comes to pass, however busy the machine is.
+    connect_timeout_s=60.0,
+    stall_timeout_s=60.0,
 )
 
 
@@ -111,12 +112,12 @@ def listener(serve: Callable[[socket.socket], None]) -> Iterator[int]:
         with suppress(OSError):
             listening.shutdown(socket.SHUT_RDWR)
         listening.close()
-        accepting.join(5)
+        accepting.join(60)
         for link in links:
             with suppress(OSError):
                 link.shutdown(socket.SHUT_RDWR)
         for thread in threads:
-            thread.join(5)
+            thread.join(60)
 
 
 def read_head(link: socket.socket) -> bytes:
@@ -181,7 +182,7 @@ class Proxy:
 
 def _dial(place: bytes) -> socket.socket:
     _, _, port = place.rpartition(b":")
-    return socket.create_connection(("127.0.0.1", int(port)), timeout=5)
+    return socket.create_connection(("127.0.0.1", int(port)), timeout=60)
 
 
 @contextmanager

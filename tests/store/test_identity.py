@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -16,7 +17,7 @@ from stocktake.model.store import Store
 from stocktake.store.connection import Connection
 from stocktake.store.requests import Answer
 from stocktake.store.transport import Transport
-from tests.servers.fault import FaultServer, FixtureObject, Request, latency, respond
+from tests.servers.fault import FaultServer, FixtureObject, Request, do_after, hold, respond
 from tests.store.doors import QUICK, get, head, listing, sign_as
 
 
@@ -40,6 +41,10 @@ def _heads(transport: Transport) -> list[int]:
 
 def _gets(transport: Transport) -> list[Answer]:
     return transport.exchange([get("b", f"key-{n:03}") for n in range(100)])
+
+
+def _bears(token: str, request: Request) -> bool:
+    return request.headers["x-amz-security-token"] == token
 
 
 def _signed_for(region: str, request: Request) -> bool:
@@ -110,7 +115,9 @@ def test_heads_under_way_when_the_token_was_renewed_are_asked_again(
         [before] = transport.exchange([head("b", "key-000")])
         # A HEAD has no body, so it does not say why; what asks with a body finds out.
         assert (before.status, before.error) == (400, None)
-        store.rule(latency(0.2), method="HEAD")  # so that they are still under way then
+        renewed = threading.Event()
+        store.rule(hold(renewed), method="HEAD")  # so that they are still under way then
+        store.rule(do_after(renewed.set), operation="GetObject", where=partial(_bears, "token-2"))
         answers = transport.exchange([get("b", "key-000"), *(head("b", "key-001"),) * 7])
     assert [answer.status for answer in answers] == [200] * 8
     assert counters["renewals"] == 1

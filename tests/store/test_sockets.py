@@ -131,7 +131,7 @@ def test_a_connection_that_was_closed_while_idle_costs_no_try(
             [(_, came)] = collect(sockets, 1)
             assert isinstance(came, Answer)
             assert b"kept" in came.headers
-            assert gone.wait(5)
+            assert gone.wait(60)
             if noticed:  # else only what is sent next comes upon it
                 sockets.arrived()
         sockets.close()
@@ -299,7 +299,7 @@ def test_a_request_for_which_there_is_no_room_is_sent_as_there_is() -> None:
                 link.sendall(_KEPT)
 
     with listener(serve) as port:
-        sockets = Sockets(options(stall_timeout_s=20))
+        sockets = Sockets(options())
         for each in (target, "/b/k"):
             assert sockets.send(errand(seal(f"http://127.0.0.1:{port}"), each))
             [(_, came)] = collect(sockets, 1)

@@ -56,11 +56,11 @@ def test_an_address_that_refuses_is_not_tried_again_and_costs_no_try() -> None:
 def test_an_address_that_does_not_answer_holds_nothing_up() -> None:
     with listener(_serve) as port, unanswering_port() as dead:
         names = KnownNames(_here(dead), _here(port))
-        carrier = Carriers(Wires(options()), Sockets(options(connect_timeout_s=30), names))
+        carrier = Carriers(Wires(options()), Sockets(options(connect_timeout_s=120), names))
         started = time.monotonic()
         came = ask(carrier, seal(f"http://localhost:{port}"), [f"/b/{n}" for n in range(4)])
-        # Not the 30 s for which a connection may take to open.
-        assert time.monotonic() - started < 25
+        # Not the two minutes for which a connection may take to open.
+        assert time.monotonic() - started < 60
         assert names.count("localhost", port) == 1
         carrier.close()
     assert [each.status for each in came] == [200] * 4
@@ -85,7 +85,7 @@ def test_names_are_looked_up_beside_and_anew_after_a_minute() -> None:
     names = Names(monotonic=lambda: clock[0])
     assert names.take("127.0.0.1", 80) == _here(80)
     address = None
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while address is None and time.monotonic() < end:
         address = names.take("localhost", 80)
         time.sleep(0.01)
@@ -132,7 +132,7 @@ def test_an_ipv6_literal_is_gone_to() -> None:
         sockets.close()
         with carrying("libcurl") as carrier:
             ask(carrier, seal(origin))
-        thread.join(5)
+        thread.join(60)
     assert received[0] == received[1]
     assert f"Host: {origin[7:]}\r\n".encode() in received[0]
 
@@ -172,13 +172,13 @@ def test_an_answer_that_is_not_whole_in_time_is_given_up(
         [came] = ask(carrier, seal(f"http://127.0.0.1:{port}"))
     assert isinstance(came, Broken)
     assert came.code == pycurl.E_OPERATION_TIMEDOUT
-    assert 0.9 <= time.monotonic() - started < 50
+    assert time.monotonic() - started >= 0.9
 
 
 @pytest.mark.parametrize("name", ["libcurl", "both"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_connection_that_does_not_open_is_given_up(name: str, scheme: str) -> None:
-    limits = options(connect_timeout_s=0.5, stall_timeout_s=60)
+    limits = options(connect_timeout_s=0.5, stall_timeout_s=120)
     started = time.monotonic()
     with ExitStack() as stack:
         opened = unanswering_port() if scheme == "http" else listener(_silent)
@@ -187,7 +187,7 @@ def test_a_connection_that_does_not_open_is_given_up(name: str, scheme: str) -> 
         [came] = ask(carrier, seal(f"{scheme}://127.0.0.1:{port}"))
     assert isinstance(came, Broken)
     assert came.code == pycurl.E_OPERATION_TIMEDOUT
-    assert 0.4 <= time.monotonic() - started < 50  # not the minute that an answer may take
+    assert 0.4 <= time.monotonic() - started < 90  # not the two minutes that an answer may take
 
 
 @pytest.mark.parametrize("serve", [_silent, _trickling, _serve])
@@ -195,7 +195,7 @@ def test_waiting_costs_no_cpu_time_and_lasts_no_longer_than_asked(
     serve: Callable[[socket.socket], None],
 ) -> None:
     with listener(serve) as port:
-        sockets = Sockets(options(stall_timeout_s=60))
+        sockets = Sockets(options())
         sockets.send(errand(seal(f"http://127.0.0.1:{port}")))
         collect(sockets, 1, 0.2)
         turns = 0
@@ -239,7 +239,7 @@ def test_what_is_forgotten_in_any_stage_leaves_no_descriptor(stage: str, *, clos
     with ExitStack() as stack:
         origin = _STAGES[stage](stack)
         sealed = seal(origin)
-        sockets = Sockets(options(stall_timeout_s=60))
+        sockets = Sockets(options())
         for _ in range(8):
             assert sockets.send(errand(sealed))
         collect(sockets, 8, 0.2)

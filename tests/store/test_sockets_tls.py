@@ -18,7 +18,7 @@ from stocktake.store.requests import Answer
 from stocktake.store.sockets import Sockets
 from stocktake.store.sockets_names import Address
 from tests.servers.fault_tls import certified
-from tests.store.carrying import KnownNames, ask, carrying, collect, errand, options, seal
+from tests.store.carrying import KnownNames, ask, carrying, collect, errand, options, seal, turn
 from tests.store.doors import listener, read_head
 
 _KEPT = b"HTTP/1.1 200 OK\r\nETag: kept\r\n\r\n"
@@ -84,12 +84,13 @@ def test_a_certificate_is_judged_alike_by_either_carrier(kind: str, tmp_path: Pa
         sockets = Sockets(options(verify))
         sent = [errand(seal(f"https://127.0.0.1:{port}")) for _ in range(2)]
         accepted = [sockets.send(each) for each in sent]
-        for _ in range(100):
-            sockets.arrived()
-            accepted += [False for _ in sockets.declined()]
-            sockets.wait(0.01)
+
+        def over() -> bool:
+            accepted.extend(False for _ in sockets.declined())
+            return len(sockets) == 0
+
+        assert turn(sockets, over)
         assert (False not in accepted) == (kind in _TRUSTED)
-        assert len(sockets) == 0
         sockets.close()
 
 

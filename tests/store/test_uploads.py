@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from s3transfer.futures import TransferCoordinator
 
 from stocktake.model.configuration import SSEKMS, SSES3, Encryption
 from stocktake.model.errors import (
@@ -138,15 +138,28 @@ def test_a_failed_upload_leaves_neither_object_nor_parts(
     assert open_uploads(ceph_server, bucket) == []
 
 
+@pytest.fixture
+def cancelled(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Is set once an upload was told to go no further."""
+    told, cancel = threading.Event(), TransferCoordinator.cancel
+
+    def cancel_and_tell(self: Any, *how: Any) -> None:
+        cancel(self, *how)
+        told.set()
+
+    monkeypatch.setattr(TransferCoordinator, "cancel", cancel_and_tell)
+    return told
+
+
 def test_a_stopped_upload_leaves_neither_object_nor_parts(
-    server: Server, bucket: str, tmp_path: Path
+    server: Server, bucket: str, tmp_path: Path, cancelled: threading.Event
 ) -> None:
     s3, stopping = server.client(**QUICK), threading.Event()
 
     def stop(params: dict[str, Any], **_: object) -> None:
         if params["query_string"]["partNumber"] == 2:
             stopping.set()
-            time.sleep(1)  # the upload cannot be completed before that was seen
+            assert cancelled.wait(60)  # without this part there is no end of it
 
     with Client(s3, Counter(), uploads=SMALL_PARTS) as client:
         s3.meta.events.register_last("before-call.s3.UploadPart", stop)

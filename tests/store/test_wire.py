@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import unescape
@@ -202,7 +203,8 @@ def test_hostile_keys_arrive_untouched_with_the_bucket_in_the_host_name(
 @pytest.fixture(scope="module")
 def hostile(ceph_server: Server) -> Iterator[str]:
     """A bucket on Ceph that holds every hostile key, its body the number of the key."""
-    s3, bucket = ceph_server.client(), "transport-hostile"
+    # Of this process alone: others may have tests of this module, and are done with it at another time.
+    s3, bucket = ceph_server.client(), f"transport-hostile-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=bucket)
     with pytest.MonkeyPatch.context() as monkeypatch:
         connection = connect(monkeypatch, ceph_server)
