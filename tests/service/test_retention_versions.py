@@ -116,6 +116,19 @@ def test_exactly_these_go_and_what_others_wrote_stays_and_is_told(
 
 
 @STORES
+def test_markers_go_with_the_versions_that_they_hide(
+    make: Callable[[str], Bucket], name: str
+) -> None:
+    bucket = make(name)
+    own, before = bucket.known(bucket.old), bucket.versions()
+    for key in (bucket.old.symlink, bucket.old.sidecar):
+        bucket.s3.delete_object(Bucket=bucket.name, Key=key)
+    told = bucket.expire()
+    assert (told.why, told.objects, told.others) == ("", len(own) + 2, 0)
+    assert bucket.versions() == before - own
+
+
+@STORES
 def test_a_report_of_which_all_that_lies_there_is_of_others_is_nobodys_to_remove(
     make: Callable[[str], Bucket], name: str
 ) -> None:

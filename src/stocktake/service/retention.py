@@ -267,7 +267,8 @@ def _pieces(
     shelf: Shelf, key: str, written: Mapping[str, Collection[str]]
 ) -> tuple[Sequence[Piece], int]:
     """The pieces under the key that are to go, and how many others there are. Where nothing is known to be `written`
-    there, all of them are: so it is with what was made later, or by others than this ledger's runs.
+    there, all of them are: so it is with what was made later, or by others than this ledger's runs. Delete markers go
+    with what they hide: a run that goes on after a crash makes some, too.
     """
     own = written.get(key, ())
     try:
@@ -276,7 +277,9 @@ def _pieces(
         if not own and (not written or shelf.place.destination.exists(key)):
             raise
         return tuple(Piece(version) for version in sorted(own)), 0
-    going = tuple(each for each in found if not own or each.id in own)
+    if not own or all(each.marker or each.id in own for each in found):
+        return found, 0
+    going = tuple(each for each in found if each.id in own)
     return going, len(found) - len(going)
 
 
