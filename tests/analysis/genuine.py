@@ -67,15 +67,16 @@ def deliver(
     *,
     created: datetime = CREATED,
     prefix: str = "inventory",
+    first_name: int = 0,
 ) -> Path:
     """Put a report of these rows, a data file for each of `pieces`, under `root`, which stands for the destination
-    bucket, with all that AWS puts there; the manifest's path.
+    bucket, with all that AWS puts there; the manifest's path. Data files are called by numbers from `first_name` on.
     """
     folder = f"{prefix}/source/daily"
     schema, encode, suffix = _WRITERS[report_format]
     files = []
     _write(root, f"{folder}/data/.marker", b"")  # a folder marker, as far as a folder can have one
-    for number, rows in enumerate(pieces):
+    for number, rows in enumerate(pieces, first_name):
         body = encode(fields, rows)
         key = f"{folder}/data/{number:08x}-0000-4000-8000-000000000000{suffix}"
         _write(root, key, body)

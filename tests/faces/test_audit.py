@@ -99,6 +99,16 @@ def test_the_severity_that_fails_can_be_chosen(tmp_path: Path, fail_on: str, cod
     assert audit(manifest, "--only", "double-slash", "--fail-on", fail_on).code == code
 
 
+def test_with_never_what_was_found_is_said_and_fails_nothing(report: str) -> None:
+    done = audit(report, "--fail-on", "never")
+    assert done.code == 0
+    last = done.out.splitlines()[-1]
+    assert last.startswith(f"verdict: found: of {len(PACK)} audits, ")
+    assert last.endswith("; the exit code is 0 all the same: nothing fails")
+    document = audit(report, "--fail-on", "never", "--json").document
+    assert (document["status"], document["fail_on"]) == ("found", "never")
+
+
 def test_a_policy_file_says_what_is_expected_and_options_come_before_it(
     plain: str, tmp_path: Path
 ) -> None:

@@ -85,7 +85,7 @@ _SIGNS_OF_DAMAGE = (
     "Invalid Error:",
 )
 # Options of the engine, which nobody can set here.
-_ADVICE = re.compile(r"\n\s*Possible (?:fixes|Solution):.*", re.DOTALL)
+_ADVICE = re.compile(r"\s*Possible (?:fixes|[sS]olutions?):.*", re.DOTALL)
 _QUOTED = re.compile(r'"([^"]+)"')
 _BY_WORD: dict[str, Field] = {name.lower(): field for name, field in BY_NAME.items()} | BY_COLUMN
 

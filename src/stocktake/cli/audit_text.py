@@ -49,7 +49,7 @@ def verdict(found: AuditReport) -> str:
     untold = sum(1 for each in judged if each.unknown)
     idle = sum(1 for each in judged if each.status == "not asked")
     unasked = f", {idle} were not asked, for nothing is expected" if idle else ""
-    never = "" if of else "; the exit code is 0 all the same, for `never` fails"
+    never = "" if of else "; the exit code is 0 all the same: nothing fails"
     return (
         f"{found.status}: of {counted(len(judged), 'audit')}{of},"
         f" {findings} found something, {untold} cannot tell of all objects{unasked}{never}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -35,10 +36,11 @@ def opened_sink(path: Path | None, *, binary: bool) -> Iterator[BinaryIO]:
         with _stdout(otherwise="name a file with --output") as stdout:
             yield stdout.buffer
         return
-    # A pipe or a device is written as it is; it cannot be replaced.
-    replaced = path.is_file() or not path.exists()
-    written = path.with_name(f".{path.name}.{os.getpid()}") if replaced else path
+    replaced, written = False, path
     try:
+        # A pipe or a device is written as it is; it cannot be replaced.
+        if path.is_file() or not path.exists():
+            replaced, written = True, path.with_name(f".{path.name}.{os.getpid()}")
         with written.open("wb") as file:
             yield file
         if replaced:
@@ -75,9 +77,10 @@ def _stdout(*, otherwise: str = "") -> Iterator[TextIO]:
 
     if sys.stdout is None:  # the shell closed it: `>&-`
         raise DestinationError("stdout is closed", hint=otherwise)
+    stdout = _whole(sys.stdout)
     try:
-        yield sys.stdout
-        sys.stdout.flush()
+        yield stdout
+        stdout.flush()
     except UnicodeEncodeError as error:
         raise DestinationError(
             f"stdout cannot be written: {error.object[error.start : error.end]!a} is not in {error.encoding}",
@@ -88,3 +91,12 @@ def _stdout(*, otherwise: str = "") -> Iterator[TextIO]:
         if error.errno == errno.EPIPE:
             raise typer.Exit(READER_GONE) from error
         raise DestinationError(f"stdout cannot be written: {error.strerror or error}") from error
+
+
+def _whole(stdout: TextIO) -> TextIO:
+    """Stdout that writes all or fails. With PYTHONUNBUFFERED, Python's own drops what does not go at once."""
+    if not isinstance(stdout.buffer, io.RawIOBase):
+        return stdout
+    return open(  # flushed by who asks for it, and what is below stays open
+        stdout.fileno(), "w", encoding=stdout.encoding, errors=stdout.errors, closefd=False
+    )

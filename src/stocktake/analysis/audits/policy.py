@@ -229,7 +229,13 @@ def parse_policy(text: str, where: str) -> Policy:
         place = first["loc"]
         line = _line(text, place)
         at = f", line {line}" if line else ""
-        said = first["msg"].removeprefix("Value error, ")
+        # What TOML has no tuples of are lists to whoever writes it.
+        said = (
+            first["msg"]
+            .removeprefix("Value error, ")
+            .replace("tuple", "list")
+            .replace("Tuple", "List")
+        )
         raise UsageError(
             f"the policy {where} cannot be used{at}: {_dotted(place)}: {said}",
             hint="docs/audits.md says what a policy may hold",
