@@ -166,7 +166,6 @@ def test_workers_are_killed_in_the_middle_of_a_run_and_it_is_published_once_and_
     tmp_path: Path,
     ledger_url: str | None,
     own_disks: bool,
-    done: threading.Event,
 ) -> None:
     """With disks of their own, another worker has nothing to go on from but the data files that were delivered."""
     chance = random.Random(5)
@@ -187,7 +186,6 @@ def test_workers_are_killed_in_the_middle_of_a_run_and_it_is_published_once_and_
             pool.kill(owner)
             pool.start()
             print(f"kill {number} of {KILLS}: {len(kept)} data files delivered", flush=True)
-        done.set()
         run = until(lambda: run_in(ledger, PUBLISHED), WITHIN_S, pool)
         assert (run.claims > KILLS, run.attempts) == (True, 0)
         until(lambda: not ledger.names(run.id), 180, pool)
