@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from stocktake.analysis.session import open_session
+from stocktake.analysis.tables import one_table
 from stocktake.model.configuration import Format
-from stocktake.model.errors import InventoryError
+from stocktake.model.errors import DataFileError, InventoryError, QueryError
 from tests.analysis.questions import answer, opened
 from tests.analysis.reports import (
     objects,
@@ -84,3 +86,20 @@ def test_damage_that_breaks_a_parquet_file_is_not_the_questions_fault(tmp_path: 
         except InventoryError as error:
             told_apart = error.exit_code == 1 or error.message.startswith("Conversion Error")
             assert told_apart, (at, error.message)  # noqa: PT017 - some damage is not noticed
+
+
+@pytest.mark.parametrize("report_format", Format)
+def test_what_went_wrong_before_is_not_what_goes_wrong_now(
+    tmp_path: Path, report_format: Format
+) -> None:
+    ours = our_report(tmp_path, report_format, [objects(["a"]), objects(["b"])])
+    data, away = ours.data_path(tmp_path, 1), tmp_path / "away"
+    with open_session([one_table(opened(ours.manifest_path))]) as session:
+        data.rename(away)
+        with pytest.raises(DataFileError), session.run("FROM inventory_report") as found:
+            found.arrow()
+        away.rename(data)
+        with pytest.raises(QueryError, match="syntax error"):
+            session.run("SELEC 1")
+        with session.run("FROM inventory_report") as found:
+            assert found.arrow().num_rows == 2
