@@ -17,7 +17,7 @@ from stocktake.model.stored import ConfigurationKey, StoredConfiguration
 from stocktake.service import house
 from stocktake.service.known_buckets import KnownBuckets
 from stocktake.service.server_settings import Site
-from stocktake.service.worker import clear_cancelled
+from stocktake.service.worker import clear_over
 from stocktake.service.working_scheduled import Workplace, work_on
 from stocktake.state.ledger import Ledger
 from tests.servers.fault import FaultServer, FixtureObject, access_denied, respond
@@ -143,7 +143,7 @@ def test_a_configuration_is_suspended_when_its_bucket_is_gone(
         run = worked(place, stored.key)
         assert (run.state, run.error) == (ScheduledState.FAILED, f"the bucket {source} is gone")
         assert place.ledger.configurations.get(stored.key).suspension is not None
-        clear_cancelled(place.ledger)
+        clear_over(place.ledger)
         assert place.ledger.claims.to_clear() == []
 
 

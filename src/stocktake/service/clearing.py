@@ -15,7 +15,7 @@ from pathlib import Path
 from stocktake.model.addresses import Address, LocalAddress
 from stocktake.model.documents import decode_run
 from stocktake.model.errors import NoSuchBucketError, NoSuchKeyError, ReportError, UndecidedError
-from stocktake.model.ledger import SPOOL_PREFIX, RunRecord, Upload
+from stocktake.model.ledger import SPOOL_PREFIX, TRANSITIONS, RunRecord, Upload
 from stocktake.model.manifest import MANIFEST_BYTES_MAX, parse_manifest, render_checksum
 from stocktake.model.paths import MANIFEST, ReportPaths, report_folder_name
 from stocktake.model.sidecar import SIDECAR_BYTES_MAX
@@ -187,6 +187,21 @@ def remove_spool(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(NotADirectoryError):  # a file stands where the folder above should be
             folder.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def clear_spools(ledger: Ledger, above: Path) -> None:
+    """Remove the folders below `above` in which rows of runs waited that are over, wherever these came to their end: a
+    machine that was away hears of it by the ledger alone. What belongs to a run that the ledger does not know stays.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    found = {each.name.removeprefix(SPOOL_PREFIX): each for each in above.glob(f"{SPOOL_PREFIX}*")}
+    if not found:
+        return
+    for record in ledger.runs():
+        if record.id in found and not TRANSITIONS[record.state]:
+            remove_spool(found[record.id])
 
 
 def named_by_manifests(

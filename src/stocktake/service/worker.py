@@ -1,5 +1,5 @@
-"""A worker: claims runs one after the other, carries them out, and clears away what cancelled ones left. Beside that it
-schedules, and tries out the configurations that were put.
+"""A worker: claims runs one after the other, carries them out, and clears away what those left that are over. Beside
+that it schedules, and tries out the configurations that were put.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from stocktake.model.notifications import Webhook
 from stocktake.service import house
 from stocktake.service.beating import beat_until
 from stocktake.service.checking_put import check_until
-from stocktake.service.clearing import find_left_at, opened_place_of, remove_leftovers
+from stocktake.service.clearing import (
+    clear_spools,
+    find_left_at,
+    opened_place_of,
+    remove_leftovers,
+)
 from stocktake.service.notifying import notify_until
 from stocktake.service.retention import TRY_AGAIN_AFTER, finish_expiries
 from stocktake.service.runs import open_ledger
@@ -79,7 +84,7 @@ def run_worker(
 def _work(place: Workplace, lease: timedelta) -> None:
     owner = this_process()
     limits = {name: served.limits for name, served in place.stores.items()}
-    failures, cleared_at = 0, house.monotonic()
+    failures, cleared_at = 0, -math.inf  # others may have been killed before
     while not place.stop.is_set():
         try:
             claimed_s = house.monotonic()
@@ -91,7 +96,8 @@ def _work(place: Workplace, lease: timedelta) -> None:
                 continue
             if house.monotonic() - cleared_at >= CLEAR_EVERY_S:
                 cleared_at = house.monotonic()
-                clear_cancelled(place.ledger)
+                clear_over(place.ledger)
+                clear_spools(place.ledger, place.spool)
                 finish_expiries(place.ledger, untried_for=TRY_AGAIN_AFTER)
         except InventoryError as error:
             failures += 1
@@ -99,8 +105,9 @@ def _work(place: Workplace, lease: timedelta) -> None:
         place.stop.wait(min(POLL_S * 2 ** min(failures, 10), FAILED_POLL_S_MAX))
 
 
-def clear_cancelled(ledger: Ledger) -> None:
-    """Remove what cancelled runs left, once nobody works on them. What cannot be removed is tried again next time.
+def clear_over(ledger: Ledger) -> None:
+    """Remove what runs left that are over, once nobody works on them: cancelled ones, and those whose worker was killed
+    between its report and clearing up. What cannot be removed is tried again next time.
 
     Raises:
         LedgerError: the ledger cannot be used.

@@ -99,6 +99,7 @@ def carry_out(
         journal.published(result)
     try:
         _clear_beside(ledger, work)
+        ledger.claims.cleared(work.claim.run)
     except InventoryError as error:
         warning = (
             f"what the run began and its report does not need was not removed: {error.message};"

@@ -189,27 +189,32 @@ class Claims(Transactions):
                 raise claim_ended(claim.run)
 
     def to_clear(self, runs_max: int = 10) -> list[str]:
-        """Runs that were cancelled or given up, on which nobody works any more, and of which something may be left."""
-        over = or_(_TABLE.lease_until.is_(None), _TABLE.lease_until < self.moment())
+        """Runs that were cancelled, given up or published, on which nobody works any more, and of which something may
+        be left: of a published one, where whoever was to clear up behind it let its lease end.
+        """
+        ended = _TABLE.lease_until < self.moment()
         left = exists().where(runs.c.id == _TABLE.id, runs.c.state == RunState.ABANDONED)
-        found = select(_TABLE.id).where(
+        given_up = and_(
             _TABLE.state.in_(_GIVEN_UP),
-            over,
+            or_(_TABLE.lease_until.is_(None), ended),
             left,
             _TABLE.epoch > 0,
             _TABLE.claims > 0,
         )
+        published = and_(_TABLE.state == ScheduledState.PUBLISHED, ended)
+        found = select(_TABLE.id).where(or_(given_up, published))
         with self.reading() as connection:
             return list(connection.scalars(found.limit(runs_max)))
 
     def cleared(self, run: str) -> None:
-        """Note that nothing is left of a run that was cancelled or given up."""
+        """Note that nothing is left of a run that is over; nothing where it is none of the scheduled ones."""
+        of_run = update(scheduled_runs).where(_TABLE.id == run)
+        free = {"lease_until": None, "owner": None}
         with self.writing() as connection:
-            connection.execute(
-                update(scheduled_runs)
-                .where(_TABLE.id == run, _TABLE.state.in_(_GIVEN_UP))
-                .values(claims=0, lease_until=None, owner=None)
-            )
+            given_up = of_run.where(_TABLE.state.in_(_GIVEN_UP))
+            connection.execute(given_up.values(claims=0, **free))
+            published = of_run.where(_TABLE.state == ScheduledState.PUBLISHED)
+            connection.execute(published.values(free))
 
 
 # Of these, what the run itself has is to be removed, where it was abandoned.

@@ -70,12 +70,11 @@ def set_published(
     connection: Connection, claim: Claim, now: datetime, said: Mapping[str, Any]
 ) -> None:
     """Note that the report is published, in the same transaction in which the run says so; and what is to be told:
-    `manifest`, `rows`, and more.
+    `manifest`, `rows`, and more. The lease goes on for whoever clears up behind it.
     """
     over = {
         "state": ScheduledState.PUBLISHED,
         "finished": now,
-        "lease_until": None,
         "owner": None,
         "error": None,
         "hint": None,
