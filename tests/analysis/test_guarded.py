@@ -113,7 +113,7 @@ def test_what_is_nested_without_end_is_refused_in_a_word(tables: list[Table], sq
 # -- limits of the process -----------------------------------------------------------------------
 
 BOMBS = [
-    "WITH RECURSIVE r AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM r) SELECT * FROM r",
+    "WITH RECURSIVE r AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM r) SELECT max(i) FROM r",
     "SELECT count(*) FROM range(100000) a, range(100000) b, range(100000) c WHERE hash(a, b, c) = 1",
     "SELECT list_sum(range(1000000000)) + list_sum(range(1000000000))",
     "SELECT length(lpad('x', 2000000000, 'y') || lpad('x', 2000000000, 'z'))",
