@@ -155,7 +155,8 @@ def test_the_document_of_settings_names_every_variable_and_no_page_another() -> 
 def test_contributing_names_the_variables_that_the_tests_read() -> None:
     killed = ("test_kills.py", "test_kills_at_random.py", "test_worker.py")
     kills = [f"acceptance/{name}" for name in killed]
-    sized = ("inventory/test_take.py", "service/test_simulated_year.py")
+    laws = "inventory/test_splitting_laws.py"
+    sized = ("inventory/test_take.py", laws, "service/test_simulated_year.py")
     names = ("servers/missing.py", "conftest.py", *kills, *sized)
     readers = [ROOT / "tests" / name for name in names]
     read = [VARIABLE.findall(reader.read_text(encoding="utf-8")) for reader in readers]

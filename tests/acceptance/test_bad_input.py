@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.command_line import files_below, program, stocktake
+from tests.servers.fault import FaultServer, html
 from tests.servers.ports import refusing_port
 from tests.servers.server import Server
 
@@ -145,6 +146,23 @@ def test_a_store_that_does_not_answer_is_named(
         )  # fmt: skip
     outcome.failed_clearly(1, url.removeprefix("http://"), "endpoint")
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize("words", [("run", "OUT"), ("plan", "OUT"), ("probe",), ("check", "OUT")])
+def test_a_web_page_in_place_of_a_listing_is_said_of_which_bucket_and_where(
+    fault_server: FaultServer, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    fault_server.bucket("photos")
+    fault_server.rule(html(), operation="List")
+    verb, *more = words
+    places = [str(tmp_path / "out") for _ in more]
+    done = stocktake(verb, "s3://photos", *places, environment=fault_server.environment())
+    said = done.out + done.err
+    assert done.code != 0 or verb == "probe"
+    assert f"cannot list s3://photos/ at {fault_server.endpoint_url}" in said
+    assert "Traceback" not in said
+    if verb in ("run", "plan"):
+        done.failed_clearly(1, "LIST with a web page", "check the endpoint URL, and the proxy")
 
 
 @pytest.mark.server

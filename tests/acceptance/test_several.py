@@ -94,7 +94,7 @@ def test_what_makes_no_sense_is_one_clear_error(
     assert done.out == ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_question_at_once_and_leaves_nothing(
     folder: Path, number: signal.Signals, tmp_path: Path
 ) -> None:

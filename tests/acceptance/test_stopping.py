@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a clean end within seconds, no manifest, and what was left is said."""
+"""Ctrl-C, SIGTERM and SIGHUP: a clean end within seconds, no manifest, and what was left is said."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from io import FileIO
@@ -13,13 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.command_line import command, files_below
+from tests.acceptance.command_line import command, files_below, stocktake
 from tests.acceptance.killing import STATE_FOLDER, wait_for, working
 from tests.servers.fault import FaultServer, latency, stall, synthetic
 
 # Far more than it takes, and far less than the inventory would.
 STOPPED_WITHIN_S = 50.0
 STATE = "state"
+# Makes stdin the terminal that the process hears of, before it becomes the program.
+ON_ITS_TERMINAL = """\
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @pytest.fixture
@@ -49,7 +56,13 @@ def await_heads(server: FaultServer) -> None:
 
 @pytest.mark.parametrize(
     ("number", "whole_group"),
-    [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, False)],
+    [
+        (signal.SIGINT, True),
+        (signal.SIGINT, False),
+        (signal.SIGTERM, False),
+        (signal.SIGHUP, False),
+        (signal.SIGHUP, True),
+    ],
 )
 def test_a_signal_ends_the_run_cleanly(
     number: signal.Signals, whole_group: bool, slow_store: FaultServer, tmp_path: Path
@@ -67,7 +80,7 @@ def test_a_signal_ends_the_run_cleanly(
     assert process.returncode == 128 + number
     assert "Traceback" not in err
     assert "error: " in err
-    assert "hint: " in err
+    assert "hint: `stocktake run --resume " in err
     assert out == ""
     left = files_below(tmp_path)
     assert not [name for name in left if name.endswith(("manifest.json", "manifest.checksum"))]
@@ -140,6 +153,58 @@ def test_a_terminal_is_drawn_on_and_left_in_order(slow_store: FaultServer, tmp_p
     assert drawn.rfind(b"\x1b[?25h") > drawn.rfind(b"\x1b[?25l") >= 0  # the cursor is back
     assert b"\x1b[3" not in drawn  # no colour was asked for
     assert b"error: " in drawn
+
+
+def test_a_terminal_that_is_closed_stops_the_run_as_a_signal_does(
+    slow_store: FaultServer, tmp_path: Path
+) -> None:
+    shown, terminal = pty.openpty()
+    words = command("run", "s3://slow", tmp_path / "reports", "--fields", "all")
+    process = subprocess.Popen(
+        [sys.executable, "-c", ON_ITS_TERMINAL, *words, "--concurrency", "4"],
+        env={**os.environ, **slow_store.environment(), "TERM": "xterm"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    with FileIO(shown) as screen:
+        drawn = b""
+        while b"listing" not in drawn:
+            drawn += screen.read(4096)
+        await_heads(slow_store)
+    assert process.wait(timeout=30) == 128 + signal.SIGHUP
+    assert nobody_works_on(tmp_path)
+    [run] = stocktake("runs", "--json").document["runs"]
+    assert run["state"] == "stopped"
+    assert "nothing was published" in run["error"]
+
+
+def test_a_terminal_may_be_told_of_twice(slow_store: FaultServer, tmp_path: Path) -> None:
+    with started(slow_store, tmp_path / "reports") as process:
+        await_heads(slow_store)
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGHUP)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGHUP
+    assert "hint: `stocktake run --resume " in err
+
+
+def test_a_run_under_nohup_outlives_its_terminal(slow_store: FaultServer, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        ["nohup", *command("run", "s3://slow", tmp_path / "reports", "--fields", "all", "--quiet")],
+        env={**os.environ, **slow_store.environment()},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        await_heads(slow_store)
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
 
 
 def read_or_end(screen: FileIO) -> bytes:

@@ -119,13 +119,37 @@ def test_suspect_pages_are_remembered_whatever_the_draw(
             memory.add(after, page, None)
             after = page.rows.column("key")[-1].as_py()
         spots = memory.suspects()
-        assert [each.after for each in spots] == [KEYS_LONG[n] for n in (2999, 8999, 9499)]
+        assert [each.after for each in spots] == ["", *(KEYS_LONG[n] for n in (2999, 8999, 9499))]
         assert len(memory.spots(2)) == 2
         with pytest.raises(ContradictionError, match="did not list"):
-            look(lane, spots[0])
+            look(lane, spots[1])
 
 
 KEYS_LONG = [f"data/{number:09d}" for number in range(9_500)]
+
+
+def test_the_first_page_is_remembered_whatever_the_draw(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket("b", generated=synthetic(40_500))
+    with open_lane(fault_server.as_server(), "b", monkeypatch) as lane:
+        pages = lane.pages(KeyRange())
+    for seed in range(5):
+        memory = Memory(1, Random(seed))
+        for page in pages:
+            memory.add(page.marker.key, page, None)
+        assert Spot("", KEYS[:1000], KEYS[999]) in memory.suspects()
+
+
+def test_a_page_without_keys_that_promises_more_shows_nothing(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket("b", generated=synthetic(2500))
+    fault_server.rule(drop_keys(lambda _key: True), operation="List")
+    with open_lane(fault_server.as_server(), "b", monkeypatch) as lane:
+        place = spot("", KEYS[:10])
+        seen = look_again(lane.run, place, lane.transport, since_s=LISTED_AT)
+        assert drive(lane.transport, seen) is False
 
 
 def test_a_store_with_short_pages_makes_no_more_work_than_the_bound(
@@ -137,4 +161,4 @@ def test_a_store_with_short_pages_makes_no_more_work_than_the_bound(
         memory = Memory(4, Random(0))
         for page in lane.pages(OpenRange(KeyRange())):
             memory.add("", page, None)
-    assert len([*memory.suspects(), *memory.spots(10)]) <= 8
+    assert len([*memory.suspects(), *memory.spots(10)]) <= 9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -27,6 +28,8 @@ SHAPES = (
     "p" * 990 + "{:04d}",
 )
 STEPS_MAX = 5000
+# More of them, before a release: STOCKTAKE_TEST_EXAMPLES=1000.
+EXAMPLES = int(os.environ.get("STOCKTAKE_TEST_EXAMPLES", "100"))
 
 
 @dataclass
@@ -164,4 +167,4 @@ class Listing(RuleBasedStateMachine):
 
 
 TestListing = Listing.TestCase
-TestListing.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestListing.settings = settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None)

@@ -14,7 +14,9 @@ import pytest
 
 from stocktake.inventory.messages import (
     Begin,
+    Listed,
     Report,
+    StillThere,
     Stop,
     UploadBegun,
     UploadNoted,
@@ -108,6 +110,13 @@ def test_no_part_is_sent_before_the_upload_is_noted(work: At, fault_server: Faul
     assert written.file.rows == ROWS
     assert fault_server.counts["UploadPart"] > 1
     assert bucket.keys() == ["data/large.parquet"]
+
+
+def test_a_worker_answers_whatever_it_waits_for(work: At) -> None:
+    work.hears(UploadBegun)
+    work.worker.take(StillThere())
+    assert work.hears(Listed) == Listed((), Counters())
+    work.worker.take(UploadNoted())
 
 
 def test_a_worker_that_is_stopped_while_it_waits_aborts_the_upload(

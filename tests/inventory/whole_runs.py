@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stocktake.inventory.take import take_inventory
@@ -100,9 +101,11 @@ def take(
     )
 
 
-def rows(folder: Path, result: InventoryResult) -> list[tuple[object, ...]]:
+def table(folder: Path, result: InventoryResult) -> pa.Table:
     """The report's rows, without the data files' bounds."""
-    found = []
-    for file in result.manifest.files:
-        found += pq.read_table(folder / file.key).to_pylist()
-    return [tuple(row.values()) for row in found]
+    return pa.concat_tables(pq.read_table(folder / file.key) for file in result.manifest.files)
+
+
+def rows(folder: Path, result: InventoryResult) -> list[tuple[object, ...]]:
+    """The same as tuples."""
+    return [tuple(row.values()) for row in table(folder, result).to_pylist()]

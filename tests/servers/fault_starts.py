@@ -1,4 +1,6 @@
-"""More actions: stores that take start-after for something else than it is, or sort by something else than UTF-8."""
+"""More actions: stores that take start-after for something else than it is, or sort by something else than UTF-8; and
+proxies that give what somebody else asked for.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +44,20 @@ def utf16_order() -> Action:
         exchange.quirks.arrange = arrange
 
     return Action("order of UTF-16", before=before)
+
+
+def of_bucket(name: str, *, named: str | None = None) -> Action:
+    """The answer is that of the bucket `name`; its Name says so, or is `named`."""
+
+    def before(exchange: Exchange) -> None:
+        exchange.request = replace(exchange.request, bucket=name)
+
+    def after(exchange: Exchange) -> None:
+        if named is not None:
+            old, new = (f"<Name>{each}</Name>".encode() for each in (name, named))
+            exchange.answer.body = bytes(exchange.answer.body[:]).replace(old, new)
+
+    return Action(f"of the bucket {name}", before=before, after=after)
 
 
 def no_tokens() -> Action:

@@ -20,6 +20,7 @@ from stocktake.model.errors import (
     StoppedError,
     UnreachableError,
     UsageError,
+    WorkerLostError,
 )
 from stocktake.model.ledger import RunState
 from stocktake.model.pieces import Kept
@@ -234,6 +235,8 @@ def failing(error: BaseException, after: int | None = 12) -> Take:
         (StoppedError("stopped"), None, RunState.STOPPED),
         (StoppedError("stopped"), 12, RunState.STOPPED),
         (UnreachableError("no network"), 12, RunState.STOPPED),
+        (WorkerLostError("killed"), 12, RunState.STOPPED),
+        (WorkerLostError("killed"), None, RunState.STOPPED),
         (UnreachableError("no network"), None, RunState.FAILED),
         (NoSuchBucketError("no such bucket"), None, RunState.FAILED),
         (ContradictionError("the store lies"), 30, RunState.FAILED),

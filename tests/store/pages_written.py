@@ -103,4 +103,7 @@ AWS_STYLE = Style(declaration='<?xml version="1.0" encoding="UTF-8"?>\n')
 
 
 def object_row(key: str, *more: tuple[str, str | None]) -> Row:
-    return Row("Contents", (("Key", key), ("LastModified", "2024-05-06T22:37:48.000Z"), *more))
+    """An object, which has a size in any case."""
+    sized = any(path.startswith("Size") for path, _ in more)
+    known = (("Key", key), ("LastModified", "2024-05-06T22:37:48.000Z"))
+    return Row("Contents", (*known, *(() if sized else (("Size", "1"),)), *more))

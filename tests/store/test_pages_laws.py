@@ -86,6 +86,7 @@ def records(
         "RestoreStatus/RestoreExpiryDate": "2012-12-21T00:00:00Z",
     }  # fmt: skip
     absent = set() if whole else draw(st.sets(st.sampled_from([*texts])))
+    absent -= {"Size"} if record != "DeleteMarker" else set()  # an object has one
     present = {path: text for path, text in texts.items() if path not in absent}
     empty = {path for path, text in present.items() if text == "" and path != "ETag"}
     present |= dict.fromkeys(draw(st.sets(st.sampled_from(sorted(empty)))) if empty else (), None)
@@ -108,7 +109,7 @@ def records(
         "last_modified_date": moment,
         "object_owner": known("Owner/ID"),
     } | {
-        "size": None if marker or "Size" not in present else size,
+        "size": None if marker else size,
         "e_tag": None if marker or "ETag" not in present else etag or None,
         "storage_class": None if marker else known("StorageClass") or "STANDARD",
         "checksum_algorithm": None if marker else known("ChecksumAlgorithm"),

@@ -6,8 +6,8 @@ from urllib.parse import unquote_plus, unquote_to_bytes
 
 import pytest
 
-from stocktake.model.errors import ServerError
-from stocktake.store.pages import read_page
+from stocktake.model.errors import ContradictionError, ServerError
+from stocktake.store.pages import check_bucket, read_page
 from stocktake.store.pages_exact import read_exact
 from tests.store.pages_read import agreed, column, golden, keys, read_fast
 from tests.store.pages_written import AWS_STYLE, Row, Style, object_row, written
@@ -30,7 +30,7 @@ from tests.store.pages_written import AWS_STYLE, Row, Style, object_row, written
 )
 def test_dates_are_cut_to_milliseconds_whatever_their_digits(text: str, moment: datetime) -> None:
     rows = [
-        Row("Contents", (("Key", "a"), ("LastModified", text))),
+        Row("Contents", (("Key", "a"), ("LastModified", text), ("Size", "1"))),
         object_row("b"),
     ]
     page = agreed(written(rows, AWS_STYLE, versions=False), versions=False)
@@ -100,12 +100,64 @@ def test_an_object_without_a_storage_class_is_standard_and_a_delete_marker_has_n
     assert column(page, "size") == [1, None, 1]
 
 
+def test_an_object_without_a_size_is_damage_and_a_delete_marker_without_one_is_not() -> None:
+    more = (("VersionId", "v"), ("IsLatest", "true"))
+    rows = [
+        Row("Version", (("Key", "a"), *more, ("Size", "1"))),
+        Row("DeleteMarker", (("Key", "b"), *more)),
+        Row("Version", (("Key", "c"), *more, ("Size", "2"))),
+    ]
+    body = written(rows, AWS_STYLE, versions=True)
+    assert column(agreed(body, versions=True), "size") == [1, None, 2]
+    for size in (b"<Size>2</Size>", b"<Size>1</Size>"):
+        for read in (read_page, read_exact):
+            with pytest.raises(ServerError, match=r"no Size of `[ac]`"):
+                read(body.replace(size, b""), versions=True)
+
+
+@pytest.mark.parametrize("found", ["photos", " photos ", None, ""])
+def test_a_page_says_which_bucket_it_is_of_if_it_says_so_at_all(found: str | None) -> None:
+    head = (("IsTruncated", "false"), *((("Name", found),) if found is not None else ()))
+    page = agreed(written([object_row("a")], Style(head=head), versions=False), versions=False)
+    assert page.bucket == ((found or "").strip() or None)
+    check_bucket(page, "photos")
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("tenant:photos", "photos"),
+        ("photos", "tenant/photos"),
+        ("photos", "tenant:photos"),
+        ("point-ab12-s3alias", "photos"),
+        ("mfzwi23gnjvgw.mrap", "photos"),
+        ("point-ab12--ol-s3", "photos"),
+    ],
+)
+def test_a_bucket_of_a_tenant_or_behind_an_access_point_may_have_another_name(
+    asked: str, found: str
+) -> None:
+    style = Style(head=(("IsTruncated", "false"), ("Name", found)))
+    check_bucket(
+        read_page(written([object_row("a")], style, versions=False), versions=False), asked
+    )
+
+
+@pytest.mark.parametrize("found", ["music", "Photos", "photos-2", "tenant:music"])
+def test_a_page_of_another_bucket_is_a_contradiction_to_both_readers(found: str) -> None:
+    style = Style(head=(("IsTruncated", "false"), ("Name", found)))
+    page = agreed(written([object_row("a")], style, versions=False), versions=False)
+    for asked in ("photos", "tenant:photos"):
+        with pytest.raises(ContradictionError, match=f"'{asked}', .* one of '{found}'"):
+            check_bucket(page, asked)
+
+
 @pytest.mark.parametrize("version", ["null", "", None])
 def test_the_null_version_has_no_version_id(version: str | None) -> None:
-    rows = [Row("Version", (("Key", "a"), ("VersionId", version), ("IsLatest", "true")))]
-    assert column(agreed(written(rows, AWS_STYLE, versions=True), versions=True), "version_id") == [
-        None
-    ]
+    more = (("VersionId", version), ("IsLatest", "true"), ("Size", "1"))
+    rows = [Row("Version", (("Key", "a"), *more))]
+    page = agreed(written(rows, AWS_STYLE, versions=True), versions=True)
+    assert column(page, "version_id") == [None]
 
 
 def test_a_continuation_token_is_never_percent_decoded() -> None:
@@ -253,8 +305,16 @@ def test_a_page_cut_anywhere_is_an_error_and_never_a_shorter_page(name: str) -> 
     ("old", "new", "what"),
     [
         (b"<Size>1<", b"<Size>one<", "Size"),
-        (b"<Size>1<", b"<Size>-1<", "expected 0 or more"),
-        (b"<Size>1<", b"<Size>99999999999999999999<", "Size"),
+        (b"<Size>1<", b"<Size>-1<", "`-1`"),
+        (b"<Size>1<", b"<Size>0x5<", "`0x5`; expected a number of bytes"),
+        (b"<Size>1<", b"<Size>1.0<", "`1.0`"),
+        (b"<Size>1<", b"<Size> 1<", "` 1`"),
+        (b"<Size>1<", "<Size>\u0665<".encode(), "`\u0665`"),
+        (b"<Size>1<", b"<Size>99999999999999999999<", "`99999999999999999999`"),
+        (b"<Size>1<", b"<Size>9223372036854775808<", "`9223372036854775808`"),
+        (b"<Size>1</Size>", b"", "no Size of `a`"),
+        (b"<Size>1<", b"<Size><", "no Size of `a`"),
+        (b"<Size>1</Size>", b"<Size/>", "no Size of `a`"),
         (b"<LastModified>2024-05-06T22:37:48.000Z<", b"<LastModified>yesterday<", "yesterday"),
         (b"<Key>a</Key>", b"", "without a key"),
         (b"<Key>a</Key>", b"<Key></Key>", "without a key"),
@@ -280,9 +340,14 @@ def test_a_value_that_cannot_be_read_is_an_error_that_names_it(
     body = written(rows, AWS_STYLE, versions=False)
     assert old in body
     before, _, after = body.rpartition(old)
+    agreed(body, versions=False)  # so that the fast reader knows the page but for this
+    damaged = before + new + after
     with pytest.raises(ServerError) as caught:
-        read_page(before + new + after, versions=False)
+        read_page(damaged, versions=False)
     assert what in caught.value.message
+    with pytest.raises(ServerError) as exactly:
+        read_exact(damaged, versions=False)
+    assert exactly.value.message == caught.value.message
 
 
 def test_a_value_that_holds_elements_in_every_record_is_an_error() -> None:
@@ -292,8 +357,12 @@ def test_a_value_that_holds_elements_in_every_record_is_an_error() -> None:
 
 
 def test_records_with_one_element_more_than_those_before_are_read_fast_too() -> None:
-    record = b"<Contents><Key>k</Key><LastModified>2000-01-01T00:00:00Z</LastModified>%b</Contents>"
-    for more in (b"", b"<ChecksumType/>", b"", b"<Size>1</Size>", b"<ChecksumType/>"):
+    record = (
+        b"<Contents><Key>k</Key><LastModified>2000-01-01T00:00:00Z</LastModified><Size>1</Size>"
+        b"%b</Contents>"
+    )
+    more_of_them = (b"", b"<ChecksumType/>", b"", b"<StorageClass>A</StorageClass>", b"<ETag/>")
+    for more in more_of_them:
         records = (record % more) * 40
         body = b"<ListBucketResult><IsTruncated>false</IsTruncated>%b</ListBucketResult>" % records
         assert keys(agreed(body, versions=False)) == ["k"] * 40

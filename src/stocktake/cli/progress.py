@@ -119,6 +119,27 @@ class Lines:
         say(text)
 
 
+class Told:
+    """What a run tells, on its way to a display, which says each note once whenever it comes up."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._note = self._said = ""
+
+    def take(self, progress: Progress) -> None:
+        """Take in how far the run is. May be called from any thread."""
+        self._note = progress.note
+        self._display.take(progress)
+
+    def draw(self) -> None:
+        """Show it."""
+        note, before = self._note, self._said
+        self._said = note
+        if note and note != before:
+            self._display.say(f"warning: {note}")
+        self._display.draw()
+
+
 def choose_display(run: InventoryRun, *, quiet: bool) -> AbstractContextManager[Display]:
     """The display that suits stderr and the user."""
     if quiet:

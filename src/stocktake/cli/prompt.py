@@ -62,7 +62,7 @@ class Prompt:
             if error.hint:
                 say(f"hint: {error.hint}")
         except KeyboardInterrupt as stopped:
-            if stopped.args == (signal.SIGTERM,):
+            if stopped.args and stopped.args != (signal.SIGINT,):
                 raise
             say("stopped")
         return True
@@ -177,7 +177,7 @@ def converse(questions: Questions, session: PromptSession[str]) -> None:
         except EOFError:
             return
         except KeyboardInterrupt as stopped:
-            if stopped.args == (signal.SIGTERM,):
+            if stopped.args and stopped.args != (signal.SIGINT,):
                 raise
             continue
         going = prompt.take(line)

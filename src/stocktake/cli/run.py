@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from stocktake.cli import options as opt
 from stocktake.cli import run_options as its
 from stocktake.cli.outcome import failures_told, print_json, say
-from stocktake.cli.signals import Stopping, stopping_on_signals
+from stocktake.cli.signals import stopping_on_signals
 from stocktake.cli.sinks import print_text
 
 if TYPE_CHECKING:
-    from stocktake.cli.progress import Display
     from stocktake.model.runs import InventoryResult, InventoryRun
 
 EXAMPLES = """\
@@ -120,7 +119,7 @@ def _watched(
     inventory_run: InventoryRun, take: Callable[..., InventoryResult], *, quiet: bool
 ) -> InventoryResult:
     """Take the inventory in a thread, so that this one is free for signals and the display."""
-    from stocktake.cli.progress import choose_display
+    from stocktake.cli.progress import Told, choose_display
     from stocktake.model.errors import StoppedError
 
     with (
@@ -128,9 +127,12 @@ def _watched(
         choose_display(inventory_run, quiet=quiet) as display,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="run") as pool,
     ):
-        work = pool.submit(take, on_progress=display.take, stop=stopping.event)
+        told = Told(display)
+        work = pool.submit(take, on_progress=told.take, stop=stopping.event)
         while not wait([work], timeout=TICK_S).done:
-            _look(stopping, display)
+            if stopping.first_look():
+                display.say("stopping; once more to leave at once")
+            told.draw()
         try:
             return work.result()
         except StoppedError as error:
@@ -138,12 +140,6 @@ def _watched(
             if number is None:
                 raise
             raise StoppedError(error.message, hint=error.hint, signal_number=number) from error
-
-
-def _look(stopping: Stopping, display: Display) -> None:
-    if stopping.first_look():
-        display.say("stopping; once more to leave at once")
-    display.draw()
 
 
 def _print_result(result: InventoryResult, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from stocktake.cli.outcome import visible
 from stocktake.cli.progress import STAGES, Pace, figures
+from stocktake.cli.sinks import give_up
 from stocktake.model.runs import Progress
 
 KEY_SHOWN_MAX = 60
@@ -34,11 +36,14 @@ class Screen:
     def draw(self) -> None:
         """Draw it anew."""
         if self._latest is not None:
-            self._live.update(screen(self._title, self._latest, self._pace), refresh=True)
+            drawn = screen(self._title, self._latest, self._pace)
+            with _unless_gone():
+                self._live.update(drawn, refresh=True)
 
     def say(self, text: str) -> None:
         """Say it above the figures."""
-        self._live.console.print(Text(visible(text)))
+        with _unless_gone():
+            self._live.console.print(Text(visible(text)))
 
 
 def screen(title: str, progress: Progress, pace: Pace) -> RenderableType:
@@ -65,5 +70,20 @@ def _shortened(text: str) -> str:
 def live_screen(console: Console, title: str) -> Iterator[Screen]:
     """A display on the terminal `console`, gone when the block ends."""
     # What it showed last is repeated, more exactly, by the summary: it need not stay on the screen.
-    with Live(console=console, auto_refresh=False, transient=True) as live:
+    live = Live(console=console, auto_refresh=False, transient=True)
+    with _unless_gone():
+        live.start()
+    try:
         yield Screen(console, live, visible(title))
+    finally:
+        with _unless_gone():
+            live.stop()
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Draw as long as there is a terminal. Where it has gone, so does what would be shown, but not the run."""
+    try:
+        yield
+    except OSError:
+        give_up(sys.stderr)

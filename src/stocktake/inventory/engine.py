@@ -10,7 +10,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -45,6 +45,7 @@ from stocktake.inventory.shares import lanes_per_process, process_count, share
 from stocktake.inventory.splitting import Splitter, Take
 from stocktake.inventory.spool import drop_segment
 from stocktake.inventory.stopping import STOPPED
+from stocktake.inventory.watching import Watch
 from stocktake.model.capabilities import Walk
 from stocktake.model.errors import InventoryError, MarkerIgnoredError, StoppedError
 from stocktake.model.histogram import StoredHistogram
@@ -65,18 +66,9 @@ POLL_S = 0.2
 STOP_WITHIN_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class WorkPlan:
-    """What the engine asks back: `name_file` gives each data file its key before a byte of it exists; `on_progress` is
-    told how far the listing is, a few times a second.
-    """
-
-    name_file: Callable[[], str]
-    on_progress: Callable[[Progress], None]
-
-
 class Engine:
-    """Works the ranges of a run. A context manager: when it ends, no worker is left. `counters` grow as they report.
+    """Works the ranges of a run. A context manager: when it ends, no worker is left. `counters` grow as they report;
+    `on_progress` is told how far the listing is, a few times a second.
 
     On a serial `walk`, one lane of one process does all of it.
     """
@@ -90,6 +82,7 @@ class Engine:
         counters: Counters,
         journal: Journal,
         stop: threading.Event,
+        on_progress: Callable[[Progress], None],
         walk: Walk = Walk.PARALLEL,
         memory: Memory | None = None,
         now: Callable[[], datetime],
@@ -104,6 +97,8 @@ class Engine:
         self._counters = counters
         self._journal = journal
         self._stop = stop
+        self._on_progress = on_progress
+        self._watch = Watch(now)
         self._processes: WorkerProcesses
         self._workers: tuple[WorkerProcess, ...] = ()
         self._to_write: deque[Group] = deque()
@@ -115,7 +110,7 @@ class Engine:
         )
         self._splitter: Splitter
         self._way: Way
-        self._plan: WorkPlan | None = None
+        self._name_file: Callable[[], str] | None = None
         self._files = [each.file for each in kept.files]
         self._before = kept.counters
         self.silent = kept.silent
@@ -168,8 +163,9 @@ class Engine:
         while not self._ranges.pages and not (self._ranges.all_done and self._assign()):
             self._listen()
 
-    def work(self, plan: WorkPlan) -> tuple[DataFile, ...]:
+    def work(self, name_file: Callable[[], str]) -> tuple[DataFile, ...]:
         """List, enrich and deliver; the data files, in key order. The workers have ended when this returns or raises.
+        `name_file` gives each data file its key before a byte of it exists.
 
         Raises:
             StoppedError: `stop` was set.
@@ -178,7 +174,7 @@ class Engine:
             ContradictionError: what the store says of the bucket cannot all be true.
             InventoryError: whatever a worker met first.
         """
-        self._plan = plan
+        self._name_file = name_file
         try:
             self._give_full()
             self._list()
@@ -272,8 +268,8 @@ class Engine:
                 self._ranges.worker_of(action.gap).send(SplitRange(action.gap, action.pivot))
 
     def _give(self, worker: WorkerProcess, group: Group) -> None:
-        assert self._plan is not None
-        key = self._plan.name_file()
+        assert self._name_file is not None
+        key = self._name_file()
         self._journal.named(key)
         self._writing[key] = group
         worker.files += 1
@@ -300,24 +296,26 @@ class Engine:
                 ready = [pipe for pipe in ready if pipe is not worker.reports]
                 self._hear(worker, worker.receive())
         self._assign()
-        self._tell()
+        self._tell(self._watch.look(self._workers))
 
-    def _tell(self) -> None:
+    def _tell(self, note: str) -> None:
         """Say how far it is: rows as they are listed, for what is counted of them comes a segment at a time."""
-        if self._plan is None:
-            return
         listed = {
             name: self._before[name] + getattr(self._ranges, name)
             for name in ("rows", "object_bytes")
         }
         counters = Counter({**self._counters, **listed})
-        share, key = self._splitter.progress, self._ranges.last_key
-        self._plan.on_progress(Progress(RunStage.LIST, counters, share, key))
+        key = self._ranges.last_key
+        if self._name_file is None:
+            told = Progress(RunStage.SURVEY, counters, None, key, note)
+        else:
+            told = Progress(RunStage.LIST, counters, self._splitter.progress, key, note)
+        self._on_progress(told)
 
     def _hear(self, worker: WorkerProcess, report: Report) -> None:
         match report:
-            case Ready():
-                worker.ready = True
+            case Ready(pid):
+                worker.ready, worker.pid = True, pid
             case Listed():
                 self._counters.update(report.spent)
                 for page in report.pages:
@@ -359,7 +357,7 @@ class Engine:
         self._give_full()
 
     def _give_full(self) -> None:
-        while self._full and self._plan is not None:
+        while self._full and self._name_file is not None:
             self._give(*self._full.popleft())
 
     def _hear_of_files(

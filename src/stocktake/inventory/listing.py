@@ -29,7 +29,7 @@ from stocktake.model.keys import KeyRange
 from stocktake.model.runs import InventoryRun
 from stocktake.store.errands import Exchange
 from stocktake.store.failures import failure
-from stocktake.store.pages import Page, glimpse_last_key, page_request
+from stocktake.store.pages import Page, check_bucket, glimpse_last_key, page_request
 from stocktake.store.requests import Answer, Request
 from stocktake.store.transport import Transport
 
@@ -112,7 +112,7 @@ async def list_range(
             page, requests = await fetch_page(run, plan, marker, transport, reader, ahead=ahead)
         except StoreError as error:
             raise _missing(error, keys) from None
-        batch = check_page(page, marker, prefix=run.configuration.prefix, versions=versions)
+        batch = check_page(page, marker, run)
         # Only versions may begin with those of the marker's own key, and only a serial walk with other ranges' rows.
         skips = versions or keys.serial
         behind = batch.slice(_count_upto(batch, keys.after)) if skips else batch
@@ -222,8 +222,9 @@ async def fetch_page(
             return await reader.read(answer.body), requests
         except ServerError as error:
             if tries == run.limits.tries_max:
+                where = transport.endpoint(run.bucket)
                 raise ServerError(
-                    f"{what}: {error.message} ({tries} tries)", hint=error.hint
+                    f"{what} at {where}: {error.message} ({tries} tries)", hint=error.hint
                 ) from error
     raise AssertionError("unreachable: the last try returns or raises")
 
@@ -258,14 +259,16 @@ async def _listing(asked: Exchange, run: InventoryRun, what: str) -> Answer:
     return answer
 
 
-def check_page(page: Page, marker: Marker, *, prefix: str, versions: bool) -> pa.RecordBatch:
-    """The page's rows, once nothing in them contradicts the marker, the prefix or their order. Where versions are
-    listed, some stores begin with those of the marker's own key although no version of it was named.
+def check_page(page: Page, marker: Marker, run: InventoryRun) -> pa.RecordBatch:
+    """The page's rows, once nothing in them contradicts the bucket, the marker, the prefix or their order. Where
+    versions are listed, some stores begin with those of the marker's own key although no version of it was named.
 
     Raises:
         MarkerIgnoredError: the page begins too soon.
         ContradictionError: something else does; the message names the keys.
     """
+    check_bucket(page, run.bucket)
+    prefix, versions = run.configuration.prefix, run.configuration.all_versions
     batch = _interleaved(page.batch) if versions else page.batch
     if batch.num_rows == 0:
         return batch

@@ -85,13 +85,20 @@ class AskNoMore:
 
 
 @dataclass(frozen=True, slots=True)
+class StillThere:
+    """To a worker: say something at once, be it a Listed without pages."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """To a worker: end soon and cleanly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """From a worker: it can take ranges now."""
+    """From a worker, the process of this number: it can take ranges now."""
+
+    pid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +200,7 @@ Task: TypeAlias = (
     | AskNoMore
     | WriteFile
     | UploadNoted
+    | StillThere
     | Stop
 )
 Report: TypeAlias = (

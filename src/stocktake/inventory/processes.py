@@ -8,6 +8,7 @@ whatever ended it, so are they.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -16,11 +17,13 @@ from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
 
 from stocktake.inventory.messages import AskedAbout, Begin, Report, Spooled, Stop, Task
-from stocktake.model.errors import InventoryError
+from stocktake.model.errors import WorkerLostError
 from stocktake.model.pieces import Segment
 
 # How long a worker that lost its pipe may take to end.
 END_WITHIN_S = 5.0
+# How long it may take a worker to make room for one more task.
+TAKEN_WITHIN_S = 600.0
 
 
 class WorkerProcesses:
@@ -71,8 +74,9 @@ class WorkerProcesses:
 
 class WorkerProcess:
     """A worker. `begun` once it was told which run it works for, `ready` once it takes ranges; `lanes` are those it
-    lists, `files` those it has yet to deliver, `asking` the segments whose rows it asks about. `process` is that of the
-    one that the parent started itself.
+    lists, `files` those it has yet to deliver, `asking` the segments whose rows it asks about. `silent_s` is how long
+    it has said nothing, as far as its parent listened, and `asked` whether it was asked meanwhile if it is there.
+    `process` is that of the one that the parent started itself, `pid` the number of any.
     """
 
     def __init__(self, tasks: Pipe, reports: Pipe) -> None:
@@ -84,14 +88,19 @@ class WorkerProcess:
         self.lanes = 0
         self.files = 0
         self.asking = 0
+        self.silent_s = 0.0
+        self.asked = False
+        self.pid: int | None = None
 
     def send(self, task: Task) -> None:
         """Give it a task; the first one is a Begin.
 
         Raises:
-            InventoryError: it is gone.
+            WorkerLostError: it is gone, or takes none.
         """
         self.begun = self.begun or isinstance(task, Begin)
+        if not self._has_room(TAKEN_WITHIN_S):
+            raise self.unanswering(TAKEN_WITHIN_S)
         try:
             self._tasks.send(task)
         except OSError as error:
@@ -101,12 +110,13 @@ class WorkerProcess:
         """What it has to say next.
 
         Raises:
-            InventoryError: it is gone.
+            WorkerLostError: it is gone.
         """
         try:
             report: Report = self.reports.recv()
         except (EOFError, OSError) as error:
             raise self._lost() from error
+        self.silent_s, self.asked = 0.0, False
         return report
 
     def last_segments(self) -> Iterator[Segment]:
@@ -118,21 +128,39 @@ class WorkerProcess:
                     yield report.segment
 
     def ask_to_stop(self) -> None:
-        """Have it end soon. That it is gone already is fine."""
+        """Have it end soon. That it is gone already, or cannot be told, is fine."""
         with suppress(OSError):
-            if self.begun:
-                self._tasks.send(Stop())
-            else:
+            if not self.begun:
                 self._tasks.close()
+            elif self._has_room(0.0):
+                self._tasks.send(Stop())
 
     def close(self) -> None:
         """Close the pipes."""
         self._tasks.close()
         self.reports.close()
 
-    def _lost(self) -> InventoryError:
-        return InventoryError(
-            f"a worker process ended unexpectedly{self._how()}",
+    def _has_room(self, within_s: float) -> bool:
+        """Whether a task can be sent without waiting for the worker any longer than so."""
+        room = select.poll()
+        room.register(self._tasks.fileno(), select.POLLOUT)
+        return bool(room.poll(within_s * 1000))
+
+    @property
+    def name(self) -> str:
+        """What it is called where people read of it."""
+        return "a worker process" if self.pid is None else f"the worker process {self.pid}"
+
+    def unanswering(self, silent_s: float) -> WorkerLostError:
+        """The error that it has not answered for so long."""
+        return WorkerLostError(
+            f"{self.name} has not answered for {silent_s:.0f} s",
+            hint="was it halted, or is this machine short of memory? try fewer --processes",
+        )
+
+    def _lost(self) -> WorkerLostError:
+        return WorkerLostError(
+            f"{self.name} ended unexpectedly{self._how()}",
             hint="was it killed, or short of memory? try fewer --processes",
         )
 

@@ -37,6 +37,7 @@ CLOCK_TOLERANCE_S = 1.0
 HEADS_PER_SPOT_MAX = 20
 # Characters at the start, and at the end, of a key behind which nothing is said to follow.
 PLACES_MAX = 16
+FIRST = Marker("")  # where a bucket's first page begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,10 @@ class Spot:
 
 
 class Memory:
-    """What a worker has listed and may look at again: a few pages drawn with equal chances from all of them, and apart
-    from these, a few that are suspect: pages that promised more and held less than others did, and those that ended
-    the bucket. From both it draws by reservoir sampling. `prefix` is what all keys start with.
+    """What a worker has listed and may look at again: the bucket's first page, for keys that no bucket has are missing
+    from no other; a few pages drawn with equal chances from all of them; and apart from these, a few that are suspect:
+    pages that promised more and held less than others did, and those that ended the bucket. From both it draws by
+    reservoir sampling. `prefix` is what all keys start with.
     """
 
     def __init__(self, spots_max: int, random: Random, prefix: str = "") -> None:
@@ -63,6 +65,7 @@ class Memory:
         self._random = random
         self._pages = _Reservoir(spots_max, random)
         self._suspects = _Reservoir(spots_max, random)
+        self._first: list[_Page] = []
         self._behind: list[Spot] = []
         self._largest = 0
 
@@ -73,21 +76,26 @@ class Memory:
         size, last = page.facts.rows + page.facts.discarded, page.facts.last
         self._largest = max(self._largest, size)
         keys = page.rows.column("key")
-        suspect = page.ended or size < self._largest
-        reservoir = self._suspects if suspect else self._pages
-        if serial and (page.rows.num_rows or page.ended):
-            reservoir.add(_Page(after, keys, upto if page.ended else last, page.marker))
-        elif page.rows.num_rows:
-            reservoir.add(_Page(after, keys, last))
+        if page.rows.num_rows or (page.ended and serial):
+            end = upto if page.ended and serial else last
+            self._add_listed(_Page(after, keys, end, page.marker if serial else None), page, size)
         if page.ended and last != upto and not serial:
             self._suspects.add(_Page(last or after, keys.slice(0, 0), upto))
         if page.ended and serial:
             end, known = last or after, "".join(keys.to_pylist())
             self._behind += [
-                Spot(end, (), upto, Marker(""), prefix)
+                Spot(end, (), upto, FIRST, prefix)
                 for prefix in prefixes_behind(end, known)
                 if prefix.startswith(self._prefix)
             ]
+
+    def _add_listed(self, keys: _Page, page: ListedPage, size: int) -> None:
+        if not keys.after and page.marker == FIRST:
+            self._first = [replace(keys, keys=_own(keys.keys))]
+        elif page.ended or size < self._largest:
+            self._suspects.add(keys)
+        else:
+            self._pages.add(keys)
 
     def spots(self, count_max: int) -> list[Spot]:
         """At most so many pages of which nothing is suspect, from a key in their first half on: a store that leaves out
@@ -104,8 +112,9 @@ class Memory:
         return replace(spot, after=spot.keys[place], keys=spot.keys[place + 1 :])
 
     def suspects(self) -> list[Spot]:
-        """What is suspect."""
-        return [*(page.spot() for page in self._suspects.drawn), *self._behind]
+        """What is suspect, and the first page."""
+        pages = [*self._first, *self._suspects.drawn]
+        return [*(page.spot() for page in pages), *self._behind]
 
 
 def prefixes_behind(key: str, known: str) -> Iterator[str]:
@@ -148,16 +157,20 @@ class _Reservoir:
         place = len(self.drawn)
         if place == self._most and (place := self._random.randrange(self._seen)) >= self._most:
             return
-        # A page's column would keep all pages that were read together.
-        own = page.keys.take(pa.array(range(len(page.keys)), pa.int32()))
-        self.drawn[place : place + 1] = [replace(page, keys=own)]
+        self.drawn[place : place + 1] = [replace(page, keys=_own(page.keys))]
+
+
+def _own(keys: pa.Array) -> pa.Array:
+    """A copy: a page's column would keep all pages that were read together."""
+    return keys.take(pa.array(range(len(keys)), pa.int32()))
 
 
 async def look_again(
     run: InventoryRun, spot: Spot, transport: Transport, *, since_s: float, further: bool = True
 ) -> bool:
     """List `spot` a second time; the first listing began at `since_s`, in seconds since 1970. What a page does not
-    reach is looked for on one `further` page. False where nothing can be seen: the store does not take its token again.
+    reach is looked for on one `further` page. False where nothing can be seen: the store does not take its token again,
+    or gives a page without keys that promises more.
 
     Raises:
         ContradictionError: the two listings cannot both be true.
@@ -172,8 +185,9 @@ async def look_again(
         if marker.token is None:
             raise
         return False
-    prefix, versions = run.configuration.prefix, run.configuration.all_versions
-    listed = check_page(page, marker, prefix=prefix, versions=versions)
+    listed = check_page(page, marker, run)
+    if page.truncated and not listed.num_rows:
+        return False
     batch = listed.filter(pc.greater(listed.column("key"), spot.after))
     rest: Spot | None = None
     upto = spot.upto
@@ -209,7 +223,7 @@ def _check_new(batch: pa.RecordBatch, before: set[str], spot: Spot, since_s: flo
         batch.column("key").to_pylist(), batch.column("last_modified_date").to_pylist(), strict=True
     )
     for key, modified in rows:
-        if key not in before and modified < since:
+        if key not in before and modified is not None and modified < since:
             raise ContradictionError(
                 f"the store did not list {key!r} of {modified:%Y-%m-%dT%H:%M:%SZ} at first, after {spot.after!r},"
                 " and lists it now",

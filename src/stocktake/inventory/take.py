@@ -22,7 +22,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from stocktake.inventory.ageing import gather_ages
-from stocktake.inventory.engine import Engine, WorkPlan
+from stocktake.inventory.engine import Engine
 from stocktake.inventory.heading import HIDDEN
 from stocktake.inventory.journal import Journal
 from stocktake.inventory.permissions import settle_silence
@@ -99,8 +99,8 @@ def _take(
         make_spool(spool)
         engine = doors.enter_context(
             Engine(
-                run, kept, spool, counters=counters, journal=journal, stop=stop, walk=walk,
-                memory=memory, now=now,
+                run, kept, spool, counters=counters, journal=journal, stop=stop,
+                on_progress=on_progress, walk=walk, memory=memory, now=now,
             )
         )  # fmt: skip
         connection = Connection.open(run.source, region=run.region)
@@ -113,11 +113,7 @@ def _take(
         destination = doors.enter_context(open_destination(run, counters))
         paths = unless_stopped(stop, lambda: _chosen_paths(run, kept, destination, journal))
         unless_stopped(stop, lambda: destination.check_writable(paths.probe))
-        plan = WorkPlan(
-            name_file=lambda: paths.data(uuid4(), run.configuration.delivery.format),
-            on_progress=on_progress,
-        )
-        files = engine.work(plan)
+        files = engine.work(lambda: paths.data(uuid4(), run.configuration.delivery.format))
         ranges = engine.listed_ranges()
         check_ranges(ranges, KeyRange(), counters["rows"])
         check_files(files, KeyRange(), counters["rows"])
@@ -190,8 +186,8 @@ def _warnings(counters: Counters, walk: Walk) -> tuple[str, ...]:
     noted = {
         "this store does not begin a page where it is asked to: the bucket was listed serially, page by page from its"
         " first key on": walk is Walk.SERIAL,
-        f"{counters['unseen']} places could not be looked at again: this store takes no token"
-        " twice": counters["unseen"] > 0,
+        f"{counters['unseen']} places could not be looked at again: this store takes no token twice, or answered"
+        " without a key": counters["unseen"] > 0,
         f"{counters[HIDDEN]} objects are encrypted with customers' keys (SSE-C), without which a store tells"
         " nothing more of them": counters[HIDDEN] > 0,
         "part of the remembered report could not be read; its objects were asked about"

@@ -1,7 +1,6 @@
 """A worker process: lanes that list and enrich ranges, one writer that encodes and delivers data files.
 
-Started by the engine as `python -m stocktake.inventory.worker TASKS_FD REPORTS_FD`, never forked. It ends when the pipe
-its tasks come through is closed, whatever it is doing: so no process goes on working after its parent was killed.
+It ends when the pipe of its tasks is closed, whatever it is doing: so none goes on working after its parent is killed.
 
 Four threads, for what waits for different things: the tasks, the network (all lanes), the disk (segments), the
 destination (the writer).
@@ -35,6 +34,7 @@ from stocktake.inventory.messages import (
     AskNoMore,
     Begin,
     Failed,
+    Listed,
     LookAgain,
     Looked,
     RangeDone,
@@ -43,6 +43,7 @@ from stocktake.inventory.messages import (
     Split,
     SplitRange,
     Spooled,
+    StillThere,
     Stop,
     Task,
     UploadBegun,
@@ -105,6 +106,8 @@ class Worker:
                 self._noted.set()
             case AskNoMore():
                 self.asks_no_more.set()
+            case StillThere():
+                self.say(Listed((), Counter()))
             case Stop():
                 self._stopping.set()
                 self._files.put(None)
@@ -132,11 +135,8 @@ class Worker:
         except InventoryError as error:
             self.say(Failed(error))
         except Exception as error:  # noqa: BLE001 - a defect here must fail the run, not hang it
-            self.say(
-                Failed(
-                    InventoryError(f"internal error in a worker: {type(error).__name__}: {error}")
-                )
-            )
+            what = f"internal error in a worker: {type(error).__name__}: {error}"
+            self.say(Failed(InventoryError(what)))
 
     def _list_ranges(self) -> None:
         connection = Connection.resume(self.run.source, self._way)
@@ -146,7 +146,7 @@ class Worker:
             closing(Lanes(transport)) as lanes,
         ):
             listing = _Listing(self, transport, lanes, spent)
-            self.say(Ready())
+            self.say(Ready(os.getpid()))
             try:
                 while not self._stopping.is_set():
                     self._turn(listing, lanes)

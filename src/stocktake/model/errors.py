@@ -34,6 +34,7 @@
     ├── LedgerError                     the ledger of runs cannot be read or written
     ├── RunStateError                   a run is not in the state for that: worked on, or over
     ├── NobodyWorksError                there is a server, and no worker
+    ├── WorkerLostError                 a process of a run was killed, or does not answer
     ├── UnauthenticatedError            a request that nobody signed, or not so, or not now
     ├── NotAllowedError                 who asks is known, and their key does not cover it
     ├── NoSuchConfigurationError        the bucket has no inventory configuration of that Id
@@ -44,7 +45,7 @@
     │   ├── ManifestError               the manifest is not one, or its checksum disagrees
     │   └── DataFileError               a data file is missing, short or damaged
     ├── IncompleteRunError              something was missed, so nothing was published
-    ├── StoppedError                    exit 130 / 143: a signal asked to stop
+    ├── StoppedError                    exit 129 / 130 / 143: a signal asked to stop
     └── UndecidedError                  exit 3: the question cannot be answered from what is known
 
 A message names the thing, what was found and what was expected; `hint` is the way out. Whatever raises an error, no
@@ -235,6 +236,10 @@ class RunStateError(InventoryError):
 
 class NobodyWorksError(InventoryError):
     """No worker is there that would take the inventories that are due."""
+
+
+class WorkerLostError(InventoryError):
+    """A process of a run was killed, or does not answer. Nothing is wrong with the store, so the run can go on."""
 
 
 class UnauthenticatedError(InventoryError):

@@ -223,10 +223,11 @@ class RunStage(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What is known while a run is under way. `key` is the last key listed; `done` how far through the key space,
-    0 to 1, or None where nothing tells.
+    0 to 1, or None where nothing tells; `note` what the user should hear of now, if anything.
     """
 
     stage: RunStage
     counters: Counters
     done: float | None
     key: str = ""
+    note: str = ""

@@ -85,6 +85,8 @@ class LeaseKeeper(AbstractContextManager["LeaseKeeper"]):
             RunStateError: the claim has ended, so nothing is to be published.
             LedgerError: the ledger cannot be asked whether it has.
         """
+        if progress.note and (self._progress is None or self._progress.note != progress.note):
+            _log.warning("%s", progress.note, extra=about_claim(self._claim))
         if self._counted is None:  # what was done before is not of this claim
             self._counted = Counted(progress.counters)
         self._progress = progress

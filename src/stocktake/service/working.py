@@ -18,6 +18,7 @@ from stocktake.model.errors import (
     InventoryError,
     StoppedError,
     UsageError,
+    WorkerLostError,
 )
 from stocktake.model.ledger import RESUMABLE, RunRecord, RunState
 from stocktake.model.manifest import MANIFEST_BYTES_MAX, parse_manifest
@@ -41,6 +42,8 @@ from stocktake.state.owners import BEAT_EVERY, this_process
 
 # After these, nothing that the run has can be trusted or is wanted; after any other error it can go on.
 CONDEMNING = (ContradictionError, EncryptionNotAppliedError, IncompleteRunError)
+# After these it can go on even if it has nothing yet: nothing was found wrong with what was asked for.
+PASSING = (StoppedError, WorkerLostError)
 
 
 def begin_run(ledger: Ledger, run: InventoryRun, spool_above: Path) -> Work:
@@ -148,7 +151,7 @@ def _recorded(ledger: Ledger, work: Work) -> Iterator[LedgerJournal]:
 def _state_after(error: InventoryError, *, nothing_kept: bool) -> RunState:
     if isinstance(error, CONDEMNING):
         return RunState.FAILED
-    if nothing_kept and not isinstance(error, StoppedError):
+    if nothing_kept and not isinstance(error, PASSING):
         return RunState.FAILED  # such as a bucket that is not there: there is nothing to go on from
     return RunState.STOPPED
 

@@ -48,7 +48,7 @@ HINT_CERTIFICATE = (
     "name the authority that signed it with --ca-bundle FILE, or trust any with --no-verify-ssl"
 )
 _HINT_DENIED = "ask for the permission, or use credentials that have it"
-_HINT_ENDPOINT = "check the endpoint URL, and the proxy if there is one"
+HINT_ENDPOINT = "check the endpoint URL, and the proxy if there is one"
 _HINT_BUCKET = "check the bucket's name and the store's endpoint URL"
 _HINT_CLOCK = "set this machine's clock"
 _HINT_REGION = "name the bucket's region with --region"
@@ -108,8 +108,8 @@ _BY_STATUS: dict[int, _Verdict] = {
 
 # What else a status of a hundred means.
 _BY_HUNDRED: dict[int, _Verdict] = {
-    0: (UnreachableError, _HINT_ENDPOINT),
-    3: (RequestRefusedError, _HINT_ENDPOINT),
+    0: (UnreachableError, HINT_ENDPOINT),
+    3: (RequestRefusedError, HINT_ENDPOINT),
     4: (RequestRefusedError, ""),
     5: (ServerError, ""),
 }
@@ -118,7 +118,7 @@ _UNEXPECTED: _Verdict = (ServerError, "")  # 1xx, 2xx other than asked for, and 
 _HINT_NOT_TLS = "check whether the endpoint URL wants http:// or https://"
 _BY_CURL_CODE: dict[int, _Verdict] = {
     pycurl.E_UNSUPPORTED_PROTOCOL: (ServerError, _HINT_NOT_TLS),  # what answers speaks no HTTP
-    pycurl.E_URL_MALFORMAT: (RequestRefusedError, _HINT_ENDPOINT),
+    pycurl.E_URL_MALFORMAT: (RequestRefusedError, HINT_ENDPOINT),
     pycurl.E_PEER_FAILED_VERIFICATION: (CertificateError, HINT_CERTIFICATE),
     pycurl.E_SSL_CACERT_BADFILE: (CertificateError, "check the file that --ca-bundle or AWS_CA_BUNDLE names"),
     pycurl.E_SSL_CERTPROBLEM: (CertificateError, HINT_CERTIFICATE),
@@ -138,9 +138,9 @@ _BY_BOTOCORE: tuple[tuple[type[Exception], _Verdict], ...] = (
     (boto.SSOError, (CredentialsError, "sign in anew, for example with `aws sso login`")),
     (boto.TokenRetrievalError, (CredentialsError, HINT_CREDENTIALS)),
     (boto.SSLError, (UnreachableError, _HINT_NOT_TLS)),
-    (boto.HTTPClientError, (UnreachableError, _HINT_ENDPOINT)),
-    (boto.ConnectionError, (UnreachableError, _HINT_ENDPOINT)),
-    (boto.EndpointConnectionError, (UnreachableError, _HINT_ENDPOINT)),
+    (boto.HTTPClientError, (UnreachableError, HINT_ENDPOINT)),
+    (boto.ConnectionError, (UnreachableError, HINT_ENDPOINT)),
+    (boto.EndpointConnectionError, (UnreachableError, HINT_ENDPOINT)),
     (boto.IncompleteReadError, (ServerError, "")),
 )
 
@@ -196,7 +196,7 @@ def failure(status: int, body: bytes, headers: bytes, what: str) -> StoreError:
 
 def from_curl(code: int, text: str, what: str, host: str) -> StoreError:
     """The error that libcurl's `code` stands for; `text` is its own explanation."""
-    kind, hint = _BY_CURL_CODE.get(code, (UnreachableError, _HINT_ENDPOINT))
+    kind, hint = _BY_CURL_CODE.get(code, (UnreachableError, HINT_ENDPOINT))
     return kind(f"{what}: {host}: {printable(text) or pycurl.easy_strerror(code)}", hint=hint)
 
 

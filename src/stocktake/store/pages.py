@@ -7,20 +7,33 @@ exact parser (`pages_exact`); both give the same batches.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from stocktake.model.errors import ServerError
+from stocktake.model.errors import ContradictionError, ServerError
 from stocktake.model.runs import Call, Limits
 from stocktake.store.pages_columns import LISTED_SCHEMA, Page, decode_key
 from stocktake.store.pages_exact import read_exact
 from stocktake.store.pages_fast import read_together
 from stocktake.store.requests import Request
 
-__all__ = ["LISTED_SCHEMA", "Page", "glimpse_last_key", "page_request", "read_page", "read_pages"]
+__all__ = [
+    "LISTED_SCHEMA",
+    "Page",
+    "check_bucket",
+    "glimpse_last_key",
+    "page_request",
+    "read_page",
+    "read_pages",
+]
 
 _LIMITS = Limits()
 # Where a page says things about itself: before its records or behind them.
 _MARGIN_BYTES = 4096
+# What AWS calls access points instead of the bucket behind them: no bucket of a general kind may have such a name.
+_ACCESS_POINT_ALIAS = re.compile(r".*(-s3alias|--ol-s3|--op-s3|--xa-s3|\.mrap)")
+# What stands before a bucket's name where tenants have buckets of their own, as on Ceph.
+_TENANT = re.compile(r".*[:/]")
 
 
 def page_request(
@@ -98,6 +111,23 @@ def _read_or_error(body: bytes, *, versions: bool) -> Page | ServerError:
         return read_page(body, versions=versions)
     except ServerError as error:
         return error
+
+
+def check_bucket(page: Page, bucket: str) -> None:
+    """Raise if the page says that it is of another bucket than `bucket`, as when a proxy mixes up its answers. What no
+    Name is given of is believed, and so is what is asked for by an alias; who the tenant is makes no difference.
+
+    Raises:
+        ContradictionError: it is.
+    """
+    found = page.bucket
+    if found is None or _ACCESS_POINT_ALIAS.fullmatch(bucket) is not None:
+        return
+    if _TENANT.sub("", found) != _TENANT.sub("", bucket):
+        raise ContradictionError(
+            f"asked for a listing of the bucket {bucket!r}, the store answered with one of {found!r}",
+            hint="name the bucket as the store does; if that is so, look at the proxy in front of it",
+        )
 
 
 def glimpse_last_key(body: bytes) -> str | None:

@@ -56,13 +56,14 @@ _CONSTANTS_MAX = 32
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer to LIST: its rows, and what it says about the next one.
+    """One answer to LIST: its rows, and what it says about the next one; `bucket` is the Name it gives.
 
     `next_*` are the texts as the store wrote them, decoded only of XML, never percent-decoded: some stores encode
     them, some do not. None where the page has none.
     """
 
     batch: pa.RecordBatch
+    bucket: str | None
     truncated: bool
     next_token: str | None
     next_key: str | None
@@ -74,7 +75,8 @@ def listed_batch(texts: Texts, *, versions: bool, url_encoded: bool) -> pa.Recor
     """The records' texts, with RECORD among them, as one batch of LISTED_SCHEMA.
 
     Raises:
-        ServerError: a record without a key, a key that is no UTF-8, a size or date that is none.
+        ServerError: a record without a key, a key that is no UTF-8, an object without a size, a size or date that is
+            none.
     """
     rows = len(texts[RECORD])
     markers = _markers(texts, rows) if versions else None
@@ -83,7 +85,7 @@ def listed_batch(texts: Texts, *, versions: bool, url_encoded: bool) -> pa.Recor
         "version_id": _versions(texts, rows) if versions else nulls(rows),
         "is_latest": _flag(texts, "IsLatest", rows) if versions else _repeated(True, rows),  # noqa: FBT003
         "is_delete_marker": _repeated(False, rows) if markers is None else markers,  # noqa: FBT003
-        "size": _number(texts, "Size", rows),
+        "size": _sizes(texts, rows, markers),
         "last_modified_date": _moments(texts, rows),
         "e_tag": _text(texts, "ETag", rows),
         "storage_class": _text(texts, "StorageClass", rows).fill_null("STANDARD"),
@@ -213,16 +215,28 @@ def nulls(rows: int) -> pa.StringArray:
     return pa.nulls(rows, TEXT)
 
 
-def _number(texts: Texts, path: str, rows: int) -> pa.Array:
-    values = _text(texts, path, rows)
+def _sizes(texts: Texts, rows: int, markers: pa.BooleanArray | None) -> pa.Array:
+    """All objects have one; what is no object may have none."""
+    sizes = _text(texts, "Size", rows)
+    if sizes.null_count:
+        _check_missing(pc.is_null(sizes), texts, markers)
+    digits = text_buffer(sizes).to_pybytes()
     try:
-        numbers = values.cast(NUMBER)
-    except pa.ArrowInvalid as error:
-        raise ServerError(f"the listing holds a {path} that is no number: {error}") from error
-    least = pc.min(numbers).as_py()
-    if least is not None and least < 0:
-        raise ServerError(f"the listing holds the {path} `{least}`; expected 0 or more")
-    return numbers
+        # The cast takes other spellings as well, such as 0x5.
+        if not digits or digits.isdigit():
+            return sizes.cast(NUMBER)
+    except pa.ArrowInvalid:
+        pass
+    each = sizes.drop_null().to_pylist()
+    largest = max(each, key=lambda text: (len(text), text))
+    found = next((text for text in each if not (text.isascii() and text.isdigit())), largest)
+    raise ServerError(f"the listing holds the Size `{found}`; expected a number of bytes")
+
+
+def _check_missing(missing: pa.BooleanArray, texts: Texts, markers: pa.BooleanArray | None) -> None:
+    lacking = missing if markers is None else pc.and_not(missing, markers)
+    if (row := pc.index(lacking, True).as_py()) >= 0:
+        raise ServerError(f"the listing holds no Size of `{texts['Key'][row]}`; expected one")
 
 
 def _moments(texts: Texts, rows: int) -> pa.Array:

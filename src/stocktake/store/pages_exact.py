@@ -16,6 +16,7 @@ from lxml import etree
 from stocktake.model.errors import ServerError
 from stocktake.model.fields import TEXT
 from stocktake.model.xml import XmlError, parse_xml
+from stocktake.store.failures import HINT_ENDPOINT
 from stocktake.store.pages_columns import (
     RECORD,
     RECORD_NAMES,
@@ -36,6 +37,9 @@ _FORBIDDEN = ({*range(0x20)} - {0x09, 0x0A, 0x0D}) | {0xFFFE, 0xFFFF}
 _FORBIDDEN_BYTES = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
 _REFERENCE = re.compile(rb"&#(?:x([0-9a-fA-F]{1,8})|([0-9]{1,8}));")
 _FROM_PRIVATE = {_PRIVATE + (code & 0xFF): code for code in _FORBIDDEN}
+
+# For people: from a proxy that wants them to sign in, or from what is no store at all.
+_WEB_PAGE = re.compile(rb"\s*<(!doctype\s+)?html\b", re.IGNORECASE)
 
 # A parser turns a raw carriage return into a line feed; but a writer that left one in a key meant it.
 _TEXT_WITH_RETURN = re.compile(rb"(?:Key|Prefix|Token|Marker)>[^<]*\r[^<]*")
@@ -116,11 +120,10 @@ def parse_listing(body: bytes, *, versions: bool) -> Listing:
     expected = ROOT_NAMES[versions]
     listing = _parsed(body, expected)
     if listing.name != expected:
+        hint = "the store may not list versions: inventory current objects only" if versions else ""
         raise ServerError(
             f"the store answered LIST with <{listing.name}>; expected <{expected}>",
-            hint="the store may not list versions: inventory current objects only"
-            if versions
-            else "",
+            hint=HINT_ENDPOINT if _WEB_PAGE.match(body) else hint,
         )
     return listing
 
@@ -140,6 +143,7 @@ def page_of(listing: Listing, batch: pa.RecordBatch) -> Page:
     _check_count(listing, batch.num_rows)
     return Page(
         batch=batch,
+        bucket=listing.member("Name").strip() or None,
         truncated=truncated == "true" if truncated else bool(token or key),
         next_token=token,
         next_key=key,
@@ -175,8 +179,11 @@ def _parsed(body: bytes, expected: str) -> Listing:
     try:
         return _listing(parse_xml(_made_private(body)), private=True)
     except XmlError:
+        web_page = _WEB_PAGE.match(body)
+        found = "a web page" if web_page else "damaged XML"
         raise ServerError(
-            f"the store answered LIST with damaged XML: {error}; expected a whole <{expected}>"
+            f"the store answered LIST with {found}: {error}; expected a whole <{expected}>",
+            hint=HINT_ENDPOINT if web_page else "",
         ) from error
 
 

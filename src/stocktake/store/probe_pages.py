@@ -16,7 +16,7 @@ from stocktake.model.errors import (
 )
 from stocktake.store.failures import failure
 from stocktake.store.headers import Headers, header_text, read_headers
-from stocktake.store.pages import Page, page_request, read_page
+from stocktake.store.pages import Page, check_bucket, page_request, read_page
 from stocktake.store.pages_exact import Listing, parse_listing
 from stocktake.store.requests import Answer, Request
 from stocktake.store.transport import Transport
@@ -127,7 +127,12 @@ class Asking:
                 permission = "s3:ListBucketVersions" if versions else "s3:ListBucket"
                 error.hint = f"it needs {permission} on {self._bucket}"
             raise error
-        page = read_page(answer.body, versions=versions)
+        try:
+            page = read_page(answer.body, versions=versions)
+        except ServerError as error:
+            where = f"{self.address} at {self._transport.endpoint(self._bucket)}"
+            raise ServerError(f"cannot list {where}: {error.message}", hint=error.hint) from error
+        check_bucket(page, self._bucket)
         return ProbedPage(
             page=page,
             listing=parse_listing(answer.body, versions=versions),

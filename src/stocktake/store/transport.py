@@ -110,6 +110,10 @@ class Transport(AbstractContextManager["Transport"]):
         """Seconds since 1970 by the store's clock, as far as it is known to differ from this machine's."""
         return self._identity.now()
 
+    def endpoint(self, bucket: str) -> str:
+        """`scheme://host[:port]` of requests about `bucket`."""
+        return self._identity.route(bucket).url.origin
+
     @property
     def renewals(self) -> int:
         """How often credentials were renewed so far."""
