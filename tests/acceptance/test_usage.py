@@ -113,10 +113,13 @@ def test_a_cube_that_is_stopped_does_not_fail_the_report(
     run = plan(make_options(source, tmp_path))
     paths = parse_manifest_key(result.address.removeprefix(f"file://{tmp_path}/"))
     assert paths is not None
-    said = keep_usage_of_run(run, paths, result.address, stop)
+    placed: list[tuple[str, str]] = []
+    told = lambda *version: placed.append(version)  # noqa: E731
+    said = keep_usage_of_run(run, paths, result.address, stop, told)
     assert "was not made: stopped before the answer was there" in said
     assert not list(tmp_path.rglob("usage.parquet"))
-    assert keep_usage_of_run(run, paths, result.address, Event()) == ""
+    assert keep_usage_of_run(run, paths, result.address, Event(), told) == ""
+    assert placed == []  # a folder has no versions
     assert list(tmp_path.rglob("usage.parquet")) == [tmp_path / paths.usage]
 
 

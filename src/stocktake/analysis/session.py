@@ -221,5 +221,6 @@ def _empty(limits: QueryLimits, spill_folder: Path) -> duckdb.DuckDBPyConnection
 def _set_up(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET enable_progress_bar = false")  # it would stand in the midst of answers
     for macro in DECODING_MACROS:
         connection.execute(macro)

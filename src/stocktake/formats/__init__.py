@@ -22,7 +22,7 @@ from stocktake.model.configuration import Format
 from stocktake.model.errors import DataFileError, UnknownFieldError
 from stocktake.model.fields import Field
 
-__all__ = ["ReportWriter", "describe", "encoded_schema", "open_writer", "read_batches"]
+__all__ = ["ReportWriter", "describe", "encoded_schema", "open_writer", "read_batches", "write_out"]
 
 
 class ReportWriter(Protocol):
@@ -148,12 +148,12 @@ def _readable(report_format: Format, source: BinaryIO, name: str) -> Iterator[Bi
     """The source, watched. Everything that says it cannot be read becomes a DataFileError.
 
     What the source itself raised comes through as it is, such as a StoreError; unless it is an
-    OSError, which is this machine's way to say the same.
+    OSError, which is this machine's way to say the same. A damaged name of a column is no UTF-8.
     """
     watched = WatchedSource(source)
     try:
         yield cast("BinaryIO", watched)
-    except (DataFileError, pa.ArrowException, OSError) as error:
+    except (DataFileError, pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if watched.failure is not None and not isinstance(watched.failure, OSError):
             raise watched.failure from None
         raise DataFileError(f"{name} cannot be read as {report_format}: {error}") from error

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from stocktake.analysis.report import Report, open_report
 from stocktake.analysis.staging import STAGED_BYTES_MAX, is_staged, stage_report
-from stocktake.formats import open_writer
+from stocktake.formats import open_writer, write_out
 from stocktake.model.addresses import S3Address
 from stocktake.model.configuration import Format
 from stocktake.model.documents import decode, encode
@@ -270,11 +270,12 @@ def _ordered(
     also = [field.column for field in report.fields if field.column == "storage_class"]
     names = [*needed, *also]
     path = folder / "ordered.parquet"
-    schema = report_schema(BY_COLUMN[name] for name in names)
+    fields = [BY_COLUMN[name] for name in names]
+    schema = report_schema(fields)
     found = _Extent()
     with path.open("wb") as sink, open_writer(Format.PARQUET, sink, schema) as writer:
         for batch in found.noted(ordered_batches(report, names)):
-            writer.write(batch)
+            writer.write(write_out(batch, fields))
     if found.first is None or found.last is None:
         return (), set(names)
     return (MemoryFile(path, found.first, found.last, found.rows, 0),), set(names)
