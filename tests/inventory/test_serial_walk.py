@@ -33,7 +33,7 @@ from tests.servers.fault import (
     synthetic,
     unordered,
 )
-from tests.servers.fault_starts import include_start_after, no_tokens
+from tests.servers.fault_starts import include_start_after, no_tokens, start_behind_all
 
 OBJECTS = 12_500
 
@@ -285,3 +285,18 @@ def test_what_was_kept_before_a_hole_is_not_taken_twice(store: FaultServer, tmp_
     notes.files = [files[0], files[2]]
     result = take(store, tmp_path / "out", limits=limits, notes=notes)
     assert_serial(tmp_path / "out", result)
+
+
+def test_a_serial_walk_that_comes_past_nothing_that_was_kept_is_found_out(
+    store: FaultServer, tmp_path: Path
+) -> None:
+    whole = Notes()
+    limits = replace(LIMITS, file_rows_max=2_500, processes=1, concurrency=1)
+    take(store, tmp_path / "whole", limits=limits, notes=whole)
+    notes = Notes()
+    notes.files = [min(whole.files, key=lambda each: each.file.range.after)]
+    store.rule(ignore_start_after(), operation="List", nth=1)
+    store.rule(start_behind_all(), operation="List", after=1)
+    with pytest.raises(ContradictionError, match="has it still, and does not list it now"):
+        take(store, tmp_path / "out", limits=limits, notes=notes)
+    assert list((tmp_path / "out").rglob("manifest*")) == []

@@ -18,7 +18,6 @@ from stocktake.model.errors import ContradictionError, StoreError
 from tests.inventory.whole_runs import LIMITS, rows, table, take
 from tests.servers.fault import (
     Action,
-    Exchange,
     FaultServer,
     Request,
     drop_keys,
@@ -32,7 +31,7 @@ from tests.servers.fault import (
     synthetic,
     truncate,
 )
-from tests.servers.fault_starts import of_bucket
+from tests.servers.fault_starts import of_bucket, start_behind_all
 
 # Before a release, more objects (1,000,000), and more tries of each lie (100), elsewhere each time.
 OBJECTS = int(os.environ.get("STOCKTAKE_TEST_OBJECTS", "40000"))
@@ -83,16 +82,6 @@ def key(number: int) -> str:
 def starts_at_no_key(request: Request) -> bool:
     folder, _, name = request.query.get("start-after", "").partition("/")
     return bool(folder) and not (len(folder) == 3 and len(name) == 7)
-
-
-def start_behind_all() -> Action:
-    """A page that begins behind all keys, whatever it was to begin behind."""
-
-    def before(exchange: Exchange) -> None:
-        query = {**exchange.request.query, "start-after": "~"}
-        exchange.request = replace(exchange.request, query=query)
-
-    return Action("starts behind all", before=before)
 
 
 # Each with the request that it begins with, where it does not befall all of them.

@@ -29,6 +29,16 @@ def include_start_after() -> Action:
     return _start("start included", lambda key: key[:-1] + chr(ord(key[-1]) - 1) + "\U0010fffd")
 
 
+def start_behind_all() -> Action:
+    """A page that begins behind all keys, whatever it was to begin behind."""
+
+    def before(exchange: Exchange) -> None:
+        query = {**exchange.request.query, "start-after": "~"}
+        exchange.request = replace(exchange.request, query=query)
+
+    return Action("starts behind all", before=before)
+
+
 def misread_start_after() -> Action:
     """start-after is read as Latin-1, although it is UTF-8."""
     return _start("start misread", lambda key: key.encode().decode("latin-1"))

@@ -105,9 +105,11 @@ class Engine:
         self._full: deque[tuple[WorkerProcess, Group]] = deque()
         self._writing: dict[str, Group] = {}
         self._ranges = Ranges()
+        pieces = sorted(self._pieces_before(), key=lambda piece: piece.range.after)
         self._looks = SecondLooks(
-            self._ranges, serial=self._serial, page_rows_max=self._run.limits.page_rows_max
-        )
+            self._ranges, serial=self._serial, page_rows_max=self._run.limits.page_rows_max,
+            kept=[piece.last_key for piece in pieces if piece.last_key is not None],
+        )  # fmt: skip
         self._splitter: Splitter
         self._way: Way
         self._name_file: Callable[[], str] | None = None

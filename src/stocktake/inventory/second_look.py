@@ -8,7 +8,7 @@ modified since the listing began, and a key that is gone is not found by HEAD ei
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from random import Random
@@ -37,6 +37,7 @@ CLOCK_TOLERANCE_S = 1.0
 HEADS_PER_SPOT_MAX = 20
 # Characters at the start, and at the end, of a key behind which nothing is said to follow.
 PLACES_MAX = 16
+KEPT_MAX = 32  # keys of rows that an earlier attempt has kept
 FIRST = Marker("")  # where a bucket's first page begins
 
 
@@ -115,6 +116,14 @@ class Memory:
         """What is suspect, and the first page."""
         pages = [*self._first, *self._suspects.drawn]
         return [*(page.spot() for page in pages), *self._behind]
+
+
+def kept_spots(keys: Sequence[str]) -> tuple[Spot, ...]:
+    """Each of these keys by itself, come to from the bucket's first page on; of many, as many as are enough, evenly
+    chosen, the last among them.
+    """
+    step = -(-len(keys) // KEPT_MAX) or 1
+    return tuple(Spot("", (key,), key, FIRST, prefix=key) for key in keys[::-step])
 
 
 def prefixes_behind(key: str, known: str) -> Iterator[str]:
