@@ -114,7 +114,10 @@ def test_a_cube_that_is_stopped_does_not_fail_the_report(
     paths = parse_manifest_key(result.address.removeprefix(f"file://{tmp_path}/"))
     assert paths is not None
     placed: list[tuple[str, str]] = []
-    told = lambda *version: placed.append(version)  # noqa: E731
+
+    def told(key: str, version: str) -> None:
+        placed.append((key, version))
+
     said = keep_usage_of_run(run, paths, result.address, stop, told)
     assert "was not made: stopped before the answer was there" in said
     assert not list(tmp_path.rglob("usage.parquet"))

@@ -6,7 +6,6 @@ refused until somebody has looked at it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -14,7 +13,7 @@ import duckdb
 
 from stocktake.analysis.complaints import on_one_line
 from stocktake.analysis.decoding import DECODING
-from stocktake.analysis.statements import READING
+from stocktake.analysis.statements import READING, one_statement, parsed_sql
 from stocktake.model.errors import QueryError
 
 SQL_CHARACTERS_MAX = 100_000
@@ -86,23 +85,12 @@ _CLOSED: dict[str, str | bool | int | float | list[str]] = {
 
 def _parsed(parser: duckdb.DuckDBPyConnection, sql: str) -> Any:
     try:
-        statements = parser.extract_statements(sql)
-        if len(statements) != 1:
-            raise QueryError(f"found {len(statements)} SQL statements, expected one")
-        kind = statements[0].type.name
+        kind, _ = one_statement(parser, sql)
         if kind != "SELECT":
             raise QueryError(f"found {kind}, expected one SELECT")
-        [[text]] = parser.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()
+        document = parsed_sql(parser, sql)
     except duckdb.Error as error:
         raise QueryError(on_one_line(str(error).strip(), sql)) from error
-    except (
-        ValueError
-    ) as error:  # a kind that DuckDB's Python has no name for, such as UPDATE EXTENSIONS
-        raise QueryError("found a statement of another kind, expected one SELECT") from error
-    try:
-        document = json.loads(text)
-    except RecursionError as error:
-        raise QueryError("the SQL is nested too deeply", hint="ask in fewer steps") from error
     if document["error"] or len(document["statements"]) != 1:
         raise QueryError(f"expected one SELECT: {document.get('error_message', 'found several')}")
     return document

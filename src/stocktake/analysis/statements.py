@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import duckdb
@@ -28,14 +28,14 @@ def one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
         QueryError: it is another one, or there are more or none.
         duckdb.Error: it is no SQL.
     """
-    kind, text = _one_statement(connection, sql)
+    kind, text = one_statement(connection, sql)
     head = ""
     if kind == "EXPLAIN" and (explain := _EXPLAIN.match(text)):
         # To explain may be to run, and what is explained may write: EXPLAIN ANALYZE COPY.
         head = explain.group()
-        kind, text = _one_statement(connection, text.removeprefix(head))
+        kind, text = one_statement(connection, text.removeprefix(head))
     if kind == "SELECT":
-        kind = _writing(_document(connection, text))
+        kind = _writing(parsed_sql(connection, text))
     if kind:
         raise QueryError(f"found {kind}, expected one SELECT: a report can only be read")
     return f"{head} {text}"
@@ -43,24 +43,31 @@ def one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
 
 def asked_columns(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str] | None:
     """The names of columns in a SELECT, in lower case; None: it may ask for all."""
-    document = _document(connection, sql)
+    document = parsed_sql(connection, sql)
     return None if document["error"] else _columns_in(document)
 
 
-def _nodes(document: Any) -> Iterator[dict[str, Any]]:
-    """All parts of what was parsed."""
+def _nodes(
+    document: Any, inside: Callable[[dict[str, Any]], Collection[Any]] = dict.values
+) -> Iterator[dict[str, Any]]:
+    """All parts of what was parsed, each before what is `inside` it."""
     waiting = [document]
     while waiting:
         node = waiting.pop()
         if isinstance(node, dict):
             yield node
-            waiting += node.values()
+            waiting += inside(node)
         elif isinstance(node, list):
             waiting += node
 
 
-def _one_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, str]:
-    """The kind and the text of the only statement."""
+def one_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, str]:
+    """The kind and the text of the only statement.
+
+    Raises:
+        QueryError: there are more, or none.
+        duckdb.Error: it is no SQL.
+    """
     statements = connection.extract_statements(sql)
     if len(statements) != 1:
         raise QueryError(f"found {len(statements)} SQL statements, expected one")
@@ -71,7 +78,12 @@ def _one_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[str
     return kind, statements[0].query
 
 
-def _document(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
+def parsed_sql(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
+    """A SELECT as DuckDB's parser sees it; `error` is true of what it cannot tell.
+
+    Raises:
+        QueryError: it is nested too deeply.
+    """
     [[text]] = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()
     try:
         document: dict[str, Any] = json.loads(text)
@@ -94,16 +106,10 @@ def _writing(document: dict[str, Any]) -> str:
 
 def _columns_in(document: Any) -> set[str] | None:
     names: set[str] = set()
-    waiting = [document]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, list):
-            waiting += node
-        elif isinstance(node, dict):
-            if node.get("class") == "STAR":
-                return None
-            names.update(name.lower() for name in node.get("column_names") or ())
-            waiting += _children(node)
+    for node in _nodes(document, _children):
+        if node.get("class") == "STAR":
+            return None
+        names.update(name.lower() for name in node.get("column_names") or ())
     return names
 
 

@@ -25,7 +25,8 @@ _SECOND = pa.array([_DIGITS.get(byte, _NONE) for byte in range(256)], _SUM)
 
 
 def percent_decoded(texts: pa.StringArray) -> pa.StringArray:
-    """What texts without nulls stand for: `%E8` is a byte, `+` a space. A `%` that begins no escape stands for itself.
+    """`keys.decode_csv_key` for a whole column of texts without nulls: `%E8` is a byte, `+` a space, and a `%` that
+    begins no escape stands for itself.
 
     Raises:
         pa.ArrowInvalid: that is no UTF-8.
