@@ -118,6 +118,14 @@ def test_every_metric_but_the_version_is_shown_or_watched() -> None:
     assert unseen == ["stocktake_build_info"]
 
 
+def test_what_an_alert_watches_can_be_seen_on_the_dashboard() -> None:
+    titles = {panel["title"] for panel in DASHBOARD["panels"]}
+    shown = " ".join(expression for name, expression in expressions() if name in titles)
+    unseen = [name for name in BY_NAME if not re.search(rf"\b{name}", shown)]
+    # One number each, and no curve.
+    assert unseen == ["stocktake_build_info", "stocktake_ledger_up"]
+
+
 def test_alerts_say_what_is_wrong_and_what_to_do() -> None:
     rules: list[dict[str, Any]] = [rule for group in RULES["groups"] for rule in group["rules"]]
     assert len({rule["alert"] for rule in rules}) == len(rules) >= 8

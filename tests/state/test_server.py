@@ -88,6 +88,14 @@ def test_a_url_that_asks_for_what_is_not_there_is_a_usage_error() -> None:
         open_server("postgresql://me@db/x?plugin=nobody")
 
 
+def test_a_password_with_an_at_sign_is_told_and_no_part_of_it_shown() -> None:
+    for password in ("hush@hush2", "hush/@hush2", "hush@hush2/hush3"):
+        url = f"postgresql://me:{password}@db:5432/x"
+        done = stocktake("runs", environment={"STOCKTAKE_LEDGER": url})
+        done.failed_clearly(2, "more than one `@`", "it is written %40")
+        assert "hush" not in done.err + done.out
+
+
 @pytest.mark.parametrize(
     "url",
     ["mysql://a/b", "nonsense", "sqlite:///x", "postgresql", "postgresql://me:p@ss:hush@db/x"],

@@ -9,10 +9,11 @@ MASK = "***"
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>[^\s`'\"<>]+)", re.IGNORECASE)
 _KEYS = ("s3", "file")  # behind these stand keys and paths, which may look like anything
 _WEB = ("http", "https", "socks4", "socks5", "socks5h")
-# Up to the last @ before the path. A user without a password may be a token.
-_WEB_USER = re.compile(r"[^/?#]*@")
-# A database takes any character but @ in a password.
-_PASSWORD = re.compile(r"(?<=:)[^@]*(?=@)")
+# Up to the last @ before the path; what stands behind a colon and is no port is a password, whatever it holds. A user
+# without a password may be a token.
+_WEB_USER = re.compile(r"[^/?#]*@|[^/?#:@\[]*:(?!\d*(?:[/?#]|$)).*@")
+# A database takes any character but @ in a password. Whoever wrote one nonetheless has the rest of it for a host.
+_PASSWORD = re.compile(r"(?<=:)[^@]*(?:@[^@?#]*)*(?=@)")
 _PARAMETER = re.compile(
     r"(?<=[?&;])([^=&;#]*(?:pass|pwd|secret|token|credential|signature|(?<![a-z])sig(?![a-z])|api_?key|access_?key)[^=&;#]*=)[^&;#]*",
     re.IGNORECASE,

@@ -173,11 +173,12 @@ def _shown(setting: Setting, value: Any) -> Any:
     if "://" not in value:
         return MASK
     scheme, _, rest = without_secrets(value).partition("://")
-    if scheme in ("http", "https"):  # webhooks often have theirs in the path
-        host = re.split(r"[/?#]", rest)[0].rpartition("@")[2]
-        return f"{scheme}://{host}/{MASK}"
-    # A query may hold one, too, by a name that nobody knows.
-    return f"{scheme}://{rest.partition('?')[0]}"
+    if scheme.startswith("postgresql"):
+        # A query may hold one, too, by a name that nobody knows.
+        return f"{scheme}://{rest.partition('?')[0]}"
+    # Webhooks often have theirs in the path.
+    host = re.split(r"[/?#]", rest)[0].rpartition("@")[2]
+    return f"{scheme}://{host}/{MASK}"
 
 
 def secret_variable(name: str, environment: Mapping[str, str] | None = None) -> str | None:

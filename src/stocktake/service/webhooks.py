@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stocktake.model.errors import UsageError
-from stocktake.model.notifications import EventKind, Webhook, parse_secret
+from stocktake.model.notifications import SECRET_PREFIX, EventKind, Webhook, parse_secret
 from stocktake.service.settings import secret_variable
 from stocktake.service.settings_file import SettingsFile
 
@@ -86,12 +86,27 @@ def _secret(table: Mapping[str, Any], where: str) -> bytes:
             f"{where} has {'no secret' if file is None else 'two secrets'}",
             hint="expected `secret_file`, or `secret_variable`, which names a variable",
         )
+    for key in ("secret_file", "secret_variable"):
+        if _holds_secret(str(table.get(key, ""))):
+            raise UsageError(
+                f"`{key}` of {where} is the secret itself",
+                hint="expected where it lies: the path of a file, or the name of a variable",
+            )
     if variable is not None:
         text = secret_variable(variable)
         if text is None:
             raise UsageError(f"the variable {variable} is not set; {where} has its secret there")
         return parse_secret(text, f"the variable {variable}")
     return parse_secret(_read(Path(str(file)), where), str(file))
+
+
+def _holds_secret(text: str) -> bool:
+    """Whether it ends in a secret: paths begin with the folder of the settings."""
+    begins = text.find(SECRET_PREFIX)
+    try:
+        return begins >= 0 and bool(parse_secret(text[begins:], ""))
+    except UsageError:
+        return False
 
 
 def _read(file: Path, where: str) -> str:

@@ -118,6 +118,12 @@ def open_server(url: str) -> Engine:
             "the ledger's URL is none of PostgreSQL; expected postgresql://USER@HOST/DATABASE",
             hint="without a URL, the ledger is a file in the state folder",
         )
+    # What is taken for the host then begins with a part of the password, and is not to be told.
+    if url.partition("?")[0].count("@") > 1:
+        raise UsageError(
+            "the ledger's URL has more than one `@`; expected postgresql://USER[:PASSWORD]@HOST/DATABASE",
+            hint="in a name or password it is written %40",
+        )
     try:
         engine = create_engine(
             address.set(drivername=f"{SERVER}+psycopg"),

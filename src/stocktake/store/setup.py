@@ -76,6 +76,7 @@ class Setup:
             self._style = self._addressing_style(store.endpoint_url)
         endpoint = self._asked_client(self.region).meta.endpoint_url
         check_endpoint_url(endpoint)
+        _check_proxy(self.proxy(endpoint))
         if (style := self._addressing_style(endpoint)) != self._style:
             self._style = style
             self._clients.clear()
@@ -292,6 +293,24 @@ def _verification(store: Store, session: botocore.session.Session) -> bool | str
             f"there is no CA bundle `{path}`", hint="expected a PEM file with certificates"
         )
     return path
+
+
+def _check_proxy(url: str) -> None:
+    """Check that a proxy can be asked; what is wrong with one is told without it, for it may hold a password.
+
+    Raises:
+        UsageError: it is no URL of one.
+    """
+    try:
+        parts = urlsplit(url)
+        good = not url or (bool(parts.hostname) and parts.port != 0 and "@" not in parts.path)
+    except ValueError:
+        good = False
+    if not good:
+        raise UsageError(
+            "the proxy that the environment names is no URL; expected http://[USER:PASSWORD@]HOST[:PORT]",
+            hint="in a password, signs such as `/`, `@` and `#` are written %2F, %40 and %23",
+        )
 
 
 def _is_aws(endpoint: str) -> bool:
