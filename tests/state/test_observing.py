@@ -14,7 +14,7 @@ from stocktake.model.errors import ThrottledError
 from stocktake.model.scheduled import ScheduledState, StoreLimits
 from stocktake.state.ledger import Ledger
 from stocktake.state.owners import this_process
-from stocktake.state.scheduled_writes import set_published
+from tests.model.test_runs import RUN
 from tests.servers.postgres import PostgresServer
 from tests.state.scheduling import STORE, put
 
@@ -47,8 +47,8 @@ def test_what_is_due_who_works_and_how_old_reports_are(ledger: Ledger) -> None:
     for _ in range(2):
         claim = ledger.claims.claim(this_process(), LEASE, LIMITS)
         assert claim is not None
-        with ledger.claims.writing() as connection:
-            set_published(connection, claim.claim, ledger.claims.moment_in(connection), {})
+        ledger.enter(claim.claim, RUN, this_process(), Path("/spool"))
+        ledger.publish(claim.claim, "s3://reports/manifest.json", [], 1)
     held = ledger.claims.claim(this_process(), LEASE, LIMITS)
     assert held is not None
 

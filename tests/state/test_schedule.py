@@ -100,7 +100,8 @@ def test_a_run_that_nobody_began_becomes_the_run_of_the_next_period(ledger: Ledg
     assert only(ledger) == replace(first, period=day + timedelta(days=1))
     claimed(ledger)
     assert not ledger.schedule.enter(standing, day + timedelta(days=2)), "one at a time"
-    assert ledger.schedule.periods(standing) == {day + timedelta(days=1)}
+    days = [day + timedelta(days=n) for n in range(3)]
+    assert [ledger.schedule.has_run(standing, each) for each in days] == [False, True, False]
 
 
 def test_disabled_configurations_run_nothing(ledger: Ledger) -> None:

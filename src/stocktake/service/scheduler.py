@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from stocktake.model.configuration import Frequency, parse_configuration_json
 from stocktake.model.errors import InventoryError
-from stocktake.model.periods import HOUR, due_period, period_at
+from stocktake.model.periods import HOUR, Period, due_period, period_at
 from stocktake.model.report_options import parse_report_options
 from stocktake.model.stored import ConfigurationKey
 from stocktake.state.schedule import Schedule, Standing
@@ -32,45 +33,79 @@ class _Rhythm:
 
 
 class Scheduler:
-    """What one scheduler remembers between ticks, so that a tick costs little; nothing rests on it."""
+    """What one scheduler remembers between ticks, so that a tick costs little, however many configurations there are;
+    nothing rests on it.
+    """
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, stopping: Callable[[], bool] = lambda: False) -> None:
         self._schedule = schedule
+        self._stopping = stopping
+        self._mark: object = None  # of the configurations that are known
+        self._standing: dict[ConfigurationKey, Standing] = {}
         self._rhythms: dict[ConfigurationKey, _Rhythm] = {}
         self._settled: dict[ConfigurationKey, tuple[datetime, datetime]] = {}
+        self._open: list[Standing] = []  # those that may be due
+        self._span: Period | None = None  # in which no period of any of them begins or ends
 
     def tick(self) -> None:
-        """Enter what is due now, by the database's clock, and cancel what nobody wants any more.
+        """Enter what is due now, by the database's clock, and cancel what nobody wants any more. It ends early where
+        the scheduler is to stop.
 
         Raises:
             LedgerError: the ledger cannot be used; the next tick does what this one could not.
         """
         self._schedule.tidy()
         now = self._schedule.moment()
-        standing = {each.key: each for each in self._schedule.standing()}
-        for gone in self._rhythms.keys() - standing.keys():
+        # Asked before the configurations are, so that who puts one meanwhile is seen by the next tick.
+        mark = self._schedule.mark()
+        if mark != self._mark:
+            self._know(self._schedule.standing())
+            self._mark = mark
+        if self._span is None or now not in self._span:
+            self._open = list(self._standing.values())
+            self._span = self._common_span(now)
+        still_open = []
+        for each in self._open:
+            if self._stopping():
+                return
+            if not self._is_settled(each, now):
+                still_open.append(each)
+        self._open = still_open
+
+    def _know(self, standing: Sequence[Standing]) -> None:
+        self._standing = {each.key: each for each in standing}
+        self._span = None
+        for gone in self._rhythms.keys() - self._standing.keys():
             self._rhythms.pop(gone)
             self._settled.pop(gone, None)
-        for each in standing.values():
-            self._look_at(each, now)
 
-    def _look_at(self, standing: Standing, now: datetime) -> None:
-        key = standing.key
+    def _common_span(self, now: datetime) -> Period | None:
+        periods = {self._period(each, now) for each in self._standing.values()}
+        if not periods:
+            return None
+        return Period(max(each.start for each in periods), min(each.end for each in periods))
+
+    def _period(self, standing: Standing, now: datetime) -> Period:
         rhythm = self._rhythm(standing)
-        period = period_at(now, rhythm.frequency, rhythm.hour)
-        if self._settled.get(key) == (standing.created, period.start):
-            return
-        done = self._schedule.periods(standing)
-        due = due_period(
-            now, rhythm.frequency, created=standing.created, done=done, hour=rhythm.hour
-        )
-        if due is not None:
-            if not self._schedule.enter(standing, due.start):
-                return
+        return period_at(now, rhythm.frequency, rhythm.hour)
+
+    def _is_settled(self, standing: Standing, now: datetime) -> bool:
+        """Whether the configuration has its run of the period of now; it has, where it can."""
+        key, rhythm = standing.key, self._rhythm(standing)
+        start = self._period(standing, now).start
+        this = (standing.created, start)
+        if self._settled.get(key) == this:
+            return True
+        if not self._schedule.has_run(standing, start):
+            due = due_period(
+                now, rhythm.frequency, created=standing.created, done=(), hour=rhythm.hour
+            )
+            if due is None or not self._schedule.enter(standing, due.start):
+                return False
             about = {"store": key.store, "bucket": key.bucket, "configuration": key.id}
             _log.info("the configuration %s of %s is due", key.id, key.bucket, extra=about)
-        if due is not None or period.start in done:
-            self._settled[key] = (standing.created, period.start)
+        self._settled[key] = this
+        return True
 
     def _rhythm(self, standing: Standing) -> _Rhythm:
         known = self._rhythms.get(standing.key)
@@ -96,7 +131,7 @@ def _hour(standing: Standing) -> int:
 
 def schedule_until(stop: threading.Event, schedule: Schedule) -> None:
     """Tick until `stop` is set; a ledger that cannot be used is asked again, more and more seldom."""
-    scheduler, failures = Scheduler(schedule), 0
+    scheduler, failures = Scheduler(schedule, stop.is_set), 0
     while not stop.is_set():
         try:
             scheduler.tick()

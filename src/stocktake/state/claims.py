@@ -102,10 +102,11 @@ class Claims(Transactions):
             .where(held.c.store == _TABLE.store, held.c.lease_until.between(now, far))
             .scalar_subquery()
         )
+        # As it stands here no index of stores is entered: SQLite would read all the runs that a store ever had, where
+        # those that are not over are few.
+        store = _TABLE.store + ""
         free = [
-            and_(_TABLE.store == name, running < each.runs_max)
-            if each.runs_max
-            else _TABLE.store == name
+            and_(store == name, running < each.runs_max) if each.runs_max else store == name
             for name, each in limits.items()
             if not each.quiet(now)
         ]

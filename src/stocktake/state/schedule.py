@@ -16,7 +16,9 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
+    bindparam,
     delete,
+    func,
     insert,
     not_,
     or_,
@@ -39,7 +41,14 @@ from stocktake.model.scheduled import (
 from stocktake.model.stored import ConfigurationKey
 from stocktake.state.notices import insert_event
 from stocktake.state.schedule_rows import RUNS, STANDS, find_row, of_configuration, record_of
-from stocktake.state.tables import configurations, report_options, runs, scheduled_runs
+from stocktake.state.tables import (
+    VERSIONS,
+    configurations,
+    counters,
+    report_options,
+    runs,
+    scheduled_runs,
+)
 from stocktake.state.transactions import Transactions
 
 # Runs that are over are forgotten after so long.
@@ -59,6 +68,21 @@ class Standing:
     version: int
     document: str
     options: str | None
+
+
+# Made once: putting a statement together takes longer than the database takes to answer it. Every put and deletion
+# counts up the versions, and who suspends a configuration makes fewer of them run.
+_MARK = select(
+    select(counters.c.value).where(counters.c.name == VERSIONS).scalar_subquery(),
+    select(func.count()).select_from(configurations).where(RUNS).scalar_subquery(),
+)
+_OF_PERIOD = select(_TABLE.id).where(
+    _TABLE.store == bindparam("of_store"),
+    _TABLE.bucket == bindparam("of_bucket"),
+    _TABLE.configuration_id == bindparam("of_id"),
+    _TABLE.put == bindparam("put"),
+    _TABLE.period == bindparam("start"),
+)
 
 
 class Schedule(Transactions):
@@ -85,13 +109,21 @@ class Schedule(Transactions):
                 for row in connection.execute(found)
             ]
 
-    def periods(self, standing: Standing) -> set[datetime]:
-        """The starts of the periods for which the configuration, as it was put then, has a run."""
-        found = select(_TABLE.period).where(
-            of_configuration(standing.key, standing.created), _TABLE.period.is_not(None)
-        )
+    def mark(self) -> tuple[int, int]:
+        """What changes whenever `standing` does: far less to ask for than all of them."""
         with self.reading() as connection:
-            return set(connection.scalars(found))
+            version, count = connection.execute(_MARK).one()
+            return version, count
+
+    def has_run(self, standing: Standing, period: datetime) -> bool:
+        """Whether the configuration, as it was put then, has a run of the period that starts at `period`."""
+        key = standing.key
+        asked = {"of_store": key.store, "of_bucket": key.bucket, "of_id": key.id}
+        with self.reading() as connection:
+            found = connection.scalar(
+                _OF_PERIOD, asked | {"put": standing.created, "start": period}
+            )
+            return found is not None
 
     def enter(self, standing: Standing, period: datetime) -> bool:
         """Have the configuration run for the period that starts at `period`; whether that is settled. It is not while
