@@ -9,8 +9,9 @@ from stocktake.model.report_options import ReportOptions
 from stocktake.service.option_words import OptionWords, option_change
 
 BEFORE = ReportOptions(
-    hour=5, extension_fields=("ObjectTags",), destination_store="far", keep_days=9
-)
+    hour=5, extension_fields=("ObjectTags",), destination_store="far", keep_days=9, remember_for="7d",
+    head_budget=9,
+)  # fmt: skip
 
 
 def test_there_is_a_word_for_every_option() -> None:
@@ -25,6 +26,9 @@ def test_there_is_a_word_for_every_option() -> None:
         ({"extension_fields": ""}, {"extension_fields": ()}),
         ({"destination_store": ""}, {"destination_store": None}),
         ({"strict": True, "owner_full_control": True}, {"strict": True, "owner_full_control": True}),
+        ({"revisit": "5%", "head_budget": "7"}, {"revisit": "5%", "head_budget": 7}),
+        ({"deadline": "2h", "remember": False}, {"deadline": "2h", "remember": False}),
+        ({"remember_for": "", "head_budget": ""}, {"remember_for": None, "head_budget": None}),
         ({"keep_last": 3}, {"keep_last": 3, "keep_days": None}),
         ({"forever": True}, {"keep_last": None, "keep_days": None}),
     ],
@@ -47,8 +51,12 @@ def test_what_makes_no_sense_is_refused_before_anything_is_put() -> None:
         OptionWords(hour=24),
         OptionWords(extension_fields="Size"),
         OptionWords(keep_last=0),
+        OptionWords(revisit="101%"),
+        OptionWords(deadline="soon"),
     ):
         with pytest.raises(OptionsError, match="of daily makes no sense"):
             option_change(words, "daily")
     with pytest.raises(UsageError, match="contradict each other"):
         option_change(OptionWords(keep_days=1, forever=True), "daily")
+    with pytest.raises(UsageError, match="--head-budget `-1` is no number"):
+        option_change(OptionWords(head_budget="-1"), "daily")

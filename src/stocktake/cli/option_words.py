@@ -47,6 +47,42 @@ Strict = Annotated[
         show_default=False,
     ),
 ]
+Remember = Annotated[
+    bool | None,
+    typer.Option(
+        "--remember/--no-remember",
+        help="Whether answers of the report before are taken over. Default: yes.",
+        show_default=False,
+    ),
+]
+Revisit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="The share of objects to ask about again in each run; an empty text: 10%.",
+    ),
+]
+RememberFor = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DAYS",
+        help="How old an answer may become, such as 7d, or `ever`; an empty text: 30d.",
+    ),
+]
+HeadBudget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N",
+        help="Ask about at most so many objects in each run; an empty text: no bound.",
+    ),
+]
+Deadline = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Ask for so long at most in each run, such as 2h; an empty text: no bound.",
+    ),
+]
 KeepLast = Annotated[
     int | None,
     typer.Option(metavar="N", help="Keep the last N reports.", show_default=False),

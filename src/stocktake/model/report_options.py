@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
-from stocktake.model.errors import OptionsError
+from stocktake.model.errors import OptionsError, UsageError
 from stocktake.model.fields import EXTENSION_FIELDS
 from stocktake.model.periods import HOUR
+from stocktake.model.remembering_words import parse_age, parse_deadline, parse_share
 from stocktake.model.retention import KEEP_DAYS_MAX, KEEP_LAST_MAX, Retention
 
 # Whither a report goes is decided by admins alone: it is written with the service's own credentials.
 TARGET_OPTIONS = ("destination_store", "owner_full_control")
+
+# How an option that is said in words is read; the words are kept.
+_WORDS: Mapping[str, Callable[[str], object]] = {
+    "revisit": parse_share,
+    "remember_for": parse_age,
+    "deadline": parse_deadline,
+}
 
 
 class ReportOptions(BaseModel):
@@ -26,6 +41,13 @@ class ReportOptions(BaseModel):
     destination_store: str | None = None  # the store's name in settings; None: the source's
     owner_full_control: bool = False
     strict: bool = False  # a row that is not whole fails the run
+    # Whether answers of the report before are taken over; which are asked for again, and what a run may ask: as the
+    # options of `stocktake run` by these names.
+    remember: bool = True
+    revisit: str | None = None
+    remember_for: str | None = None
+    head_budget: Annotated[int, Field(ge=0)] | None = None
+    deadline: str | None = None
     # After each publication reports go that neither of these keeps; None keeps none, and where both are, all stay.
     keep_last: Annotated[int, Field(ge=1, le=KEEP_LAST_MAX)] | None = None
     keep_days: Annotated[int, Field(ge=1, le=KEEP_DAYS_MAX)] | None = None
@@ -34,6 +56,16 @@ class ReportOptions(BaseModel):
     def retention(self) -> Retention:
         """Which reports stay."""
         return Retention(self.keep_last, self.keep_days)
+
+    @field_validator(*_WORDS)
+    @classmethod
+    def _in_words(cls, text: str | None, info: ValidationInfo) -> str | None:
+        if text is not None:
+            try:
+                _WORDS[str(info.field_name)](text)
+            except UsageError as error:
+                raise ValueError(error.message) from error
+        return text
 
     @field_validator("extension_fields")
     @classmethod

@@ -9,6 +9,8 @@ from stocktake.model.errors import UsageError
 from stocktake.model.report_options import ReportOptions, parse_report_options
 
 RETENTION = ("keep_last", "keep_days")  # said together: whoever says one of them means no other
+# Those that an empty text takes back.
+_TAKEN_BACK = ("destination_store", "revisit", "remember_for", "head_budget", "deadline")
 
 
 class OptionWords(TypedDict, total=False):
@@ -21,6 +23,11 @@ class OptionWords(TypedDict, total=False):
     destination_store: str | None
     owner_full_control: bool | None
     strict: bool | None
+    remember: bool | None
+    revisit: str | None
+    remember_for: str | None
+    head_budget: str | None
+    deadline: str | None
     keep_last: int | None
     keep_days: int | None
     forever: bool
@@ -42,8 +49,9 @@ def option_change(
     if "extension_fields" in said:
         names = said["extension_fields"].split(",")
         said["extension_fields"] = [name.strip() for name in names if name.strip()]
-    if said.get("destination_store") == "":
-        said["destination_store"] = None
+    said |= {name: None for name in _TAKEN_BACK if said.get(name) == ""}
+    if (budget := said.get("head_budget")) is not None:
+        said["head_budget"] = _number(budget)
     if forever or any(name in said for name in RETENTION):
         said = dict.fromkeys(RETENTION) | said
     if not said:
@@ -54,3 +62,11 @@ def option_change(
 
     change(parse_report_options({}, where))
     return change
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(
+            f"--head-budget `{text}` is no number; expected 0 or more, or an empty text for no bound"
+        )
+    return int(text)

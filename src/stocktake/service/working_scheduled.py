@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from stocktake.inventory.stopping import unless_stopped
 from stocktake.model.documents import decode_run
 from stocktake.model.errors import (
     BucketChangedError,
@@ -30,6 +31,7 @@ from stocktake.service.journal import Work
 from stocktake.service.leases import LeaseKeeper, about_claim
 from stocktake.service.options import RunOptions
 from stocktake.service.planning import plan_run
+from stocktake.service.remembering import choose_memory
 from stocktake.service.retention import expire_after
 from stocktake.service.same_bucket import check_same_bucket
 from stocktake.service.server_settings import Site
@@ -70,8 +72,8 @@ def work_on(place: Workplace, claim: ScheduledClaim, claimed_s: float) -> None:
     )
     try:
         with keeper:
-            work = _prepared(place, claim)
-            carried_out(place.ledger, work, keeper.take, keeper.stop)
+            work, note = _prepared(place, claim, keeper.stop)
+            carried_out(place.ledger, work, keeper.take, keeper.stop, note)
     except (StoppedError, RunStateError, LedgerError) as error:
         why = keeper.ending or error
         _log.warning("the run %s is given back: %s", claim.run, why, extra=about_claim(claim))
@@ -120,10 +122,12 @@ def _tell(place: Workplace, claim: ScheduledClaim, tell: Callable[[], object]) -
 # -- what is to be done ------------------------------------------------------------------------------
 
 
-def _prepared(place: Workplace, claim: ScheduledClaim) -> Work:
-    """The work that is still to be done: the rest of a run that was begun, else all of it.
+def _prepared(place: Workplace, claim: ScheduledClaim, stop: threading.Event) -> tuple[Work, str]:
+    """The work that is still to be done: the rest of a run that was begun, else all of it; and why it remembers no
+    report, where there is one.
 
     Raises:
+        StoppedError: `stop` was set.
         BucketChangedError: the bucket is not the one that the configuration was put for.
         InventoryError: the configuration cannot be run.
     """
@@ -138,9 +142,10 @@ def _prepared(place: Workplace, claim: ScheduledClaim) -> Work:
             ledger.move_spool(claim.claim, place.spool)
             # Limits are this worker's, and may have changed.
             run = replace(begun, limits=run.limits, spool_folder=place.spool)
-            return Work(claim.claim, run, ledger.kept(claim.run), spool, resumed=True)
+            return Work(claim.claim, run, ledger.kept(claim.run), spool, resumed=True), ""
+    run, note = unless_stopped(stop, lambda: choose_memory(run))
     ledger.enter(claim.claim, run, this_process(), place.spool)
-    return Work(claim.claim, run, Kept(), spool)
+    return Work(claim.claim, run, Kept(), spool), note
 
 
 def planned(place: Workplace, stored: StoredConfiguration, moment: datetime) -> InventoryRun:
@@ -168,6 +173,11 @@ def planned(place: Workplace, stored: StoredConfiguration, moment: datetime) -> 
             fields=options.extension_fields or None,
             owner_full_control=options.owner_full_control,
             strict=options.strict,
+            no_remember=not options.remember,
+            revisit=options.revisit,
+            remember_for=options.remember_for,
+            head_budget=options.head_budget,
+            deadline=options.deadline,
             rate=served.limits.rate,
         ),
         configuration,
