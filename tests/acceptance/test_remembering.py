@@ -147,6 +147,29 @@ def test_a_budget_goes_to_what_is_new_first_and_then_to_the_oldest_answers(
     strict.failed_clearly(1, f"{OBJECTS - 1} postponed", "--strict")
 
 
+def test_objects_that_are_refused_leave_a_budget_to_all_others_and_take_turns(
+    days: Days, fault_server: FaultServer
+) -> None:
+    refused = {f"k{number:03}" for number in range(40)}
+    objects = [FixtureObject(f"k{n:03}", denied=n < len(refused)) for n in range(100)]
+    fault_server.bucket("b", objects)
+    asked: list[set[str]] = []
+    for _ in range(6):
+        outcome = days.run("--head-budget", "30", "--revisit", "0%")
+        log = [entry.path for entry in fault_server.log if entry.operation == "HeadObject"]
+        asked.append({path.removeprefix("/b/") for path in log})
+        fault_server.reset_counts()
+        assert len(asked[-1]) == 30
+    others = {each.key for each in objects} - refused
+    assert set.union(*asked[:4]) == others | refused
+    assert asked[4] | asked[5] == refused
+    assert days.rows(outcome).column("content_type").null_count == len(refused)
+    assert (
+        days.run("--head-budget", "30", "--revisit", "100%").document["remembered"]["revisited"]
+        == 30
+    )
+
+
 def test_a_deadline_puts_off_what_it_leaves_no_time_for(
     days: Days, fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

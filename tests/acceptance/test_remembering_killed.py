@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import threading
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,26 @@ def test_a_run_that_is_killed_and_resumed_comes_to_the_same_report(
     assert [late for _, late in ages_of(undisturbed)] == [late for _, late in ages_of(resumed)]
     assert resumed.document["remembered"] == undisturbed.document["remembered"]
     assert resumed.document["problems"] == undisturbed.document["problems"]
+
+
+@pytest.mark.slow
+def test_an_object_overwritten_before_the_run_is_resumed_is_reported_as_the_new_one(
+    fault_server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same bytes, so that nothing but its moment tells it from the one that was listed."""
+    bucket = fault_server.bucket("b", generated=synthetic(OBJECTS, "k{:06d}".format, make=make))
+    days = Days("b", tmp_path, fault_server.environment(), monkeypatch, FIELDS)
+    days.options = ("--processes", "1", "--concurrency", "8")
+    killed(fault_server, days.command("--head-budget", str(OBJECTS)), 60)
+    asked = min(entry.at for entry in fault_server.log if entry.operation == "HeadObject")
+    written = datetime.now(UTC) - timedelta(seconds=time.monotonic() - asked)
+    key, kms = f"k{OBJECTS - 1:06}", {"x-amz-server-side-encryption": "aws:kms"}
+    old = bucket.find(key)
+    assert old is not None
+    moment = written.replace(microsecond=0)
+    bucket.overwrite(key, size=old.size, etag=old.etag, head_headers=kms, last_modified=moment)
+    resumed = stocktake("run", "--resume", "--json", "--quiet", environment=days.environment)
+    assert resumed.code == 0, resumed.err
+    assert resumed.document["problems"] == {"changed": 1}
+    [row] = days.rows(resumed).slice(OBJECTS - 1).to_pylist()
+    assert (row["encryption_status"], row["last_modified_date"]) == ("SSE-KMS", moment)

@@ -15,11 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from stocktake.model.manifest import render_checksum
-from tests.acceptance.command_line import stocktake
+from tests.acceptance.command_line import Outcome, stocktake
 from tests.acceptance.days import Days, manifest_of, sidecar_of
-from tests.servers.fault import Bucket, FaultServer, FixtureObject
+from tests.servers.fault import Bucket, FaultServer, FixtureObject, refuse_checksum_mode
 
 COUNT = 60
+OBJECT_LOCK = b"<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>"
 FIELDS = "default,EncryptionStatus,ObjectTags"
 
 
@@ -87,12 +88,20 @@ def with_damaged_ages(days: Days, manifest: Path) -> str:
     return "enrichment.parquet has the MD5"
 
 
+def with_a_hand_that_is_nowhere(days: Days, manifest: Path) -> str:
+    sidecar = json.loads(manifest.with_name("stocktake.json").read_text())
+    sidecar["remembered"]["hand"] = -1
+    rewrite(manifest, sidecar, json.loads(manifest.read_text()))
+    return "not a stocktake.json: remembered.hand"
+
+
 UNFIT = [
     of_another_bucket,
     of_another_store,
     with_a_damaged_manifest,
     without_its_ages,
     with_damaged_ages,
+    with_a_hand_that_is_nowhere,
 ]
 
 
@@ -108,7 +117,7 @@ def test_an_unfit_report_is_refused_with_a_reason(
     )
     assert second.document["requests"]["head"] == COUNT
     assert days.rows(second) == days.in_full()
-    if damage in {of_another_bucket, of_another_store}:
+    if damage in {of_another_bucket, of_another_store, with_a_hand_that_is_nowhere}:
         named = days.run("--remember", str(manifest_of(first)))
         named.failed_clearly(2, "--remember", why, "--no-remember")
 
@@ -238,3 +247,56 @@ def test_a_value_that_may_be_withheld_stays_unknown_until_it_is_asked_for_again(
     third = days.run("--revisit", "100%")
     assert third.document["unknowable"] == {}
     assert days.rows(third) == days.in_full()
+
+
+def test_what_was_withheld_is_known_again_once_every_object_was_asked_about(
+    days: Days, bucket: Bucket
+) -> None:
+    days.fields = "default,ObjectLockMode"
+    bucket.documents["object-lock"] = OBJECT_LOCK
+    bucket.withheld = {"retention"}
+    assert unknown_locks(days.run()) == COUNT
+    bucket.withheld = set()
+    left = [unknown_locks(days.run("--revisit", "34%")) for _ in range(3)]
+    assert COUNT > left[0] > left[1] > left[2] == 0
+    # Those who may not read them any more still know what was known.
+    bucket.withheld = {"retention"}
+    lost = unknown_locks(days.run("--revisit", "34%"))
+    assert 0 < lost < COUNT
+    assert unknown_locks(days.run("--revisit", "0%")) == lost
+
+
+def unknown_locks(outcome: Outcome) -> int:
+    """In how many rows nobody knows whether there is a lock."""
+    found = outcome.document["unknowable"].get("ObjectLockMode", {"rows": 0})
+    return int(found["rows"])
+
+
+def test_a_checksum_that_was_refused_is_asked_for_again(
+    days: Days, bucket: Bucket, fault_server: FaultServer
+) -> None:
+    days.fields = "default,ChecksumValue"
+    for key in ("k001", "k002"):
+        bucket.put(FixtureObject(key, checksum_algorithm="SHA256", checksum_value="abc="))
+    refused = fault_server.rule(refuse_checksum_mode(), operation="HeadObject", key="k001")
+    first = days.rows(days.run())
+    assert first.column("checksum_value").to_pylist()[:3] == [None, None, "SHA256:abc="]
+    refused.remove()
+    second = days.run("--revisit", "0%")
+    assert second.document["remembered"]["fresh"] == 1
+    assert days.rows(second) == days.in_full()
+
+
+def test_a_report_that_lost_its_ages_has_no_answer_where_every_object_has_one(
+    days: Days, bucket: Bucket
+) -> None:
+    """Nothing but that tells rows that were put off or refused, there and in AWS's reports."""
+    days.fields = "default,EncryptionStatus,ObjectAccessControlList"
+    bucket.put(FixtureObject("k007", size=7, denied=True))
+    first = manifest_of(days.run("--head-budget", str(COUNT - 10)))
+    for name in ("stocktake.json", "enrichment.parquet"):
+        first.with_name(name).unlink()
+    bucket.put(FixtureObject("k007", size=7, tags={"n": "7"}))
+    second = days.run("--revisit", "0%", "--remember", str(first))
+    assert second.document["remembered"]["fresh"] == 11
+    assert days.rows(second) == days.in_full()

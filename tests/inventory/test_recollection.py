@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -161,6 +162,27 @@ def test_a_key_with_more_versions_than_are_read_at_once_is_known_again(
     recollection = Recollection(run, memory, "", Counter())
     for at in range(0, 100, 9):
         assert all(recollection.of(listed(rows[at : at + 9])).known.to_pylist())
+
+
+def test_however_many_objects_are_gone_between_two_their_rows_take_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stocktake.inventory.recollection.READ_ROWS", 7)
+    held: list[int] = []
+
+    def noted(rows: pa.RecordBatch, keyed: Sequence[str]) -> pa.Array:
+        held.append(rows.num_rows)
+        return rows.column(keyed[0])
+
+    monkeypatch.setattr("stocktake.inventory.recollection._names_of", noted)
+    run = make_run("http://x", "b", fields="Size,ETag,LastModifiedDate,EncryptionStatus")
+    each = (None, 1, 1, "SSE-S3", 0, False)
+    rows = [(f"k{number:04}", None, each) for number in range(2_000)]
+    recollection = Recollection(run, remembered(run, rows, tmp_path, 900), "", Counter())
+    there = [rows[number] for number in (0, 3, 1_000, 1_990, 1_999)]
+    for page in (there[:3], there[3:]):
+        assert all(recollection.of(listed(page)).known.to_pylist())
+    assert max(held) < 30
 
 
 @given(st.lists(st.integers(0, CIRCLE - 1)), st.integers(0, CIRCLE - 1), st.integers(0, CIRCLE))

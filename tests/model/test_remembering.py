@@ -12,6 +12,8 @@ from stocktake.model.fields import BY_NAME, report_fields
 from stocktake.model.remembering import (
     CIRCLE,
     NEW,
+    TRIED_BEFORE,
+    TRIED_LAST,
     allot,
     columns_needed,
     count_fates,
@@ -23,7 +25,7 @@ from stocktake.model.remembering import (
 )
 from stocktake.model.runs import Counters, Remembering
 
-DAYS = [NEW, "19000", "20000", "20001"]
+DAYS = [NEW, "19000", "20000", "20001", TRIED_BEFORE, TRIED_LAST]
 PIECES = st.lists(st.dictionaries(st.sampled_from(DAYS), st.integers(0, 50)), max_size=6)
 
 
@@ -93,15 +95,18 @@ def test_the_hand_passes_every_hash_by_the_time_the_shares_add_up_to_all(
 
 def test_fates_are_counted_by_what_was_due_and_what_was_asked() -> None:
     counters: Counters = Counter(
-        {"due.new": 5, "due.19000": 7, "asked.new": 4, "asked.19000": 3, "remembered.reused": 100}
-    )
+        {
+            "due.new": 5, "due.19000": 7, "asked.new": 4, "asked.19000": 3, "remembered.reused": 100,
+            "due.tried-last": 3, "asked.tried-last": 2,
+        }
+    )  # fmt: skip
     count_fates(counters)
     assert +counters == {
-        "remembered.fresh": 4,
+        "remembered.fresh": 6,
         "remembered.revisited": 3,
-        "remembered.postponed": 5,
+        "remembered.postponed": 6,
         "remembered.reused": 104,
-        "problems.postponed": 5,
+        "problems.postponed": 6,
     }
     assert (due_name(None), due_name(19000)) == (NEW, "19000")
 

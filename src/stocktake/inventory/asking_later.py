@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
@@ -24,16 +24,9 @@ from stocktake.inventory.messages import AskAbout, AskedAbout, AskNoMore
 from stocktake.inventory.processes import WorkerProcess
 from stocktake.inventory.shares import LANES_PER_PROCESS_ASKING
 from stocktake.inventory.spool import drop_segment, read_segment, spool_error
-from stocktake.inventory.taking_over import LISTED
+from stocktake.inventory.taking_over import LISTED, WAITS_AS
 from stocktake.model.pieces import Segment
-from stocktake.model.remembering import (
-    ENRICHED_AT,
-    EPOCH,
-    NEW,
-    POSTPONED,
-    allot,
-    in_bands,
-)
+from stocktake.model.remembering import allot, in_bands
 from stocktake.model.runs import Counters, Remembering
 from stocktake.store.pages import LISTED_SCHEMA
 
@@ -155,7 +148,9 @@ async def ask_about(
                     if room > 0 and left and not over():
                         waiting = _take(part, left)
                         room -= waiting.subjects.num_rows
-                        rows = await enricher.fill(part, waiting.wanted, waiting.subjects, found)
+                        rows = await enricher.fill(
+                            part, waiting.wanted, waiting.subjects, found, since_s=segment.since_s
+                        )
                     writer.write_batch(rows)
     except OSError as error:
         raise spool_error(error, folder) from error
@@ -165,7 +160,7 @@ async def ask_about(
 
 def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """The rows of a batch in parts, of whose rows ROWS_TOGETHER wait at most."""
-    waiting = pc.indices_nonzero(batch.column(POSTPONED))
+    waiting = pc.indices_nonzero(pc.is_valid(batch.column(WAITS_AS)))
     starts = [0, *waiting[ROWS_TOGETHER::ROWS_TOGETHER].to_pylist(), batch.num_rows]
     for start, end in pairwise(starts):
         yield batch.slice(start, end - start)
@@ -173,11 +168,10 @@ def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 def _take(rows: pa.RecordBatch, left: Counters) -> Waiting:
     """The first of `rows` that wait, as many of each day as are `left`, which become fewer."""
-    waits, days = rows.column(POSTPONED), rows.column(ENRICHED_AT)
+    waits_as = rows.column(WAITS_AS)
     wanted = pa.repeat(pa.scalar(False), rows.num_rows)  # noqa: FBT003
     for name in [name for name in left if left[name]]:
-        of_day = pc.is_null(days) if name == NEW else pc.equal(days, _day(name))
-        mask = pc.and_(waits, pc.fill_null(of_day, False))  # noqa: FBT003
+        mask = pc.fill_null(pc.equal(waits_as, name), False)  # noqa: FBT003
         if not mask.true_count:
             continue
         first = pc.less_equal(pc.cumulative_sum(pc.cast(mask, pa.int64())), left[name])
@@ -187,7 +181,3 @@ def _take(rows: pa.RecordBatch, left: Counters) -> Waiting:
     chosen = rows.filter(wanted)
     columns = [chosen.column(f"{LISTED}{each.name}") for each in LISTED_SCHEMA]
     return Waiting(wanted, pa.RecordBatch.from_arrays(columns, schema=LISTED_SCHEMA))
-
-
-def _day(name: str) -> date:
-    return EPOCH + timedelta(days=int(name))

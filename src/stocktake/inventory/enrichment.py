@@ -6,7 +6,7 @@ Unknown is not no. Whatever a call did not yield stays null, the row keeps what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -91,13 +91,15 @@ class Enricher:
         wanted: pa.BooleanArray,
         subjects: pa.RecordBatch,
         counters: Counters,
+        *,
+        since_s: float | None = None,
     ) -> pa.RecordBatch:
         """`rows`, in the spool's schema, with those that are `wanted` as asking about the `subjects`, listed in their
-        order, shows them to be.
+        order, shows them to be. Their listing began at `since_s`, or when this one did.
         """
         if not subjects.num_rows:
             return rows
-        asked = await self._ask(subjects, counters)
+        asked = await self._ask(subjects, counters, since_s)
         self._taking.count_asked(rows.filter(wanted), asked.rows, asked.changed, counters)
         return pa.RecordBatch.from_arrays(
             [
@@ -107,7 +109,9 @@ class Enricher:
             schema=self.schema,
         )
 
-    async def _ask(self, subjects: pa.RecordBatch, counters: Counters) -> Asked:
+    async def _ask(
+        self, subjects: pa.RecordBatch, counters: Counters, since_s: float | None = None
+    ) -> Asked:
         """Ask all that the plan has about `subjects` (LISTED_SCHEMA without delete markers)."""
         columns: dict[str, pa.Array] = {
             name: subjects.column(name) for name in subjects.schema.names
@@ -116,7 +120,7 @@ class Enricher:
         answered, changed = yes, pc.invert(yes)
         untold: dict[Source, Untold] = {}
         if self._plan.head:
-            heads = await self._add_heads(columns, subjects, counters)
+            heads = await self._add_heads(columns, subjects, counters, since_s)
             answered, changed = self._answered(heads), heads.changed
             untold |= {Source.HEAD: heads.untold, Source.HEAD_CHECKSUM: heads.untold}
         if self._plan.acl:
@@ -138,16 +142,24 @@ class Enricher:
     def _answered(self, heads: Heads) -> pa.BooleanArray:
         """Whether HEAD told all there is to tell: of an object under a customer's key, that it is."""
         answered = pc.equal(heads.batch.column("status"), HTTPStatus.OK)
+        if heads.unsummed and "checksum_value" in self.schema.names:
+            # A checksum never changes, so nothing else would have it asked for again.
+            answered = pc.and_(answered, _others(heads.unsummed, len(answered)))
         if "encryption_status" in self.schema.names:
             hidden = pc.equal(heads.batch.column("encryption_status"), SSE_C)
             answered = pc.or_(answered, pc.fill_null(hidden, False))  # noqa: FBT003
         return answered
 
     async def _add_heads(
-        self, columns: dict[str, pa.Array], subjects: pa.RecordBatch, counters: Counters
+        self,
+        columns: dict[str, pa.Array],
+        subjects: pa.RecordBatch,
+        counters: Counters,
+        since_s: float | None,
     ) -> Heads:
+        since_s = self.since_s if since_s is None else since_s
         heads = await fetch_heads(
-            self._run, self._plan, subjects, self._transport, counters, since_s=self.since_s
+            self._run, self._plan, subjects, self._transport, counters, since_s=since_s
         )
         found = {name: heads.batch.column(name) for name in heads.batch.schema.names}
         for name in LISTED_OR_HEAD:
@@ -264,7 +276,7 @@ def _uploaded_in_parts(e_tags: pa.StringArray) -> pa.BooleanArray:
     return pc.replace_with_mask(longer, pc.fill_null(longer, False), found)  # noqa: FBT003
 
 
-def _others(untold: Untold, count: int) -> pa.BooleanArray:
+def _others(untold: Container[int], count: int) -> pa.BooleanArray:
     """Of so many rows, those that were answered."""
     return pa.array([row not in untold for row in range(count)], pa.bool_())
 

@@ -43,13 +43,15 @@ _OK, _BAD, _FORBIDDEN, _MISSING = 200, 400, 403, 404
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """One row an object: `batch` in HEADS_SCHEMA, whether the object was overwritten since it was listed, and `untold`:
-    the rows, by their places, of which HEAD told nothing, and why.
+    """One row an object: `batch` in HEADS_SCHEMA, whether the object was overwritten since it was listed, `untold`: the
+    rows, by their places, of which HEAD told nothing, and why; and `unsummed`: those of which it told all but the
+    checksums that were asked for.
     """
 
     batch: pa.RecordBatch
     changed: pa.Array
     untold: Mapping[int, Problem]
+    unsummed: frozenset[int]
 
 
 class _Round:
@@ -148,6 +150,7 @@ async def fetch_heads(
     subjects = _subjects(run, plan, listed)
     asked = _Round(run, subjects, transport)
     await asked.ask()
+    summed = {row for row in asked.doubtful if asked.subjects[row].checksum}
     await asked.repeat(
         (row for row in asked.with_status(_FORBIDDEN) if asked.subjects[row].checksum),
         lambda subject: Subject(subject.key, subject.version, checksum=False),
@@ -170,7 +173,8 @@ async def fetch_heads(
         counters[HIDDEN] += len(asked.sse_c)
     untold = _untold(asked)
     counters.update(f"problems.{problem}" for problem in untold.values())
-    return Heads(_with_sse_c(batch, asked.sse_c), changed, untold)
+    unsummed = frozenset(row for row in summed - untold.keys() if not asked.subjects[row].checksum)
+    return Heads(_with_sse_c(batch, asked.sse_c), changed, untold, unsummed)
 
 
 def _subjects(run: InventoryRun, plan: CallPlan, listed: pa.RecordBatch) -> list[Subject]:

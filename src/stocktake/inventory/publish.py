@@ -18,7 +18,7 @@ from stocktake.model.manifest import (
     render_symlink,
 )
 from stocktake.model.paths import ReportPaths
-from stocktake.model.remembering import FATES, turn_of
+from stocktake.model.remembering import FATES, WITHHELD, turn_of
 from stocktake.model.runs import (
     Counters,
     DataFile,
@@ -135,5 +135,20 @@ def _remembered(run: InventoryRun, counters: Counters, oldest: date | None) -> S
         deadline_s=asked.deadline_s,
         oldest=oldest,
         revised=group(counters, "revised"),
+        withheld=_withheld(run, counters),
         **{name: counts.get(name, 0) for name in FATES},
     )
+
+
+def _withheld(run: InventoryRun, counters: Counters) -> dict[str, tuple[date, date]]:
+    """By field, the first and the last day of answers that say nothing and may be refusals, where the report has such:
+    this run's, and those that were taken over.
+    """
+    taken, today = group(counters, WITHHELD), run.moment.date()
+    before = {name: (first, last) for name, first, last in run.remembering.withheld}
+    found = {}
+    for name, rows in group(counters, "unknowable").items():
+        days = [*before[name]] if name in taken else []
+        days += [today] * (rows > taken.get(name, 0))
+        found[name] = (min(days), max(days))
+    return found

@@ -28,6 +28,7 @@ from stocktake.model.remembering import (
     ENRICHED_AT,
     IDENTITY,
     KEY_HASH,
+    NEVER_SILENT,
     POSTPONED,
     Memory,
     Turn,
@@ -38,24 +39,28 @@ from stocktake.model.runs import Counters, InventoryRun
 
 # As many as are listed together: more would only wait.
 READ_ROWS = 8_192
+# So many batches of them are held as they are.
+HELD_WHOLE_MAX = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
     """One row for each listed one. `columns`: the remembered fields and AGES_SCHEMA, null where nothing is `known`.
-    `due`: known, and to be asked for again.
+    `due`: known, and to be asked for again. `tried`: asked about in vain, in the last run (true) or before it (false);
+    else null.
     """
 
     columns: dict[str, pa.Array]
     known: pa.BooleanArray
     due: pa.BooleanArray
+    tried: pa.BooleanArray
 
 
 class Recollection:
     """What a memory has of the keys behind `after`, read as the listing goes on.
 
-    Memory: for each lane a page of each column, about a MiB where its values do not repeat; READ_ROWS rows, or as many
-    as one key has; and a group of ages.
+    Memory: for each lane a page of each column, about a MiB where its values do not repeat; a few times READ_ROWS rows,
+    or as many as one key has; and a group of ages.
     """
 
     def __init__(self, run: InventoryRun, memory: Memory, after: str, counters: Counters) -> None:
@@ -78,18 +83,20 @@ class Recollection:
         """What is remembered of `listed` (LISTED_SCHEMA, not empty), whose keys begin where the last ones ended or
         behind.
         """
-        window = self._window(listed.column("key")[0].as_py(), listed.column("key")[-1].as_py())
+        window = self._window(listed.column("key"))
         at = self._same(listed, window)
         names = (*self._names, *self._also, *AGES_SCHEMA.names)
         columns = {name: window.column(name).take(at) for name in names}
         # A row that was not answered is as good as unknown.
         known = pc.is_valid(columns[ENRICHED_AT])
+        tried = pa.nulls(len(known), pa.bool_())
         if known.true_count < len(known) - at.null_count:
+            tried = _tried(pc.and_not(pc.is_valid(at), known), columns[POSTPONED])
             columns = {
                 name: pc.if_else(known, c, pa.scalar(None, c.type)) for name, c in columns.items()
             }
         due = self._rules.due(columns, listed)
-        return Recalled(columns, known, pc.and_(known, due))
+        return Recalled(columns, known, pc.and_(known, due), tried)
 
     def _same(self, listed: pa.RecordBatch, window: pa.RecordBatch) -> pa.Int32Array:
         """For each listed row the place of the same object's row in `window`, null where there is none."""
@@ -100,13 +107,16 @@ class Recollection:
             same = pc.and_(same, pc.fill_null(pc.equal(listed.column(name), was), False))  # noqa: FBT003
         return pc.if_else(same, at, pa.scalar(None, pa.int32()))
 
-    def _window(self, first: str, last: str) -> pa.RecordBatch:
-        """The remembered rows from the key `first` to `last`."""
+    def _window(self, keys: pa.StringArray) -> pa.RecordBatch:
+        """The remembered rows of `keys`, which ascend, and perhaps of some keys between."""
+        first, last = keys[0].as_py(), keys[-1].as_py()
         while not self._over and (not self._held or _last_key(self._held[-1]) <= last):
             batch = next(self._batches, None)
             if batch is None:
                 self._over = True
             elif _last_key(batch) >= first:
+                if len(self._held) >= HELD_WHOLE_MAX:
+                    self._thin_out(keys)
                 self._held.append(batch)
         while self._held and _last_key(self._held[0]) < first:
             self._held.popleft()
@@ -115,6 +125,15 @@ class Recollection:
             for batch in self._held
         ]
         return pa.concat_batches(parts or [pa.RecordBatch.from_pylist([], self._schema)])
+
+    def _thin_out(self, keys: pa.StringArray) -> None:
+        """Let go of what the last batch held has of other keys than these; none of it is behind them. However many
+        objects are gone between two that are there, their rows take no room.
+        """
+        batch = self._held.pop()
+        kept = batch.filter(pc.is_in(batch.column("key"), keys))
+        if kept.num_rows:
+            self._held.append(kept)
 
     def close(self) -> None:
         """Close the files."""
@@ -161,6 +180,13 @@ def in_turn(hashes: pa.UInt32Array, turn: Turn) -> pa.BooleanArray:
     # Unsigned numbers go round the circle by themselves.
     behind = pc.subtract(hashes, pa.scalar(turn.first, pa.uint32()))
     return pc.less(behind, pa.scalar(turn.width, pa.uint32()))
+
+
+def _tried(silent: pa.BooleanArray, postponed: pa.BooleanArray) -> pa.BooleanArray:
+    """Of rows without an answer, when they were asked about in vain; null for those that never were."""
+    lately = pc.fill_null(pc.invert(postponed), False)  # noqa: FBT003
+    never = pc.fill_null(postponed, False)  # noqa: FBT003
+    return pc.if_else(pc.and_not(silent, never), lately, pa.scalar(None, pa.bool_()))
 
 
 def _names_of(rows: pa.RecordBatch, keyed: Sequence[str]) -> pa.Array:
@@ -242,14 +268,27 @@ class _Reader:
             found = ages.slice(row, rows)
             return [found.column(name).combine_chunks() for name in AGES_SCHEMA.names]
         day = pa.scalar(self._memory.day, pa.int32()).cast(pa.date32())
+        days = pc.if_else(_answered(batch), day, pa.scalar(None, day.type))
         never = pa.repeat(pa.scalar(False), rows)  # noqa: FBT003
-        return [key_hashes(batch.column("key")), pa.repeat(day, rows), never]
+        return [key_hashes(batch.column("key")), days, never]
+
+
+def _answered(rows: pa.RecordBatch) -> pa.BooleanArray:
+    """Whether the objects of rows without ages were answered, as far as it shows."""
+    answered = pa.repeat(pa.scalar(True), rows.num_rows)  # noqa: FBT003
+    for name, none in NEVER_SILENT.items():
+        if name in rows.schema.names:
+            column = rows.column(name)
+            answered = pc.and_(answered, pc.is_valid(column))
+            if none:
+                answered = pc.and_not(answered, pc.starts_with(column, none))
+    return pc.fill_null(answered, False)  # noqa: FBT003
 
 
 def nothing_recalled(listed: pa.RecordBatch) -> Recalled:
     """What a run without a memory knows of the rows."""
     no = pa.repeat(pa.scalar(False), listed.num_rows)  # noqa: FBT003
-    return Recalled({}, no, no)
+    return Recalled({}, no, no, pa.nulls(listed.num_rows, pa.bool_()))
 
 
 def recollect(

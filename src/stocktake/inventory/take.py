@@ -37,7 +37,7 @@ from stocktake.model.keys import KeyRange
 from stocktake.model.paths import AGES, ReportPaths, configuration_root
 from stocktake.model.pieces import Kept
 from stocktake.model.proof import check_files, check_ranges
-from stocktake.model.remembering import Memory, count_fates
+from stocktake.model.remembering import WITHHELD, Memory, count_fates
 from stocktake.model.runs import Counters, InventoryResult, InventoryRun, Progress, RunStage, group
 from stocktake.store.connection import Connection
 from stocktake.store.destinations import Destination, open_destination
@@ -170,6 +170,8 @@ def _count_in_the_end(run: InventoryRun, counters: Counters) -> None:
         IncompleteRunError: there are problems, and the run is strict.
     """
     count_fates(counters)
+    for name, rows in group(counters, WITHHELD).items():
+        counters[f"unknowable.{name}"] += rows
     unknowable = sum(group(counters, "unknowable").values()) + counters[HIDDEN]
     if unknowable:
         counters["problems.unknowable"] = unknowable

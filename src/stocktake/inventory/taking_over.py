@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from stocktake.inventory.calls import call_plan
 from stocktake.inventory.heading import HIDDEN, SSE_C, hides_more
 from stocktake.inventory.recollection import Recalled
-from stocktake.model.fields import report_schema
+from stocktake.model.fields import FLAG, TEXT, report_schema
 from stocktake.model.remembering import (
     AGES_SCHEMA,
     ASKED,
@@ -19,14 +19,19 @@ from stocktake.model.remembering import (
     LISTED_OR_ACL,
     LISTED_OR_HEAD,
     POSTPONED,
+    TRIED_BEFORE,
+    TRIED_LAST,
+    WITHHELD,
     due_name,
     remembered_fields,
 )
 from stocktake.model.runs import Counters, InventoryRun
 from stocktake.store.pages import LISTED_SCHEMA
 
-# What listing said of a row that waits to be asked about stands beside it under these names.
+# What listing said of a row that waits to be asked about stands beside it under these names, and by which name it is
+# among those that are due; null once it was asked about.
 LISTED = "listed."
+WAITS_AS = "waits_as"
 
 
 def spool_schema(run: InventoryRun) -> pa.Schema:
@@ -38,6 +43,7 @@ def spool_schema(run: InventoryRun) -> pa.Schema:
         columns += AGES_SCHEMA
         if run.remembering.bounded:
             columns += [pa.field(f"{LISTED}{each.name}", each.type) for each in LISTED_SCHEMA]
+            columns.append(pa.field(WAITS_AS, TEXT))
     return pa.schema(columns)
 
 
@@ -59,7 +65,11 @@ class TakingOver:
         self._run = run
         self._fields = remembered_fields(run.fields)
         self._bounded = run.remembering.bounded
-        self._withheld = tuple(f for f in self._fields if f.withheld)
+        by_name = {field.name: field for field in self._fields}
+        self._withheld = {
+            by_name[name]: (pa.scalar(first, pa.date32()), pa.scalar(last, pa.date32()))
+            for name, first, last in run.remembering.withheld
+        }
         self._hides = hides_more(run) and any(
             field.column == "encryption_status" for field in self._fields
         )
@@ -77,6 +87,9 @@ class TakingOver:
                 columns[name] = column
         columns[POSTPONED] = wanted
         if self._bounded:
+            tried = pc.and_(wanted, pc.is_valid(recalled.tried))
+            columns[POSTPONED] = pc.if_else(tried, pa.scalar(None, FLAG), wanted)
+            columns[WAITS_AS] = _waiting(recalled, wanted)
             columns |= {
                 f"{LISTED}{each.name}": pc.if_else(
                     wanted, listed.column(each.name), pa.scalar(None, each.type)
@@ -100,7 +113,7 @@ class TakingOver:
     ) -> None:
         """Count what is taken over, and what is to be asked about by the day of the answer it has: `due.<day>`."""
         counters["remembered.reused"] += objects.true_count - wanted.true_count
-        _count_days(rows.filter(wanted), DUE, counters)
+        self._count_waiting(rows.filter(wanted), DUE, counters)
         self._count_hidden(rows, counters)
 
     def count_asked(
@@ -113,7 +126,7 @@ class TakingOver:
         """Count rows that were asked about: `asked.<day>` of the answer before, and `revised.<field>` where the answer
         is another one although nothing was written.
         """
-        _count_days(before, ASKED, counters)
+        self._count_waiting(before, ASKED, counters)
         uncounted = Counters()
         self._count_hidden(before, uncounted)
         counters.subtract(uncounted)
@@ -130,19 +143,29 @@ class TakingOver:
             if revised := pc.and_not(comparable, same).true_count:
                 counters[f"revised.{field.name}"] += revised
 
+    def _count_waiting(self, rows: pa.RecordBatch, what: str, counters: Counters) -> None:
+        named = self._bounded
+        names = rows.column(WAITS_AS) if named else rows.column(ENRICHED_AT).cast(pa.int32())
+        for each in pc.value_counts(names).to_pylist():
+            counters[f"{what}.{due_name(each['values'])}"] += each["counts"]
+
     def _count_hidden(self, rows: pa.RecordBatch, counters: Counters) -> None:
         """Count what is not known of rows although they have an answer."""
         if self._hides:
             status = rows.column("encryption_status")
             counters[HIDDEN] += pc.fill_null(pc.equal(status, SSE_C), False).true_count  # noqa: FBT003
-        known = pc.is_valid(rows.column(ENRICHED_AT))
-        for field in self._withheld:
-            if field.name in self._run.remembering.withheld:
-                silent = pc.and_(known, pc.is_null(rows.column(field.column)))
-                counters[f"unknowable.{field.name}"] += silent.true_count
+        days = rows.column(ENRICHED_AT)
+        for field, (first, last) in self._withheld.items():
+            then = pc.and_(pc.greater_equal(days, first), pc.less_equal(days, last))
+            silent = pc.and_(pc.fill_null(then, False), pc.is_null(rows.column(field.column)))  # noqa: FBT003
+            counters[f"{WITHHELD}.{field.name}"] += silent.true_count
 
 
-def _count_days(rows: pa.RecordBatch, what: str, counters: Counters) -> None:
-    days = pc.cast(rows.column(ENRICHED_AT), pa.int32())
-    for each in pc.value_counts(days).to_pylist():
-        counters[f"{what}.{due_name(each['values'])}"] += each["counts"]
+def _waiting(recalled: Recalled, wanted: pa.BooleanArray) -> pa.StringArray:
+    """By which name each of the rows that are `wanted` is among those that are due."""
+    new, none = pa.scalar(due_name(None), TEXT), pa.scalar(None, TEXT)
+    names = pa.repeat(new, len(wanted))
+    if (enriched := recalled.columns.get(ENRICHED_AT)) is not None:
+        names = pc.coalesce(pc.cast(pc.cast(enriched, pa.int32()), TEXT), new)
+    tried = pc.if_else(recalled.tried, TRIED_LAST, TRIED_BEFORE)
+    return pc.if_else(wanted, pc.coalesce(tried, names), none)

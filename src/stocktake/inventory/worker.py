@@ -84,8 +84,7 @@ class Worker:
     """What one process does with its tasks. `say` sends a report; it is called from several threads."""
 
     def __init__(self, begin: Begin, say: Callable[[Report], None]) -> None:
-        self.run = begin.run
-        self.folder = begin.folder
+        self.run, self.folder = begin.run, begin.folder
         self._way = begin.way
         self.memory = begin.memory
         self.say = say
@@ -341,8 +340,9 @@ class _Listing:
 
     def _keep(self, index: int, segment: Segment) -> None:
         self.tell()
-        silent = self._enricher.silent if segment.rows else None
-        self._worker.keep(Spooled(index, replace(segment, silent=silent)))
+        silent, since_s = self._enricher.silent, self._enricher.since_s
+        segment = replace(segment, silent=silent if segment.rows else None, since_s=since_s)
+        self._worker.keep(Spooled(index, segment))
 
     async def _ask_about(self, task: AskAbout) -> None:
         """The lane of a segment whose rows are asked about after all is listed."""

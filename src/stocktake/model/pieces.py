@@ -24,7 +24,8 @@ Silent = tuple[str, str | None]
 class Segment:
     """Finished rows: `range` is complete, its rows are in the file at `path` (None when there are none). `counters` are
     what was counted of these rows, and `silent` an object among them that was, if there was one. `full`: a data file's
-    worth of rows ends here. `size` and `checksum` are the file's once it is sealed.
+    worth of rows ends here. `size` and `checksum` are the file's once it is sealed. `since_s` is when the listing that
+    found them began, in seconds since 1970, where that is known.
     """
 
     range: KeyRange
@@ -37,6 +38,7 @@ class Segment:
     silent: Silent | None = None
     size: int = 0
     checksum: str = ""
+    since_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from run to run.
 from __future__ import annotations
 
 import math
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from stocktake.model.fields import FLAG, Field, Source
 from stocktake.model.runs import Counters, Problem, Remembering, group
 
 # Beside each row of a report whose objects are asked about: the hash of its key; the day of the answer, null where
-# there was none to all that was asked; and whether asking was put off for want of a budget.
+# there was none to all that was asked; and whether asking was put off for want of a budget, null where that was to be
+# tried again after it had been in vain.
 KEY_HASH, ENRICHED_AT, POSTPONED = "key_hash", "enriched_at", "postponed"
 AGES_SCHEMA = pa.schema([
     pa.field(KEY_HASH, pa.uint32()),
@@ -32,8 +34,18 @@ AGES_SCHEMA = pa.schema([
 EPOCH = date(1970, 1, 1)  # days are counted from it
 CIRCLE = 2**32  # of the hashes of keys
 
+# The beginning of AWS's JSON where an ACL could not be had; so many bytes are whole characters of base64.
+UNAVAILABLE_ACL = b'{"version":"2022-11-10","status":"UNAVAILABLE'
+
 # How an object is known again; a report without these columns remembers nothing.
 IDENTITY = ("e_tag", "size", "last_modified_date")
+
+# In these columns objects that were asked about always have something; and how an answer begins that is none. It is all
+# that a report without a file of ages tells of it.
+NEVER_SILENT: Mapping[str, str] = {
+    "encryption_status": "",
+    "object_access_control_list": b64encode(UNAVAILABLE_ACL).decode(),
+}
 
 _ASKED = frozenset({Source.HEAD, Source.HEAD_CHECKSUM, Source.ACL, Source.TAGGING})
 # What LIST tells on some stores and only an answer about the object on others.
@@ -114,9 +126,14 @@ def turn_of(remembering: Remembering) -> Turn:
 # -- the budget --------------------------------------------------------------------------------------
 
 # The counters of rows that wait to be asked about, by the day of the answer they have, and of those that were. `new`
-# have none; they come first.
+# have none; they come first. Those that were asked about in vain come last, or they might leave nothing for any other;
+# and of these first the ones that had to wait since.
 DUE, ASKED, NEW = "due", "asked", "new"
+TRIED_BEFORE, TRIED_LAST = "tried-before", "tried-last"
+UNANSWERED = (NEW, TRIED_BEFORE, TRIED_LAST)
 
+# The counters, by field, of rows whose answer was taken over and may be a refusal.
+WITHHELD = "withheld"
 
 # What became of the rows of a report that has answers, as counted: `remembered.<one of these>`.
 FATES = ("reused", "fresh", "revisited", "postponed")
@@ -125,25 +142,28 @@ FATES = ("reused", "fresh", "revisited", "postponed")
 def count_fates(counters: Counters) -> None:
     """Count what became of rows, by what was due and what was asked. Revisits that were put off are reused, too."""
     due, asked = group(counters, DUE), group(counters, ASKED)
-    fresh = asked.get(NEW, 0)
+    fresh = sum(asked.get(name, 0) for name in UNANSWERED)
     left = {name: n - asked.get(name, 0) for name, n in due.items()}
     counters["remembered.fresh"] = fresh
     counters["remembered.revisited"] = sum(asked.values()) - fresh
     counters["remembered.postponed"] = counters[f"problems.{Problem.POSTPONED}"] = sum(
         left.values()
     )
-    counters["remembered.reused"] += sum(left.values()) - left.get(NEW, 0)
+    counters["remembered.reused"] += sum(n for name, n in left.items() if name not in UNANSWERED)
     for name in [name for name in counters if name.startswith((f"{DUE}.", f"{ASKED}."))]:
         del counters[name]
 
 
-def due_name(day: int | None) -> str:
-    """The name of a day among the counters."""
+def due_name(day: int | str | None) -> str:
+    """The name of a day among the counters, which may be its name already."""
     return NEW if day is None else str(day)
 
 
-def _age_order(name: str) -> int:
-    return -1 if name == NEW else int(name)
+def _age_order(name: str) -> tuple[int, int]:
+    if name in UNANSWERED:
+        place = UNANSWERED.index(name)
+        return (2 if place else 0, place)
+    return (1, int(name))
 
 
 def allot(pieces: Sequence[Mapping[str, int]], budget: int | None) -> list[Counters]:

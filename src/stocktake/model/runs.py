@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
@@ -46,8 +46,8 @@ class Problem(StrEnum):
 # Counts of one run, lane or file, by dotted name: `rows`, `object_bytes`, `retries`, `pages`, `requests.<Call>`,
 # `refusals.<Call>.<status>` (answers that were no success, tried again or not; `broken` is one),
 # `problems.<Problem>`, `unknowable.<field name>`, `missing.<field name>.<Problem>`, `unseen` (places that could not be
-# looked at again), `due.<day>`, `asked.<day>`, `remembered.<what became of answers>` and `revised.<field name>`
-# (model/remembering.py). Adding two of them is `+`; travelling is pickling.
+# looked at again), `due.<day>`, `asked.<day>`, `remembered.<what became of answers>`, `revised.<field name>` and
+# `withheld.<field name>` (model/remembering.py). Adding two of them is `+`; travelling is pickling.
 Counters: TypeAlias = Counter[str]
 
 
@@ -117,8 +117,8 @@ class Remembering:
     """What a run takes over of an earlier `report`: at an address, the newest one beside its own, or of none. Of the
     objects whose answers it has, the share `revisit` is asked about again, and those whose answer is `days_max` old; at
     most `budget` objects are asked about, and for `deadline_s`. `number` is how many runs were remembered one after the
-    other before, and `hand` where these left the hand (model/remembering.py). In the fields `withheld` that report
-    could not tell "no" from a refusal.
+    other before, and `hand` where these left the hand (model/remembering.py). `withheld` are the fields in which that
+    report has rows where "no" cannot be told from a refusal, each with the first and the last day of such answers.
     """
 
     report: str | None = None
@@ -128,7 +128,7 @@ class Remembering:
     deadline_s: float | None = None
     number: int = 0
     hand: int = 0
-    withheld: tuple[str, ...] = ()
+    withheld: tuple[tuple[str, date, date], ...] = ()
 
     @property
     def bounded(self) -> bool:

@@ -18,6 +18,7 @@ from stocktake.model.errors import ManifestError
 from stocktake.model.histogram import StoredHistogram
 from stocktake.model.keys import KeyRange
 from stocktake.model.manifest import ManifestFile
+from stocktake.model.remembering import CIRCLE
 from stocktake.model.runs import DataFile, ListedRange
 
 SIDECAR_VERSION = 1
@@ -80,13 +81,14 @@ class SidecarAges(_Part):
 class SidecarRemembered(_Part):
     """What the run took over of the `report` before, and what became of it: answers `reused`, asked for for the first
     time (`fresh`), asked for again (`revisited`), and put off (`postponed`). `oldest` is the day of the oldest answer
-    in the report; `revised` how many of those asked for again were others than before, by field. The next run goes on
-    from `number` and `hand`.
+    in the report; `revised` how many of those asked for again were others than before, by field; `withheld` the first
+    and the last day of answers that say nothing and may be refusals, by field. The next run goes on from `number` and
+    `hand`.
     """
 
     report: str | None = None
-    number: int
-    hand: int
+    number: Annotated[int, Field(ge=0)]
+    hand: Annotated[int, Field(ge=0, lt=CIRCLE)]
     revisit: float
     days_max: int | None = None
     budget: int | None = None
@@ -97,6 +99,7 @@ class SidecarRemembered(_Part):
     postponed: int
     oldest: date | None = None
     revised: dict[str, int] = {}
+    withheld: dict[str, tuple[date, date]] = {}
 
 
 class Sidecar(_Part):

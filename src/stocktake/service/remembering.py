@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -117,15 +118,28 @@ def _settled(run: InventoryRun, report: Report | None) -> InventoryRun:
         return replace(run, remembering=replace(asked, report=None))
     sidecar = report.sidecar
     before = sidecar.remembered if sidecar is not None else None
-    withheld = set(sidecar.unknowable if sidecar is not None else ())
     remembering: Remembering = replace(
         asked,
         report=report.address,
         number=before.number if before is not None else 0,
         hand=before.hand if before is not None else 0,
-        withheld=tuple(f.name for f in remembered_fields(run.fields) if f.name in withheld),
+        withheld=_withheld(run, sidecar),
     )
     return replace(run, remembering=remembering)
+
+
+def _withheld(run: InventoryRun, sidecar: Sidecar | None) -> tuple[tuple[str, date, date], ...]:
+    """The fields whose silence means nothing in some rows, with the first and the last day of such answers, as far as
+    the report tells.
+    """
+    if sidecar is None:
+        return ()
+    said = sidecar.remembered.withheld if sidecar.remembered is not None else {}
+    return tuple(
+        (field.name, *said.get(field.name, (EPOCH, sidecar.started.date())))
+        for field in remembered_fields(run.fields)
+        if field.name in sidecar.unknowable
+    )
 
 
 def _checked(run: InventoryRun, report: Report, *, own: bool = False) -> Report:
@@ -157,8 +171,10 @@ def _other_objects(run: InventoryRun, report: Report) -> Iterator[str]:
 def _untold(run: InventoryRun, report: Report, *, own: bool) -> Iterator[str]:
     """What the report does not say of itself, or says otherwise."""
     sidecar = report.sidecar
+    if report.sidecar_error:
+        yield f"does not say of which store it is: {report.sidecar_error}"
     if sidecar is None:
-        if own or report.sidecar_error:
+        if own:
             yield "does not say of which store it is"
         return
     endpoint = Connection.open(run.source, region=run.region).endpoint_url(run.bucket)
