@@ -180,6 +180,35 @@ def test_rows_that_cannot_be_read_are_asked_about_again(
     assert days.rows(second) == days.in_full()
 
 
+def without_some_rows(rows: pa.Table) -> pa.Table:
+    return rows.slice(7)
+
+
+def with_bytes_for_keys(rows: pa.Table) -> pa.Table:
+    return rows.set_column(1, "key", rows.column("key").cast(pa.binary()))
+
+
+def with_numbers_for_moments(rows: pa.Table) -> pa.Table:
+    at = rows.schema.get_field_index("last_modified_date")
+    return rows.set_column(at, "last_modified_date", rows.column(at).cast(pa.int64()))
+
+
+@pytest.mark.parametrize(
+    "change", [without_some_rows, with_bytes_for_keys, with_numbers_for_moments]
+)
+def test_a_file_that_was_written_anew_as_another_is_not_read(
+    days: Days, change: Callable[[pa.Table], pa.Table]
+) -> None:
+    first = manifest_of(days.run())
+    path = data_file(first)
+    pq.write_table(change(pq.read_table(path)), path)
+    name_anew(first, path)
+    second = days.run("--revisit", "0%")
+    assert second.document["remembered"]["fresh"] == COUNT
+    assert any("could not be read" in text for text in second.document["warnings"])
+    assert days.rows(second) == days.in_full()
+
+
 def test_rows_of_other_versions_of_their_keys_are_asked_about_again(
     days: Days, fault_server: FaultServer
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -36,6 +36,17 @@ def check_columns(found: pa.Schema, fields: Sequence[Field]) -> None:
             raise DataFileError(
                 f"column {number} is `{column.name}`, the report has `{field.column}` there"
             )
+        check_types(found, [field])
+
+
+def check_types(found: pa.Schema, fields: Iterable[Field]) -> None:
+    """Check that the columns `fields`, all of which a file has, are of fitting types there.
+
+    Raises:
+        DataFileError: one is not.
+    """
+    for field in fields:
+        column = found.field(field.column)
         if not _ACCEPTED[field.type](column.type):
             raise DataFileError(f"column `{column.name}` is {column.type}, expected {field.type}")
 

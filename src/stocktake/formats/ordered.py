@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stocktake.formats.columns import conform
+from stocktake.formats.columns import check_types, conform
 from stocktake.model.errors import DataFileError
-from stocktake.model.fields import BY_COLUMN
+from stocktake.model.fields import BY_COLUMN, Field
 
 # Read ahead of each column, so that a row group is never in memory as a whole.
 _BUFFER_BYTES = 256 * 2**10
@@ -33,7 +33,7 @@ class OrderedFile:
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         """Raises:
-        DataFileError: it cannot be read, or lacks a column.
+        DataFileError: it cannot be read, lacks a column, or has one of another type.
         """
         self._path = path
         self._fields = [BY_COLUMN[name] for name in columns]
@@ -41,13 +41,20 @@ class OrderedFile:
             self._file = pq.ParquetFile(
                 path, buffer_size=_BUFFER_BYTES, page_checksum_verification=True
             )
-            names = self._file.schema_arrow.names
+            schema = self._file.schema_arrow
         except (pa.ArrowException, OSError) as error:
             raise DataFileError(f"{path} cannot be read as Parquet: {error}") from error
-        if lacking := [name for name in columns if name not in names]:
+        try:
+            _check(path, schema, self._fields)
+        except DataFileError:
             self._file.close()
-            raise DataFileError(f"{path} lacks the columns {', '.join(lacking)}")
-        self._key = names.index("key")
+            raise
+        self._key = schema.names.index("key")
+
+    @property
+    def rows(self) -> int:
+        """How many rows the file has."""
+        return int(self._file.metadata.num_rows)
 
     def groups_behind(self, after: str) -> list[RowGroup]:
         """The row groups that may hold keys behind `after`, in order."""
@@ -81,3 +88,9 @@ class OrderedFile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _check(path: Path, found: pa.Schema, fields: Sequence[Field]) -> None:
+    if lacking := [field.column for field in fields if field.column not in found.names]:
+        raise DataFileError(f"{path} lacks the columns {', '.join(lacking)}")
+    check_types(found, fields)

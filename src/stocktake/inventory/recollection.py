@@ -31,6 +31,7 @@ from stocktake.model.remembering import (
     NEVER_SILENT,
     POSTPONED,
     Memory,
+    MemoryFile,
     Turn,
     remembered_fields,
     turn_of,
@@ -235,13 +236,19 @@ class _Reader:
                 continue
             with ExitStack() as doors:
                 try:
-                    opened = doors.enter_context(closing(OrderedFile(file.path, self._columns)))
+                    opened = self._opened(file, doors)
                     ages = self._opened_ages(doors)
                 except DataFileError:
                     self._counters["remembered.unreadable"] += file.rows
                     continue
                 for group in opened.groups_behind(after):
                     yield from self._group(opened, group, ages, file.row + group.row)
+
+    def _opened(self, file: MemoryFile, doors: ExitStack) -> OrderedFile:
+        opened = doors.enter_context(closing(OrderedFile(file.path, self._columns)))
+        if opened.rows != file.rows:  # then no row's age is known
+            raise DataFileError(f"{file.path} has {opened.rows} rows, expected {file.rows}")
+        return opened
 
     def _opened_ages(self, doors: ExitStack) -> Ages | None:
         path = self._memory.ages
