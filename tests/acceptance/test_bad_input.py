@@ -351,3 +351,35 @@ def test_an_unknown_choice_lists_the_known_ones(
 ) -> None:
     outcome = stocktake(arguments[0], report, *arguments[1:])
     outcome.failed_clearly(2, said, "expected ")
+
+
+@pytest.mark.parametrize(
+    ("words", "of", "said"),
+    [
+        (["nonsense"], "", "no such command 'nonsense'"),
+        (["--nonsense"], "", "no such option: --nonsense"),
+        (["query", "REPORT", "SELECT 1", "--nonsense"], "query", "no such option: --nonsense"),
+        (["query", "REPORT", "--threads", "many"], "query", "invalid value for '--threads': Input should be a"),
+        (["query", "REPORT", "--time-max", "0"], "query", "invalid value for '--time-max': Input should be"),
+        (["query", "REPORT", "--format"], "COMMAND", "option '--format' requires an argument"),
+        (["diff", "REPORT"], "diff", "missing argument 'REPORT-B'"),
+        (["diff", "a", "b", "c\x1b[31m\nd"], "diff", "got unexpected extra argument(s) (c\\x1b[31m\\x0ad)"),
+        (["config", "nonsense"], "config", "no such command 'nonsense'"),
+        (["config", "put", "--nonsense"], "config put", "no such option: --nonsense"),
+    ],
+)  # fmt: skip
+def test_words_that_no_command_knows_are_one_error_and_its_hint(
+    words: list[str], of: str, said: str
+) -> None:
+    outcome = stocktake(*words)
+    outcome.failed_clearly(2, f"error: {said}")
+    hint = f"hint: `{' '.join(filter(None, ('stocktake', of)))} --help` shows what it knows"
+    assert outcome.err.splitlines()[1:] == [hint]
+    assert outcome.out == ""
+
+
+@pytest.mark.parametrize("words", [[], ["config"]])
+def test_who_asks_for_nothing_is_shown_help(words: list[str]) -> None:
+    outcome = stocktake(*words)
+    assert outcome.code == 2
+    assert outcome.out + outcome.err == stocktake(*words, "--help").out

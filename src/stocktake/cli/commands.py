@@ -11,6 +11,7 @@ from typing import Any, cast
 import typer
 from typer.core import TyperGroup
 
+from stocktake.cli.outcome import refusals_told
 from stocktake.cli.panels import PanelCommand
 
 
@@ -73,6 +74,16 @@ class CommandTable(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = cast("Any", _Commands())
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **more: Any) -> Any:
+        """Read the words ahead of the command's name; what is wrong with them is told."""
+        with refusals_told():
+            return super().make_context(info_name, args, *rest, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read the command's own words and run it; what is wrong with them is told."""
+        with refusals_told():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - its form
         """Their names, in the order of the table."""

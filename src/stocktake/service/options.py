@@ -5,7 +5,7 @@ Each word is declared once here; what the words mean together is `planning.py`'s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -159,8 +159,8 @@ def make_store(**keywords: Unpack[StoreKeywords]) -> Store:
     )
 
 
-def choose(kind: type[_Choice], text: str, what: str) -> _Choice:
-    """The member of `kind` that is called `text`, in any letter case.
+def choose(kind: Iterable[_Choice], text: str, what: str) -> _Choice:
+    """The member of `kind`, all of an enumeration or some, that is called `text`, in any letter case.
 
     Raises:
         UsageError: there is none of that name.

@@ -19,7 +19,8 @@ from stocktake.service.options import choose
 __all__ = ["DEPTH_MAX", "Change", "Count", "Differences", "Wanted", "diff"]
 
 DEPTH_MAX = 32
-_ROW_FORMS = (Output.CSV, Output.JSONL, Output.PARQUET)
+# A table is for people, and no file of rows.
+_ROW_FORMS = (Output.PARQUET, Output.CSV, Output.JSONL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,7 @@ def diff(
         InventoryError: a report cannot be opened or read.
     """
     mode = choose(Mode, wanted.mode, "mode") if wanted.mode else None
-    form = choose(Output, wanted.format, "format")
-    if form not in _ROW_FORMS:
-        raise UsageError(f"rows cannot be written as {form}; expected csv, jsonl or parquet")
+    form = choose(_ROW_FORMS, wanted.format, "format")
     if not 0 <= wanted.depth <= DEPTH_MAX:
         raise UsageError(f"--depth {wanted.depth} is out of range; expected 0 to {DEPTH_MAX}")
     selection = _selection(wanted)
