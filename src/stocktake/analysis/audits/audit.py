@@ -27,7 +27,8 @@ class Audit:
     `where` is an SQL condition on a row of `inventory_report`: true for what is found, false for
     what is not, NULL where it cannot be told. A column that every object has a value in may stand in
     it bare, so that a missing value makes it NULL; one that is empty for "none" needs `coalesce`.
-    Names in braces are filled in by `questions.py`. `needs` are the fields it reads, by AWS's names.
+    Names in braces are filled in by `questions.py`; a text without which nothing is known stands in them, for an empty
+    one is no value either. `needs` are the fields it reads, by AWS's names.
 
     `certain` are those of its fields that have to be filled for an answer to be certain; None where it may not be even
     then. With none of them, NULL means false: there is nothing to be found. Rows in which they are filled, nearly all,

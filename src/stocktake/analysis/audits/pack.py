@@ -20,7 +20,7 @@ PACK: tuple[Audit, ...] = (
         "not-encrypted", "encryption",
         "Which objects are stored without encryption?",
         Severity.HIGH, ("EncryptionStatus",),
-        "encryption_status = 'NOT-SSE'",
+        "{encryption_status} = 'NOT-SSE'",
         "Copy them onto themselves with encryption, by a batch job over the manifest, and set default encryption on the"
         " bucket.",
         certain=("EncryptionStatus",),
@@ -29,7 +29,7 @@ PACK: tuple[Audit, ...] = (
         "customer-key", "encryption",
         "Which objects are encrypted with a key that only a customer has (SSE-C)?",
         Severity.MEDIUM, ("EncryptionStatus",),
-        "encryption_status = 'SSE-C'",
+        "{encryption_status} = 'SSE-C'",
         "Make sure that the keys are kept: whoever loses one loses the object. Rewrite them with SSE-KMS where that is"
         " not wanted.",
         certain=("EncryptionStatus",),
@@ -38,7 +38,7 @@ PACK: tuple[Audit, ...] = (
         "wrong-encryption", "encryption",
         "Which objects are encrypted otherwise than expected, such as SSE-S3 where SSE-KMS should be?",
         Severity.HIGH, ("EncryptionStatus",),
-        "encryption_status NOT IN ({expected})",
+        "{encryption_status} NOT IN ({expected})",
         "Copy them onto themselves with the encryption that is expected, and set it as the bucket's default.",
         certain=("EncryptionStatus",),
         expects="encryption",
@@ -47,7 +47,7 @@ PACK: tuple[Audit, ...] = (
         "wrong-kms-key", "encryption",
         "Which objects are encrypted with another KMS key than expected?",
         Severity.HIGH, ("EncryptionStatus", "KmsKeyArn"),
-        "encryption_status IN ('SSE-KMS', 'DSSE-KMS') AND kms_key_arn NOT IN ({expected})",
+        "{encryption_status} IN ('SSE-KMS', 'DSSE-KMS') AND {kms_key_arn} NOT IN ({expected})",
         "Copy them onto themselves with the right key; until then whoever may use the other key can read them.",
         expects="kms_keys",
     ),
@@ -55,7 +55,7 @@ PACK: tuple[Audit, ...] = (
         "bucket-key-off", "encryption",
         "Which objects encrypted with KMS do without an S3 Bucket Key, so that each request calls KMS?",
         Severity.LOW, ("EncryptionStatus", "BucketKeyStatus"),
-        "encryption_status = 'SSE-KMS' AND bucket_key_status = 'DISABLED'",
+        "{encryption_status} = 'SSE-KMS' AND {bucket_key_status} = 'DISABLED'",
         "Enable the Bucket Key on the bucket, and copy the objects onto themselves.",
         certain=("EncryptionStatus", "BucketKeyStatus"),
     ),
@@ -124,7 +124,7 @@ PACK: tuple[Audit, ...] = (
         "foreign-grant", "access",
         "Which objects does their ACL open to users who are neither the owner nor expected?",
         Severity.MEDIUM, ("ObjectAccessControlList", "ObjectOwner"),
-        "CASE WHEN {acl}.status = 'AVAILABLE' AND object_owner <> 'UNAVAILABLE' THEN len(list_filter({acl}.grants,"
+        "CASE WHEN {acl}.status = 'AVAILABLE' AND {object_owner} <> 'UNAVAILABLE' THEN len(list_filter({acl}.grants,"
         " lambda g: g.type = 'CanonicalUser' AND g.canonicalId NOT IN (object_owner, {expected}))) > 0 END",
         "Write policies in place of grants and disable ACLs, or name the users in the policy file.",
         expects="grantees", unless=("",),
@@ -133,7 +133,7 @@ PACK: tuple[Audit, ...] = (
         "foreign-owner", "access",
         "Which objects belong to somebody who is not expected to own any?",
         Severity.HIGH, ("ObjectOwner",),
-        "nullif(object_owner, 'UNAVAILABLE') NOT IN ({expected})",
+        "nullif({object_owner}, 'UNAVAILABLE') NOT IN ({expected})",
         "Enforce the bucket owner's ownership, or have the owners copy them with bucket-owner-full-control.",
         expects="owners",
     ),
@@ -160,7 +160,7 @@ PACK: tuple[Audit, ...] = (
         "archive-candidate", "cost",
         "Which objects are old and big, and in a class that costs more than an archive?",
         Severity.INFO, ("Size", "LastModifiedDate", "StorageClass"),
-        "storage_class IN ({archive_from}) AND size >= {archive_size_min}"
+        "{storage_class} IN ({archive_from}) AND size >= {archive_size_min}"
         " AND last_modified_date < {now} - INTERVAL {archive_after_days} DAY",
         "Move them by a lifecycle rule, if nobody reads them; retrieval and an early end of storage cost, too.",
         certain=("StorageClass", "Size", "LastModifiedDate"),
@@ -171,7 +171,7 @@ PACK: tuple[Audit, ...] = (
         "below-minimum-size", "cost",
         "Which objects are smaller than the least that their storage class charges for?",
         Severity.LOW, ("Size", "StorageClass"),
-        "storage_class IN ({minimum_size_classes}) AND size < {minimum_size}",
+        "{storage_class} IN ({minimum_size_classes}) AND size < {minimum_size}",
         "Keep small objects in STANDARD or INTELLIGENT_TIERING, or pack them together.",
         certain=("StorageClass", "Size"),
         money="({minimum_size} * objects - bytes) * {price} / {gb}",
@@ -199,7 +199,7 @@ PACK: tuple[Audit, ...] = (
         "duplicate", "cost",
         "Which objects are alike in ETag and size, so that all but one of each may be copies?",
         Severity.INFO, ("Size", "ETag"),
-        "CASE WHEN size = 0 THEN false WHEN e_tag IS NOT NULL AND size IS NOT NULL THEN (e_tag, size) IN"
+        "CASE WHEN size = 0 THEN false WHEN {e_tag} IS NOT NULL AND size IS NOT NULL THEN (e_tag, size) IN"
         " (SELECT e_tag, size FROM inventory_report WHERE size > 0 GROUP BY ALL HAVING count(*) > 1) END",
         "Compare before removing any. Copies that KMS or a customer's key encrypts have ETags of their own and are not"
         " among these.",

@@ -16,7 +16,7 @@ from stocktake.analysis.audits.pack import BY_NAME
 from stocktake.analysis.audits.policy import Policy, PolicyException
 from stocktake.analysis.relation import literal
 from stocktake.model.fields import BY_NAME as FIELDS
-from stocktake.model.fields import Field, Source
+from stocktake.model.fields import TEXT, Field, Source
 from stocktake.model.manifest import Manifest
 from stocktake.model.paths import SIDECAR
 from stocktake.model.prices import GB, Prices
@@ -33,6 +33,20 @@ CALLS = (Source.HEAD, Source.HEAD_CHECKSUM, Source.ACL, Source.TAGGING)
 # missing, SQL's NULL says so.
 ALWAYS_FILLED = ("EncryptionStatus", "BucketKeyStatus", "KmsKeyArn")
 _WITNESS = FIELDS["EncryptionStatus"]
+# Texts that a condition reads in braces, for without one nothing is known. AWS's ORC and Parquet have NULL there, as
+# CSV has once it is read; others write an empty text, which is no value either.
+_TEXTS = tuple(
+    FIELDS[name].column
+    for name in (
+        "EncryptionStatus",
+        "BucketKeyStatus",
+        "KmsKeyArn",
+        "StorageClass",
+        "ObjectOwner",
+        "ETag",
+    )
+)
+_AS_THEY_ARE = {column: column for column in _TEXTS}
 # Problems that leave no value unknown: a row that is all of a newer object, a key's latest version
 # (`_VERSION_FIELDS` alone depend on it), and values, which are counted field by field.
 _HARMLESS = (Problem.CHANGED, Problem.LATEST, Problem.UNKNOWABLE)
@@ -76,9 +90,10 @@ class Unknown:
 class Question:
     """An audit as it is asked of one report.
 
-    `condition` is what it looks for, `excuse` which rows an exception excuses; empty for none. Where none of `doubts`
-    holds, conditions on a row, `bare` is true where `condition` is, which is never NULL there; None where that is not
-    known.
+    `condition` is what it looks for, and `told` finds the same rows without saying which are not known, by conditions
+    that engines know from statistics; `excuse` is which rows an exception excuses; empty for none. Where none of
+    `doubts` holds, conditions on a row, `bare` is true where `condition` is, which is never NULL there; None where that
+    is not known.
     `unknown` is what is known beforehand of what it cannot tell. One that is not `answerable` for
     want of fields is not asked, nor is one that is not `wanted`, because nothing is expected.
     Exceptions that have expired excuse nothing any more, and are told.
@@ -86,6 +101,7 @@ class Question:
 
     audit: Audit
     condition: str
+    told: str
     bare: str
     doubts: tuple[str, ...] | None
     excuse: str
@@ -100,8 +116,8 @@ class Question:
     def where(self) -> str:
         """What is found: what it looks for, without what is excused."""
         if self.excuse:
-            return f"({self.condition}) AND NOT ({self.excuse})"
-        return self.condition
+            return f"({self.told}) AND NOT ({self.excuse})"
+        return self.told
 
     @property
     def asked(self) -> bool:
@@ -146,14 +162,17 @@ def make_questions(
 
 
 def _question(
-    audit: Audit, subject: Subject, policy: Policy, values: Mapping[str, str], now: datetime
+    audit: Audit, subject: Subject, policy: Policy, values: dict[str, str], now: datetime
 ) -> Question:
     concerned = [each for each in policy.exceptions if each.audit == audit.name]
     priced = audit.money and {"Size", "StorageClass"} <= subject.names
-    bare = _bare(audit, policy, values)
+    sought, bare = _bare(audit, policy, values), _bare(audit, policy, values | _AS_THEY_ARE)
+    # Whoever looks for values that fields must have finds them whether or not an empty text is another one.
+    told = bare if audit.certain and not audit.expects else sought
     return Question(
         audit=audit,
-        condition=_condition(audit, subject, bare),
+        condition=_condition(audit, subject, sought),
+        told=_condition(audit, subject, told),
         bare=bare,
         doubts=_doubts(audit, subject),
         excuse=_below([each.prefix for each in concerned if each.holds(now)]),
@@ -168,20 +187,21 @@ def _question(
     )
 
 
-def _bare(audit: Audit, policy: Policy, values: Mapping[str, str]) -> str:
-    """What an audit looks for in a row that is an object of which all is known."""
+def _bare(audit: Audit, policy: Policy, values: dict[str, str]) -> str:
+    """What an audit looks for in a row that is an object, its texts read as `values` say."""
     condition = audit.where.format_map({**values, "expected": _list(audit.unless or ())})
     return _by_prefix(audit, policy, values, condition) if audit.expects else condition
 
 
-def _condition(audit: Audit, subject: Subject, bare: str) -> str:
+def _condition(audit: Audit, subject: Subject, sought: str) -> str:
     """What an audit looks for, whatever excuses it: true, false, or NULL where it cannot be told."""
-    condition = f"coalesce({bare}, false)" if audit.certain == () else bare
+    condition = f"coalesce({sought}, false)" if audit.certain == () else sought
     if _asks_witness(audit, subject):
         # A row without it is one that HEAD told nothing of, so that "none" is not known either; nor is it where
         # HEAD told of a customer's key, and nothing else.
         hidden = subject.sidecar is not None and _hidden(subject.sidecar)
-        known = f"{_WITNESS.column} <> 'SSE-C'" if hidden else f"{_WITNESS.column} IS NOT NULL"
+        unknown = "'', 'SSE-C'" if hidden else "''"
+        known = f"{_WITNESS.column} NOT IN ({unknown})"
         condition = f"CASE WHEN {known} THEN {condition} END"
     if _spares_markers(audit, subject):
         condition = f"is_delete_marker IS NOT TRUE AND ({condition})"
@@ -192,12 +212,18 @@ def _doubts(audit: Audit, subject: Subject) -> tuple[str, ...] | None:
     """Which rows are to be judged by the whole condition. Of a customer's key all are, be something hidden or not."""
     if audit.certain is None:
         return None
-    asked = [f"{FIELDS[name].column} IS NULL" for name in audit.certain]
+    asked = [doubt for name in audit.certain for doubt in _missing_in(FIELDS[name])]
     if _asks_witness(audit, subject):
-        asked += [f"{_WITNESS.column} IS NULL", f"{_WITNESS.column} = 'SSE-C'"]
+        asked += [*_missing_in(_WITNESS), f"{_WITNESS.column} = 'SSE-C'"]
     if _spares_markers(audit, subject):
         asked.append("is_delete_marker")
     return tuple(asked)
+
+
+def _missing_in(field: Field) -> tuple[str, ...]:
+    """In which rows a field has no value."""
+    missing = f"{field.column} IS NULL"
+    return (missing, f"{field.column} = ''") if field.type == TEXT else (missing,)
 
 
 def _asks_witness(audit: Audit, subject: Subject) -> bool:
@@ -291,6 +317,7 @@ def _values(subject: Subject, policy: Policy, prices: Prices, now: datetime) -> 
     archive = policy.thresholds.archive_class
     return {
         **thresholds,
+        **{column: f"nullif({column}, '')" for column in _TEXTS},
         "archive_monitoring": str(prices.monitoring_per_1000_month.get(archive, 0.0)),
         "archive_terms": _terms(prices, archive),
         "now": _moment(now),
