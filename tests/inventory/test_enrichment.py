@@ -336,15 +336,56 @@ def test_a_head_that_is_younger_than_the_listing_says_but_not_new_is_no_change(
     assert lane.problems() == {}
 
 
+AHEAD = datetime(2095, 12, 23, tzinfo=UTC)
+HEAD_AHEAD = with_headers({"Last-Modified": "Fri, 23 Dec 2095 00:00:00 GMT"})
+
+
 def test_an_object_written_again_with_the_same_bytes_is_a_change(
     fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    bucket = fault_server.bucket("b", [FixtureObject("k"), FixtureObject("k2")])
+    fault_server.before_head("k", lambda: bucket.overwrite("k", last_modified=AHEAD))
+    with open_lane(
+        fault_server.as_server(), "b", monkeypatch, fields="LastModifiedDate,EncryptionStatus"
+    ) as lane:
+        row, other = lane.reported()
+    assert (row["last_modified_date"], other["last_modified_date"]) == (AHEAD, WRITTEN)
+    assert lane.problems() == {"changed": 1}
+
+
+@pytest.mark.parametrize("versions", ["Current", "All"])
+def test_a_moment_of_head_that_a_second_listing_does_not_have_is_no_change(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch, versions: str
+) -> None:
+    """As on Ceph, right after an ACL was set. Keys that begin with the key are not it."""
+    fault_server.bucket("b", [FixtureObject(key) for key in ("k", "k & <k>", "k/k")])
+    fault_server.rule(HEAD_AHEAD, operation="HeadObject")
+    with open_lane(
+        fault_server.as_server(),
+        "b",
+        monkeypatch,
+        fields="LastModifiedDate,EncryptionStatus",
+        versions=versions,
+    ) as lane:
+        rows = lane.reported()
+    assert [row["last_modified_date"] for row in rows] == [WRITTEN] * 3
+    assert lane.problems() == {}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [access_denied(), respond(200, "", "<html>not a listing</html>")],
+    ids=["refused", "HTML"],
+)
+def test_what_cannot_be_listed_again_is_believed_as_head_has_it(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch, fault: Action
+) -> None:
     fault_server.bucket("b", [FixtureObject("k")])
-    ahead = {"Last-Modified": "Fri, 23 Dec 2095 00:00:00 GMT"}
-    fault_server.rule(with_headers(ahead), operation="HeadObject")
+    fault_server.rule(HEAD_AHEAD, operation="HeadObject")
+    fault_server.rule(fault, operation="ListObjectsV2", prefix="k")
     with open_lane(
         fault_server.as_server(), "b", monkeypatch, fields="LastModifiedDate,EncryptionStatus"
     ) as lane:
         [row] = lane.reported()
-    assert row["last_modified_date"] == datetime(2095, 12, 23, tzinfo=UTC)
+    assert row["last_modified_date"] == AHEAD
     assert lane.problems() == {"changed": 1}

@@ -125,6 +125,20 @@ def test_suspect_pages_are_remembered_whatever_the_draw(
             look(lane, spots[1])
 
 
+def test_a_page_is_suspect_too_that_came_before_all_larger_ones(
+    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_server.bucket("b", generated=synthetic(9_500))
+    fault_server.rule(drop_keys(3), operation="List", nth=1)
+    with open_lane(fault_server.as_server(), "b", monkeypatch) as lane:
+        memory = Memory(4, Random(0))
+        after = KEYS[1999]
+        for page in lane.pages(KeyRange(after)):
+            memory.add(after, page, None)
+            after = page.rows.column("key")[-1].as_py()
+    assert KEYS[1999] in {spot.after for spot in memory.suspects()}
+
+
 KEYS_LONG = [f"data/{number:09d}" for number in range(9_500)]
 
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stocktake.inventory.calls import CallPlan
+from stocktake.inventory.overwriting import find_changed
 from stocktake.model.errors import CredentialsError, ServerError, StoreError
 from stocktake.model.fields import Source
 from stocktake.model.runs import Counters, InventoryRun, Problem
@@ -30,9 +31,6 @@ from stocktake.store.transport import Transport
 # How stores say that an object needs the customer's key: AWS InvalidRequest, Ceph InvalidArgument; both name the thing.
 _SSE_C_CODES = {"InvalidRequest", "InvalidArgument", "MissingSecurityHeader"}
 _SSE_C_TEXT = re.compile(r"server[ -]side encryption|customer.provided|sse-c", re.IGNORECASE)
-
-# How much the store's clock may be behind ours.
-CLOCK_TOLERANCE_S = 1.0
 
 # Counts objects of which HEAD tells nothing but SSE-C to those who lack the customer's key.
 HIDDEN = "hidden_by_sse_c"
@@ -159,7 +157,7 @@ async def fetch_heads(
     await _settle_bad(asked)
     await _ask_unnamed(asked)
     batch = asked.read()
-    changed = _changed(listed, batch, since_s)
+    changed = await find_changed(run, listed, batch, transport, since_s=since_s)
     if plan.checksums and (
         lacking := [r for r in _true_rows(changed) if not asked.subjects[r].checksum]
     ):
@@ -281,31 +279,6 @@ def _says_sse_c(proof: Answer) -> bool:
         and error.code in _SSE_C_CODES
         and _SSE_C_TEXT.search(proof.body.decode("utf-8", "replace")) is not None
     )
-
-
-def _changed(listed: pa.RecordBatch, heads: pa.RecordBatch, since_s: float) -> pa.Array:
-    """Whether HEAD answered for another object than the one listed: another ETag or size, or one written since the
-    listing began. A version that has an id is never overwritten.
-
-    Moments are compared to the second, which is all that HEAD has; a store that lists fractions may round either
-    way. An older moment that differs is no sign: Ceph's HEAD, not its LIST, moves on when an ACL is set.
-    """
-    answered = pc.equal(heads.column("status"), _OK)
-    differ = pc.or_(_differ(listed, heads, "e_tag"), _differ(listed, heads, "size"))
-    was, now = listed.column("last_modified_date"), heads.column("last_modified_date")
-    moved = pc.and_(
-        pc.not_equal(pc.floor_temporal(was, unit="second"), now),
-        pc.not_equal(pc.ceil_temporal(was, unit="second"), now),
-    )
-    since = pa.scalar(int((since_s - CLOCK_TOLERANCE_S) * 1000), pa.int64()).cast(now.type)
-    moved = pc.fill_null(pc.and_(moved, pc.greater_equal(now, since)), False)  # noqa: FBT003
-    mutable = pc.is_null(listed.column("version_id"))
-    changed = pc.and_(pc.and_(answered, mutable), pc.or_(differ, moved))
-    return pc.fill_null(changed, False)  # noqa: FBT003
-
-
-def _differ(listed: pa.RecordBatch, heads: pa.RecordBatch, name: str) -> pa.Array:
-    return pc.fill_null(pc.not_equal(listed.column(name), heads.column(name)), False)  # noqa: FBT003
 
 
 def _true_rows(mask: pa.Array) -> list[int]:

@@ -75,7 +75,7 @@ class Memory:
         what lies behind the end cannot be asked for: the last page is, and what keys there would probably start with.
         """
         size, last = page.facts.rows + page.facts.discarded, page.facts.last
-        self._largest = max(self._largest, size)
+        self._judge_size(size)
         keys = page.rows.column("key")
         if page.rows.num_rows or (page.ended and serial):
             end = upto if page.ended and serial else last
@@ -89,6 +89,15 @@ class Memory:
                 for prefix in prefixes_behind(end, known)
                 if prefix.startswith(self._prefix)
             ]
+
+    def _judge_size(self, size: int) -> None:
+        """Where a page holds more than all before it, those held less than they might have."""
+        if size <= self._largest:
+            return
+        self._largest = size
+        for page in self._pages.drawn:
+            self._suspects.add(page)
+        self._pages.clear()
 
     def _add_listed(self, keys: _Page, page: ListedPage, size: int) -> None:
         if not keys.after and page.marker == FIRST:
@@ -167,6 +176,11 @@ class _Reservoir:
         if place == self._most and (place := self._random.randrange(self._seen)) >= self._most:
             return
         self.drawn[place : place + 1] = [replace(page, keys=_own(page.keys))]
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._seen = 0
+        self.drawn = []
 
 
 def _own(keys: pa.Array) -> pa.Array:
