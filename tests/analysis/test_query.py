@@ -4,9 +4,14 @@ do.
 
 from __future__ import annotations
 
+import csv
+import gzip
+import hashlib
+import io
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +29,7 @@ from tests.analysis.reports import (
     genuine_rows,
     objects,
     our_report,
+    republish,
 )
 
 # -- rows and types ------------------------------------------------------------------------------
@@ -109,6 +115,59 @@ def test_every_key_survives_csv(tmp_path_factory: pytest.TempPathFactory, keys: 
     root = tmp_path_factory.mktemp("keys")
     report = opened(our_report(root, Format.CSV, [objects(ordered)]).manifest_path)
     assert [row["key"] for row in answer(report, "SELECT key FROM inventory_report")] == ordered
+
+
+# Of a value that is no key, which is URL-encoded: the tags of an object.
+VALUES = (
+    None,
+    "a\r\nb",
+    "a\nb",
+    "a\rb",
+    "\r\n",
+    "\n",
+    "\r",
+    '"',
+    '""',
+    ',"\r\n","',
+    "é\u2028\x85",
+    "a" * 100_000,
+)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("first", VALUES)
+def test_csv_is_read_whatever_ends_its_rows_and_stands_in_its_values(
+    tmp_path: Path, line_end: str, first: str | None
+) -> None:
+    fields = ("Size", "ObjectTags")
+    given = [first, *VALUES]
+    rows = [
+        {**each, "object_tags": value}
+        for each, value in zip(objects([f"k{n:02}" for n in range(len(given))]), given, strict=True)
+    ]
+    ours = our_report(tmp_path, Format.CSV, [[], rows[:1], rows[1:]], fields=fields)
+    files = []
+    for number, file in enumerate(ours.manifest.files):
+        path = ours.data_path(tmp_path, number)
+        texts = list(
+            csv.reader(io.StringIO(gzip.decompress(path.read_bytes()).decode(), newline=""))
+        )
+        body = _zipped(texts, line_end)
+        path.write_bytes(body)
+        files.append(replace(file, size=len(body), md5=hashlib.md5(body).hexdigest()))
+    republish(tmp_path, ours.paths, ours.manifest, files=tuple(files))
+    found = answer(
+        opened(ours.manifest_path), "SELECT key, size, object_tags FROM inventory_report"
+    )
+    assert found == [{name: row[name] for name in ("key", "size", "object_tags")} for row in rows]
+    [counted] = answer(opened(ours.manifest_path), "SELECT count(*) AS n FROM inventory_report")
+    assert counted == {"n": len(rows)}
+
+
+def _zipped(rows: list[list[str]], line_end: str) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator=line_end).writerows(rows)
+    return gzip.compress(text.getvalue().encode())
 
 
 def test_keys_of_old_reports_with_a_plus_for_a_space_are_decoded(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stocktake.formats import describe, read_batches
+from stocktake.formats import describe, ends_rows_with_crlf, read_batches
 from stocktake.formats.csv import encode_keys
 from stocktake.model.configuration import Format
 from stocktake.model.errors import DataFileError
@@ -125,6 +125,21 @@ def test_deviations_that_do_not_matter_are_borne(data: bytes) -> None:
         Format.CSV, zipped(CURRENT_CSV), DATED_FIELDS
     )
     assert describe(Format.CSV, io.BytesIO(data)) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "crlf"),
+    [
+        (b"", None), (b"\n\r\n", None), (b'"a"', None), (b'"a\r\n', None), (b'"a"\n"b"\r\n', False),
+        (b'"a"\r\n"b"\n', True), (b'\n\r\n"a"\n', False), (b'\n"a"\r\n', True), (b'"a\r\nb","""\r\n"\n', False),
+        (b'"a\nb\n","""\n"\r\n', True), (b"a,b\r\n", True), (b"a,b\n", False),
+        (b'"' + b"\n" * 2**19 + b'"\r\n', True), (b'"' + b"\n" * 2**20 + b'"\r\n', None),
+    ],
+)  # fmt: skip
+def test_what_ends_the_first_row_is_told_apart_from_line_ends_in_its_values(
+    text: bytes, crlf: bool | None
+) -> None:
+    assert ends_rows_with_crlf(io.BytesIO(zipped(text))) is crlf
 
 
 def test_rows_that_straddle_blocks_and_hold_line_ends_stay_whole() -> None:

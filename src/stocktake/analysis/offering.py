@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from stocktake.analysis.damage import Damage
-from stocktake.analysis.relation import identifier, literal
+from stocktake.analysis.relation import Pulled, Source, identifier, literal
 from stocktake.analysis.report import Report
 from stocktake.analysis.tables import ENRICHED, Table
 from stocktake.analysis.views import select_table
@@ -73,7 +73,7 @@ def offer(
     with damage.translated():
         if far:
             _serve(connection, served)
-        sources = [
+        sources: list[Source] = [
             [place.address for place in found] or _pulled(connection, number, table, report, served)
             for number, ((table, report), found) in enumerate(zip(reports, places, strict=True))
         ]
@@ -109,8 +109,12 @@ def _path(report: Report, file: ManifestFile) -> str:
 
 
 def _is_read_by_engine(table: Table, report: Report) -> bool:
-    """Whether DuckDB reads the data files. It reads no ORC, nor what stands beside them of how old answers are."""
-    return report.manifest.format is not Format.ORC and not table.aged
+    """Whether DuckDB reads the data files. It reads no ORC, nor what stands beside them of how old answers are, nor CSV
+    whose rows end with CRLF where values may hold other line ends.
+    """
+    if table.aged or report.manifest.format is Format.ORC:
+        return False
+    return report.manifest.format is not Format.CSV or not report.ends_rows_with_crlf()
 
 
 def _serve(connection: duckdb.DuckDBPyConnection, served: ServedFiles) -> None:
@@ -126,8 +130,8 @@ def _pulled(
     table: Table,
     report: Report,
     served: ServedFiles,
-) -> list[str]:
-    """The name of what holds the rows of data files that the engine does not read; none where there are no files."""
+) -> Source:
+    """What holds the rows of data files that the engine does not read; nothing where there are no files."""
     if not report.manifest.files:
         return []
     # Arrow's datasets bring pandas with them, where it is installed: a third of what a small question costs.
@@ -143,7 +147,7 @@ def _pulled(
         for file in report.manifest.files
     ]
     connection.register(name, PulledDataset(schema, pieces))
-    return [name]
+    return Pulled(name)
 
 
 def key_ranges(report: Report) -> dict[str, tuple[str, str]]:

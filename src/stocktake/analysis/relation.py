@@ -7,6 +7,8 @@ CSV needs it most: there a value is text, an empty one is NULL, and keys are URL
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -27,6 +29,17 @@ SQL_TYPES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """The name of a table that holds the rows of data files which DuckDB does not read, as they are meant."""
+
+    name: str
+
+
+# Where rows come from: the URLs of data files, or a table that holds their rows.
+Source: TypeAlias = Sequence[str] | Pulled
+
+
 def literal(text: str) -> str:
     """`text` as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
@@ -37,19 +50,17 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def select_rows(report_format: Format, fields: Sequence[Field], urls: Sequence[str]) -> str:
-    """The SELECT that yields the rows of the data files at `urls`; none of them, no rows.
-
-    DuckDB reads no ORC: there it selects from `urls[0]`, the name of a table that holds the files'
-    rows.
-    """
-    if not urls:
+def select_rows(report_format: Format, fields: Sequence[Field], source: Source) -> str:
+    """The SELECT that yields the rows of the data files of `source`; none of them, no rows. DuckDB reads no ORC."""
+    if isinstance(source, Pulled):
+        return f"SELECT {_typed(fields)} FROM {identifier(source.name)}"  # noqa: S608 - quoted
+    if not source:
         nulls = ", ".join(
             f"CAST(NULL AS {_type(field)}) AS {identifier(field.column)}" for field in fields
         )
         return f"SELECT {nulls} WHERE false"
     columns = _from_text(fields) if report_format is Format.CSV else _typed(fields)
-    return f"SELECT {columns} FROM {_SOURCES[report_format](fields, urls)}"  # noqa: S608 - quoted
+    return f"SELECT {columns} FROM {_READERS[report_format](fields, source)}"  # noqa: S608 - quoted
 
 
 def _type(field: Field) -> str:
@@ -91,8 +102,4 @@ def _list(urls: Sequence[str]) -> str:
     return f"[{', '.join(literal(url) for url in urls)}]"
 
 
-_SOURCES = {
-    Format.CSV: _csv_source,
-    Format.ORC: lambda _fields, urls: identifier(urls[0]),
-    Format.PARQUET: _parquet_source,
-}
+_READERS = {Format.CSV: _csv_source, Format.PARQUET: _parquet_source}

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from stocktake.formats import read_batches
+from stocktake.formats import ends_rows_with_crlf, read_batches
 from stocktake.model.errors import (
     AccessDeniedError,
     DataFileError,
@@ -165,6 +165,20 @@ class Report:
             yield from read_batches(
                 self.manifest.format, source, self.fields, columns, name=name, encoded=encoded
             )
+
+    def ends_rows_with_crlf(self) -> bool:
+        """Whether the rows of this report, which is CSV, end with CRLF, by its first file that has any.
+
+        Raises:
+            DataFileError: that one is missing, short or damaged.
+        """
+        for file in self.manifest.files:
+            key = self.locate(file)
+            with self.files.open(key) as source:
+                found = ends_rows_with_crlf(source, name=self.files.uri(key))
+            if found is not None:
+                return found
+        return False
 
     def _manifests_place(self, file: ManifestFile) -> str:
         """Where the manifest's key of a data file leads, in words."""

@@ -1,6 +1,6 @@
 """Tables of reports in a DuckDB of their own, to be asked as often as one likes.
 
-DuckDB reads Parquet and CSV by itself and ORC through Arrow: only the columns and row groups that the
+DuckDB reads Parquet and CSV by itself, ORC and CSV with CRLF through Arrow: only the columns and row groups that the
 query needs are fetched, and rows come as they are found. The SQL is the user's: it may read the
 reports and nothing else, write nothing, load nothing, change no setting.
 """

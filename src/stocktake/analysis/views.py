@@ -6,32 +6,29 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
-from stocktake.analysis.relation import SQL_TYPES, identifier, literal, select_rows
+from stocktake.analysis.relation import SQL_TYPES, Source, identifier, literal, select_rows
 from stocktake.analysis.report import Report
 from stocktake.analysis.tables import DT, ENRICHED, Table, dt_of
-from stocktake.model.configuration import Format
 from stocktake.model.fields import MOMENT, Field
 
 
-def select_table(table: Table, urls: Sequence[Sequence[str]]) -> str:
-    """The SELECT that yields the rows of `table`, whose reports' data files are at `urls`, as `select_rows` takes them.
+def select_table(table: Table, sources: Sequence[Source]) -> str:
+    """The SELECT that yields the rows of `table`, whose reports' rows come from `sources`.
 
     A report that cannot hold what is asked for, by its `dt` or by its files' statistics, is not read: DuckDB sees
     through the union.
     """
     parts = [
         _select_report(table, report, found)
-        for report, found in zip(table.reports, urls, strict=True)
+        for report, found in zip(table.reports, sources, strict=True)
     ]
     return "\nUNION ALL\n".join(parts)
 
 
-def _select_report(table: Table, report: Report, urls: Sequence[str]) -> str:
-    if table.aged:
-        rows = select_rows(Format.ORC, (*report.fields, ENRICHED), urls)
-    else:
-        rows = select_rows(report.manifest.format, report.fields, urls)
-    own = {field.column: field for field in (*report.fields, *[ENRICHED] * table.aged)}
+def _select_report(table: Table, report: Report, source: Source) -> str:
+    fields = (*report.fields, *[ENRICHED] * table.aged)
+    rows = select_rows(report.manifest.format, fields, source)
+    own = {field.column: field for field in fields}
     if tuple(own.values()) == table.fields:
         return rows
     columns = ", ".join(

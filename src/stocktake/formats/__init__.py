@@ -22,7 +22,15 @@ from stocktake.model.configuration import Format
 from stocktake.model.errors import DataFileError, UnknownFieldError
 from stocktake.model.fields import Field
 
-__all__ = ["ReportWriter", "describe", "encoded_schema", "open_writer", "read_batches", "write_out"]
+__all__ = [
+    "ReportWriter",
+    "describe",
+    "encoded_schema",
+    "ends_rows_with_crlf",
+    "open_writer",
+    "read_batches",
+    "write_out",
+]
 
 
 class ReportWriter(Protocol):
@@ -135,6 +143,19 @@ def describe(
     """
     with _readable(report_format, source, name) as watched:
         return _implementation(report_format).describe(watched)
+
+
+def ends_rows_with_crlf(source: BinaryIO, *, name: str = "the data file") -> bool | None:
+    """Whether the first row of the CSV file in `source` ends with CRLF and not, as AWS's do, with LF; None where there
+    is no row. Little more than that row is read.
+
+    Raises:
+        DataFileError: truncated or damaged; says `name` and what.
+    """
+    from stocktake.formats import csv  # noqa: PLC0415 - as the others
+
+    with _readable(Format.CSV, source, name) as watched:
+        return csv.ends_rows_with_crlf(watched)
 
 
 def _chosen(known: dict[str, Field], column: str) -> Field:

@@ -41,6 +41,8 @@ _KEPT = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./:"
 _BETWEEN = b"\xff"  # no byte of UTF-8, so no byte of a key
 
 _READ_BYTES = 2**20
+_HEAD_BYTES = 2**13  # holds a first row, and little more
+_FIRST_ROW_BYTES_MAX = 2**20
 _BLOCK_BYTES = 4 * 2**20
 _ERROR_TEXT_MAX = 300
 _ROW_BYTES_MAX = 2**24  # the longest genuine rows are a few thousand bytes
@@ -142,7 +144,21 @@ def describe(source: BinaryIO) -> tuple[int, str]:
     return rows, ""
 
 
-def inflated(source: BinaryIO) -> Iterator[bytes]:
+def ends_rows_with_crlf(source: BinaryIO) -> bool | None:
+    """Whether the first row ends with CRLF; None where there is none, or it is too long for one. Blank lines do not
+    count.
+    """
+    held = b""
+    for part in inflated(source, _HEAD_BYTES):
+        held = (held + part).lstrip(b"\r\n")[:_FIRST_ROW_BYTES_MAX]
+        if end := _row_end(held):
+            return held[:end].endswith(b"\r\n")
+        if len(held) == _FIRST_ROW_BYTES_MAX:
+            break
+    return None
+
+
+def inflated(source: BinaryIO, read_bytes: int = _READ_BYTES) -> Iterator[bytes]:
     """The bytes in a gzip file of any number of members, in parts of at most `_BLOCK_BYTES`.
 
     Zeros behind a member are padding.
@@ -152,7 +168,7 @@ def inflated(source: BinaryIO) -> Iterator[bytes]:
     """
     member = zlib.decompressobj(_GZIP)
     waiting = b""
-    while waiting := waiting or source.read(_READ_BYTES):
+    while waiting := waiting or source.read(read_bytes):
         if member.eof:
             waiting = waiting.lstrip(b"\0")
             if waiting:
@@ -200,6 +216,17 @@ def _rows_end(block: bytes) -> int:
         if quotes % 2 == 0:
             return newline + 1
         end = newline
+    return 0
+
+
+def _row_end(block: bytes) -> int:
+    """Where the first row of `block` ends; 0 where it does not."""
+    begin, quotes = 0, 0
+    while (newline := block.find(b"\n", begin)) >= 0:
+        quotes += block.count(b'"', begin, newline)
+        begin = newline + 1
+        if quotes % 2 == 0:
+            return begin
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Rows that an SQL engine pulls as an Arrow dataset, for a format it cannot read by itself: ORC.
+"""Rows that an SQL engine pulls as an Arrow dataset, of files it cannot read by itself: ORC, CSV with CRLF.
 
 The engine says which columns it needs and which rows it can do without. Arrow's own dataset of ORC
 files does as much, but goes on reading in threads of its own after the last row was asked for, and
