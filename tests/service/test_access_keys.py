@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from stocktake.model.access import EVERYTHING, AccessKey, Grant, Role
 from stocktake.model.configuration import InventoryConfiguration
-from stocktake.model.errors import NotAllowedError, UsageError
+from stocktake.model.errors import AccessKeysError, NotAllowedError, UsageError
 from stocktake.service.access_keys import (
     WatchedKeys,
     add_keys,
@@ -260,3 +262,15 @@ def test_a_grant_names_its_buckets_and_known_fields() -> None:
         made_grant(Role.ADMIN, [], None)
     with pytest.raises(UsageError, match="`Tags`"):
         made_grant(Role.ADMIN, ["*"], ["Tags"])
+
+
+def test_a_disk_that_is_read_only_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There even the removal of a file that is not there is refused."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "open", refused)
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(AccessKeysError, match="cannot be written: Read-only file system"):
+        create_key(tmp_path / "keys.json", Grant(Role.ADMIN, ("*",)), "")

@@ -29,15 +29,16 @@ from stocktake.cli.option_words import (
     options_document,
     options_line,
 )
-from stocktake.cli.outcome import failures_told, print_json
+from stocktake.cli.outcome import failures_told, print_json, say
 from stocktake.cli.panels import OUTPUT, PanelCommand
 from stocktake.cli.sinks import print_text
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from stocktake.model.report_options import ReportOptions
     from stocktake.model.stored import StoredConfiguration
-    from stocktake.service.kept_configurations import KeptConfigurations
+    from stocktake.service.kept_configurations import KeptConfigurations, OptionChange
 
 GROUP_EXAMPLES = """\
 stocktake config put s3://photos daily.json
@@ -130,7 +131,7 @@ def put(
         with _kept(asked) as kept:
             stored = kept.put(bucket, configuration)
             if change is not None:
-                options = kept.change_options(bucket, configuration.id, change)
+                options = _change_options(kept, bucket, configuration.id, change)
                 stored = replace(stored, options=options)
         if json:
             print_json(_document(stored))
@@ -239,6 +240,18 @@ def delete(
             print_json({"deleted": {"store": key.store, "bucket": key.bucket, "id": key.id}})
         else:
             print_text(f"deleted {key.id} of {key.bucket}")
+
+
+def _change_options(
+    kept: KeptConfigurations, bucket: str, identity: str, change: OptionChange
+) -> ReportOptions:
+    from stocktake.model.errors import InventoryError
+
+    try:
+        return kept.change_options(bucket, identity, change)
+    except InventoryError:
+        say(f"note: {identity} of {bucket} is put, without what was to be changed of its options")
+        raise
 
 
 def _kept(asked: dict[str, Any]) -> AbstractContextManager[KeptConfigurations]:

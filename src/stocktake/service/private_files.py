@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from stocktake.model.errors import AccessKeysError
@@ -53,7 +54,9 @@ def write_private(path: Path, text: str, *, what: str) -> None:
             path, f"it cannot be written: {error.strerror or error}", what=what
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        # On a disk that is read-only this fails even where there is no such file, and what is wrong is told already.
+        with suppress(OSError):
+            beside.unlink()
 
 
 def seen_now(path: Path, *, what: str) -> object:
