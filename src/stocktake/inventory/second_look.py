@@ -24,6 +24,7 @@ from stocktake.inventory.listing import (
     fetch_page,
     next_marker,
 )
+from stocktake.inventory.overwriting import CLOCK_TOLERANCE_S
 from stocktake.inventory.reading import PageReader
 from stocktake.model.configuration import Filter
 from stocktake.model.errors import ContradictionError, RequestRefusedError
@@ -31,8 +32,6 @@ from stocktake.model.runs import InventoryRun
 from stocktake.store.heads import head_request
 from stocktake.store.transport import Transport
 
-# How much the store's clock may be behind ours.
-CLOCK_TOLERANCE_S = 1.0
 # Keys of one spot that are asked for one by one: the others are compared by their listing alone.
 HEADS_PER_SPOT_MAX = 20
 # Characters at the start, and at the end, of a key behind which nothing is said to follow.
