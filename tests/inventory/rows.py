@@ -37,3 +37,9 @@ def listed(
 def keys_only(*keys: str) -> pa.RecordBatch:
     """A LISTED_SCHEMA batch of current objects with these keys."""
     return listed((key, None, True) for key in keys)
+
+
+def one(rows: Iterable[dict[str, object]], key: str) -> dict[str, object]:
+    """The only row of that key."""
+    [row] = [row for row in rows if row["key"] == key]
+    return row

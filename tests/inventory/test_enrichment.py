@@ -12,6 +12,7 @@ import pytest
 from stocktake.model.errors import CredentialsError
 from stocktake.model.runs import missing_values
 from tests.inventory.lanes import QUICK, open_lane
+from tests.inventory.rows import one
 from tests.servers.fault import (
     Action,
     FaultServer,
@@ -31,11 +32,6 @@ KMS = {
     "x-amz-server-side-encryption": "aws:kms",
     "x-amz-server-side-encryption-aws-kms-key-id": "arn:aws:kms:r:1:key/k",
 }
-
-
-def one(rows: list[dict[str, object]], key: str) -> dict[str, object]:
-    [row] = [row for row in rows if row["key"] == key]
-    return row
 
 
 def test_a_refused_object_keeps_its_row_with_what_listing_knew(
@@ -285,27 +281,6 @@ def test_tags_are_read_of_objects_whose_head_needs_the_customers_key(
     assert row["encryption_status"] == "SSE-C"
     assert json.loads(str(row["object_tags"])) == {"team": "x"}
     assert lane.problems() == {}
-
-
-def test_checksums_are_asked_for_only_where_listing_lacks_them(
-    fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fault_server.bucket(
-        "b",
-        [
-            FixtureObject("listed", checksum_algorithm="SHA256", checksum_value="abc="),
-            FixtureObject("silent"),
-        ],
-    )
-    with open_lane(
-        fault_server.as_server(), "b", monkeypatch, fields="EncryptionStatus,ChecksumAlgorithm"
-    ) as lane:
-        rows = lane.reported()
-    assert one(rows, "listed")["checksum_algorithm"] == "SHA256"
-    with open_lane(fault_server.as_server(), "b", monkeypatch, fields="ChecksumValue") as lane:
-        rows = lane.reported()
-    assert one(rows, "listed")["checksum_value"] == "SHA256:abc="
-    assert one(rows, "silent")["checksum_value"] is None
 
 
 def test_a_head_without_an_etag_is_not_taken_for_a_change(

@@ -7,6 +7,7 @@ claims none, so the keys of a report without that file are looked through first.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ from stocktake.analysis.relation import VIEW, identifier, literal
 from stocktake.analysis.report import Report
 from stocktake.formats import encoded_schema
 from stocktake.formats.columns import encode
-from stocktake.model.errors import DataFileError
+from stocktake.model.errors import DataFileError, QueryError, SpoolError
 from stocktake.model.fields import Field, report_schema
 
 WINDOW_ROWS = 32_768
@@ -51,7 +52,7 @@ def ordered_batches(
     Raises:
         DataFileError: a data file is missing, short or damaged, or stocktake.json claims an order
             that the rows do not have.
-        QueryError: no room to sort.
+        SpoolError: no room to sort.
     """
     if is_ordered(report):
         rows = _ascending(_batches(report, columns, prefix), report.address)
@@ -60,9 +61,15 @@ def ordered_batches(
     fields = _fields(report, columns)
     names = ", ".join(map(identifier, columns))
     sql = f"SELECT {names} FROM {VIEW} WHERE starts_with(key, {literal(prefix)}) ORDER BY key"  # noqa: S608 - quoted
-    with run_query(report, sql, limits=SORT_LIMITS) as answer:
-        for batch in answer.batches():
-            yield encode(batch.cast(report_schema(fields)), fields)
+    try:
+        with run_query(report, sql, limits=SORT_LIMITS) as answer:
+            for batch in answer.batches():
+                yield encode(batch.cast(report_schema(fields)), fields)
+    except QueryError as error:  # of SQL that is ours
+        raise SpoolError(
+            f"the rows of {report.address}, which are in no order, cannot be sorted by key: {error.message}",
+            hint=f"have more room in {tempfile.gettempdir()}, or name another folder in TMPDIR",
+        ) from error
 
 
 def columns_schema(report: Report, columns: Sequence[str]) -> pa.Schema:

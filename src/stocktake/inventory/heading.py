@@ -149,10 +149,6 @@ async def fetch_heads(
     asked = _Round(run, subjects, transport)
     await asked.ask()
     summed = {row for row in asked.doubtful if asked.subjects[row].checksum}
-    await asked.repeat(
-        (row for row in asked.with_status(_FORBIDDEN) if asked.subjects[row].checksum),
-        lambda subject: Subject(subject.key, subject.version, checksum=False),
-    )
     await _settle_forbidden(asked)
     await _settle_bad(asked)
     await _ask_unnamed(asked)
@@ -191,15 +187,23 @@ def _subjects(run: InventoryRun, plan: CallPlan, listed: pa.RecordBatch) -> list
 
 
 async def _settle_forbidden(asked: _Round) -> None:
-    """Make sure that what is forbidden is the object and not the one who asks: an expired token refuses everything."""
+    """Make sure that what is forbidden is the object, and neither its checksum nor the one who asks: an expired token
+    refuses everything.
+    """
     forbidden = asked.with_status(_FORBIDDEN)
     if not forbidden:
         return
     renewed_before = asked.renewals
     [proof] = await asked.prove(forbidden[-1:])
     _raise_if_credentials(proof)
-    if asked.renewals != renewed_before or _readable(proof):
+    if asked.renewals != renewed_before:
         await asked.repeat(forbidden)
+    await asked.repeat(
+        (row for row in asked.with_status(_FORBIDDEN) if asked.subjects[row].checksum),
+        lambda subject: Subject(subject.key, subject.version, checksum=False),
+    )
+    if _readable(proof):
+        await asked.repeat(asked.with_status(_FORBIDDEN))
 
 
 async def _settle_bad(asked: _Round) -> None:

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
 
+import pyarrow as pa
+
 from stocktake.inventory.messages import AskedAbout, Begin, Report, Spooled, Stop, Task
 from stocktake.model.errors import WorkerLostError
 from stocktake.model.pieces import Segment
@@ -24,6 +26,14 @@ from stocktake.model.pieces import Segment
 END_WITHIN_S = 5.0
 # How long it may take a worker to make room for one more task.
 TAKEN_WITHIN_S = 600.0
+# Where the workers' Arrow gets its memory. Those of a large bucket list pages and encode files at once, and its usual
+# allocator keeps much more of what both gave back than jemalloc does, which given only its usual second for it costs up
+# to a tenth of the CPU time.
+_MEMORY_POOL = "jemalloc"
+_MEMORY_SETTINGS = {
+    "ARROW_DEFAULT_MEMORY_POOL": _MEMORY_POOL,
+    "JE_ARROW_MALLOC_CONF": "dirty_decay_ms:5000,muzzy_decay_ms:0",
+}
 
 
 class WorkerProcesses:
@@ -43,6 +53,7 @@ class WorkerProcesses:
             pass_fds=theirs,
             stdin=subprocess.DEVNULL,
             process_group=0,
+            env=_environment(),
         )
         for number in theirs:
             os.close(number)
@@ -173,3 +184,9 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             return ": it closed its pipes and does not end"
         return f", by signal {-status}" if status < 0 else f", with status {status}"
+
+
+def _environment() -> dict[str, str]:
+    """The environment of the workers. Arrow without that allocator would warn; what somebody has set stands."""
+    settings = _MEMORY_SETTINGS if _MEMORY_POOL in pa.supported_memory_backends() else {}
+    return settings | os.environ  # noqa: TID251 - handed on, and not read
