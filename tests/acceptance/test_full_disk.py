@@ -17,9 +17,9 @@ import pytest
 
 from stocktake.model.scheduled import ScheduledState
 from stocktake.service.access_keys import add_keys
-from tests.acceptance.canaries import USER, Told, configuration
 from tests.acceptance.command_line import command
 from tests.acceptance.killing import descendants_of
+from tests.acceptance.secrets.canaries import USER, Told, configuration
 from tests.servers.fault import FaultServer, latency, synthetic
 from tests.service.worker_runs import (
     REPORTS,

@@ -47,14 +47,6 @@ WITHIN_S = 180.0 + 20 * KILLS + OBJECTS / 1000
 PUBLISHED, RUNNING = ScheduledState.PUBLISHED, ScheduledState.RUNNING
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def ledger_url(request: pytest.FixtureRequest) -> str | None:
-    if request.param == "sqlite":
-        return None
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.make_database()
-
-
 @pytest.fixture
 def store() -> Iterator[FaultServer]:
     """A slow store with a bucket to list."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,7 @@ from stocktake.model.stored import CheckClaim, ConfigurationKey
 from stocktake.service import house
 from stocktake.state import checks
 from stocktake.state.ledger import Ledger
-from tests.servers.postgres import PostgresServer
+from tests.state.ledgers import opened_at
 from tests.state.scheduling import STORE, put
 
 FINE = CheckResult(
@@ -24,15 +23,10 @@ FINE = CheckResult(
 )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    if request.param == "sqlite":
-        with Ledger.open(tmp_path / "state", now=house.now) as opened:
-            yield opened
-    else:
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        with Ledger.at(server.make_database(), now=house.now) as opened:
-            yield opened
+@pytest.fixture
+def ledger(place: str) -> Iterator[Ledger]:
+    with opened_at(place, house.now) as opened:
+        yield opened
 
 
 def claim(ledger: Ledger) -> CheckClaim:

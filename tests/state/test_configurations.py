@@ -43,11 +43,6 @@ def configuration(
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def kept(tmp_path: Path, clock: Clock) -> Iterator[Configurations]:
     with Ledger.open(tmp_path, now=clock) as ledger:
         yield ledger.configurations

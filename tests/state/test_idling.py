@@ -17,26 +17,10 @@ from stocktake.service.scheduler import Scheduler
 from stocktake.state.ledger import Ledger
 from stocktake.state.owners import this_process
 from tests.model.test_runs import RUN
-from tests.servers.postgres import PostgresServer
-from tests.state.ledgers import Clock, opened_at
+from tests.state.ledgers import Clock
 from tests.state.scheduling import LIMITS, claim, claimed, put
 
 MANY = 40
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
-    place = str(tmp_path / "state")
-    if request.param == "postgresql":
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        place = server.make_database()
-    with opened_at(place, clock) as opened:
-        yield opened
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,30 +17,9 @@ from stocktake.state import ledger as ledger_module
 from stocktake.state.ledger import FINISHED_FOR_MAX, Ledger
 from stocktake.state.owners import this_process
 from tests.model.test_runs import RUN
-from tests.servers.postgres import PostgresServer
 from tests.state.ledgers import GONE, START, Clock, begin, delivery, opened_at, python, segment
 
 STOPPED = StoppedError("stopped", hint="go on")
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where the ledger is: a folder, or the URL of a database."""
-    if request.param == "sqlite":
-        return str(tmp_path / "state")
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.make_database()
-
-
-@pytest.fixture
-def ledger(place: str, clock: Clock) -> Iterator[Ledger]:
-    with opened_at(place, clock) as opened:
-        yield opened
 
 
 # -- runs ----------------------------------------------------------------------------------------

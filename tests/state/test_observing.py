@@ -15,21 +15,16 @@ from stocktake.model.scheduled import ScheduledState, StoreLimits
 from stocktake.state.ledger import Ledger
 from stocktake.state.owners import this_process
 from tests.model.test_runs import RUN
-from tests.servers.postgres import PostgresServer
+from tests.state.ledgers import opened_at
 from tests.state.scheduling import STORE, put
 
 LEASE = timedelta(seconds=60)
 LIMITS = {STORE: StoreLimits()}
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    if request.param == "sqlite":
-        with Ledger.open(tmp_path, now=lambda: datetime.now(UTC)) as opened:
-            yield opened
-        return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    with Ledger.at(server.make_database(), now=lambda: datetime.now(UTC)) as opened:
+@pytest.fixture
+def ledger(place: str) -> Iterator[Ledger]:
+    with opened_at(place, lambda: datetime.now(UTC)) as opened:
         yield opened
 
 

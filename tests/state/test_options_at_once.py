@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ from stocktake.service.commands.options import put_options
 from stocktake.service.kept_configurations import kept_configurations
 from stocktake.service.option_words import option_change
 from stocktake.state.ledger import Ledger
-from tests.servers.postgres import PostgresServer
 from tests.state.ledgers import opened_at
 from tests.state.scheduling import put
 
@@ -28,14 +26,6 @@ WRITER = Grant(Role.WRITER, ("*",))
 OLD, NEW = {"destination_store": "old"}, {"destination_store": "new"}
 # Who does not wait for the transaction has done its worst by then; who waits for it, goes on behind it.
 ENOUGH_S = 0.5
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return str(tmp_path)
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.make_database()
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -16,26 +14,10 @@ from stocktake.model.store import Store
 from stocktake.state.expiries import place_of
 from stocktake.state.ledger import Ledger
 from stocktake.state.report_versions import KNOWN_FOR
-from tests.servers.postgres import PostgresServer
-from tests.state.ledgers import START, Clock, begin, delivery, opened_at
+from tests.state.ledgers import START, Clock, begin, delivery
 
 ROOT = "p/b/report1"
 EXPIRY = Expiry(S3Address("dest"), Store("http://s3"), ROOT, START, ())
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
-    place = str(tmp_path)
-    if request.param == "postgresql":
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        place = server.make_database()
-    with opened_at(place, clock) as opened:
-        yield opened
 
 
 def test_they_are_known_by_the_report_and_go_with_it(ledger: Ledger) -> None:

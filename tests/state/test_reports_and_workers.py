@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-
-import pytest
 
 from stocktake.model.addresses import parse_address
 from stocktake.model.paths import ReportPaths
@@ -18,27 +15,11 @@ from stocktake.state.ledger import Ledger
 from stocktake.state.owners import this_process
 from stocktake.state.schedule import FINISHED_FOR_MAX
 from tests.model.test_runs import RUN
-from tests.servers.postgres import PostgresServer
 from tests.state.ledgers import Clock, opened_at
 from tests.state.scheduling import claimed, put
 
 PROBLEMS = {"refused": 2}
 SAID = {"file_bytes": 4711, "object_bytes": 99, "problems": PROBLEMS}
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
-    place = str(tmp_path / "state")
-    if request.param == "postgresql":
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        place = server.make_database()
-    with opened_at(place, clock) as opened:
-        yield opened
 
 
 def publish(ledger: Ledger, number: int) -> str:

@@ -4,7 +4,7 @@ settings, variables and files in which secrets stand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,18 +12,15 @@ import pytest
 
 from stocktake.service.access_keys import add_keys
 from stocktake.store.setup import Setup
-from tests.acceptance.canaries import (
+from tests.acceptance.secrets.canaries import (
     HIDDEN,
     USER,
     Told,
     canary,
-    choosy_store,
     configuration,
-    environment_of,
     files_in,
     refused,
     seen,
-    told_nothing,
 )
 from tests.servers.fault import FaultServer, respond
 from tests.service.worker_runs import REPORTS, SOURCE
@@ -49,22 +46,6 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("config", "delete", f"s3://{SOURCE}", "daily", "-vv"),
     ("serve", "--listen", "nowhere.invalid:1", "-vv"),
 )
-
-
-@pytest.fixture
-def store() -> Iterator[FaultServer]:
-    with choosy_store() as found:
-        yield found
-
-
-@pytest.fixture
-def told() -> Told:
-    return told_nothing()
-
-
-@pytest.fixture
-def environment(store: FaultServer, told: Told, tmp_path: Path) -> dict[str, str]:
-    return environment_of(store, told, tmp_path / "state")
 
 
 def every_command(told: Told, environment: Mapping[str, str]) -> list[int]:

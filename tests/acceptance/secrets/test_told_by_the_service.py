@@ -22,24 +22,20 @@ import pytest
 from stocktake.model.access import AccessKey
 from stocktake.service.access_keys import add_keys
 from stocktake.state.opening import FILE
-from tests.acceptance.canaries import (
+from tests.acceptance.command_line import command, stocktake
+from tests.acceptance.secrets.canaries import (
     HIDDEN,
     USER,
     Told,
     arguments_of,
     canary,
-    choosy_store,
     configuration,
-    environment_of,
     files_in,
     refused,
     seen,
-    told_nothing,
 )
-from tests.acceptance.command_line import command, stocktake
 from tests.api.serving import presigned
 from tests.servers.fault import FaultServer, respond
-from tests.servers.postgres import PostgresServer
 from tests.servers.receiver import Receiver
 from tests.service.worker_runs import REPORTS, SOURCE, until
 
@@ -50,30 +46,6 @@ url = "{url}/{path}"
 secret_variable = "HOOK"
 allow_local = true
 """
-
-
-@pytest.fixture
-def store() -> Iterator[FaultServer]:
-    with choosy_store() as found:
-        yield found
-
-
-@pytest.fixture
-def told() -> Told:
-    return told_nothing()
-
-
-@pytest.fixture
-def environment(store: FaultServer, told: Told, tmp_path: Path) -> dict[str, str]:
-    return environment_of(store, told, tmp_path / "state")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def ledger_url(request: pytest.FixtureRequest) -> str | None:
-    if request.param == "sqlite":
-        return None
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.make_database()
 
 
 def with_password(url: str, password: str) -> str:
