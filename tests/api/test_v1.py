@@ -120,3 +120,37 @@ def test_to_have_a_configuration_tried_anew_takes_who_may_write(
     refused(api.ask("POST", f"{place}/report1/check", key=READER), 403, "AccessDenied")
     refused(api.ask("POST", f"{place}/none/check"), 404, "NoSuchConfiguration")
     assert "check" not in document(api.ask("GET", f"{place}/report1"))
+
+
+def test_a_configuration_and_its_options_are_put_both_or_neither(
+    api: Api, bucket: str, place: str
+) -> None:
+    def asked(*, enabled: bool, **options: object) -> bytes:
+        configuration = plain("daily", IsEnabled=enabled)
+        configuration["Destination"]["S3BucketDestination"]["Bucket"] = f"arn:aws:s3:::{bucket}"
+        return json.dumps({"options": options, "configuration": configuration}).encode()
+
+    one = f"{place}/daily"
+    made = document(api.ask("PUT", one, asked(enabled=True, hour=3, keep_last=9)))
+    assert (made["options"]["hour"], made["options"]["keep_last"]) == (3, 9)
+    for options, title in (({"hour": 24}, "InvalidArgument"), ({"weather": 1}, "InvalidArgument")):
+        refused(api.ask("PUT", one, asked(enabled=False, **options)), 400, title)
+    far = api.ask("PUT", one, asked(enabled=False, destination_store="far"), key=WRITER)
+    refused(far, 403, "AccessDenied", "whither reports go")
+    kept = document(api.ask("GET", one))
+    assert (kept["version"], kept["options"]) == (made["version"], made["options"])
+    changed = document(api.ask("PUT", one, asked(enabled=False, hour=None, strict=True)))
+    assert changed["configuration"]["IsEnabled"] is False
+    said = changed["options"]
+    assert (said["hour"], said["strict"], said["keep_last"]) == (1, True, 9)
+
+
+def test_options_are_changed_one_by_one(api: Api, place: str) -> None:
+    document(api.ask("PUT", f"{place}/daily", json.dumps(plain("daily")).encode()))
+    options = f"{place}/daily/options"
+    document(api.ask("PATCH", options, b'{"hour": 3, "keep_last": 9}'))
+    said = document(api.ask("PATCH", options, b'{"keep_last": null, "keep_days": 2}'))
+    assert said == document(api.ask("GET", options))
+    assert (said["hour"], said["keep_last"], said["keep_days"]) == (3, None, 2)
+    for body in (b"[]", b"{", b'{"hour": "3"}', b'{"weather": null}'):
+        refused(api.ask("PATCH", options, body), 400, "InvalidArgument")

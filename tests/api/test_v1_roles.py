@@ -32,6 +32,7 @@ MAY: dict[tuple[str, str], str] = {
     ("POST", "/configurations/{store}/{bucket}/{id}/check"): "writer",
     ("GET", "/configurations/{store}/{bucket}/{id}/options"): "reader",
     ("PUT", "/configurations/{store}/{bucket}/{id}/options"): "writer",
+    ("PATCH", "/configurations/{store}/{bucket}/{id}/options"): "writer",
     ("GET", "/configurations/{store}/{bucket}/{id}/reports"): "reader",
     ("POST", "/configurations/{store}/{bucket}/{id}/runs"): "writer",
     ("GET", "/runs"): "reader",
@@ -107,7 +108,7 @@ def test_each_role_may_what_the_table_says_and_no_more(
             document(api.ask("PUT", place, plain_to(bucket)))
         target = _target(api, ledger, bucket, path, key)
         body = b""
-        if method == "PUT":
+        if method in ("PUT", "PATCH"):
             body = OPTIONS if path.endswith("options") else plain_to(bucket)
         statuses[rank] = api.ask(method, target, body, key=key).status
     least = RANKS.index(MAY[route])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stocktake.model.errors import OptionsError, UsageError
-from stocktake.model.report_options import ReportOptions
+from stocktake.model.report_options import ReportOptions, changed_options
 from stocktake.service.option_words import OptionWords, option_change
 
 BEFORE = ReportOptions(
@@ -37,13 +37,17 @@ def test_what_is_said_changes_and_all_else_stays(
     words: OptionWords, changed: dict[str, object]
 ) -> None:
     change = option_change(words, "daily")
-    assert change
-    assert change(BEFORE) == BEFORE.model_copy(update=changed)
+    assert changed_options(BEFORE, change, "daily") == BEFORE.model_copy(update=changed)
+
+
+def test_what_is_taken_back_is_as_nobody_said_it() -> None:
+    every = dict.fromkeys(ReportOptions.model_fields)
+    assert changed_options(BEFORE, every, "daily") == ReportOptions()
 
 
 @pytest.mark.parametrize("words", [{}, {"hour": None, "forever": False, "strict": None}])
 def test_who_says_nothing_changes_nothing(words: OptionWords) -> None:
-    assert option_change(words, "daily") is None
+    assert option_change(words, "daily") == {}
 
 
 def test_what_makes_no_sense_is_refused_before_anything_is_put() -> None:

@@ -87,7 +87,6 @@ def test_a_change_of_retention_takes_no_other_change_back(
 
     def keep_three() -> Retention:
         change = option_change({"keep_last": 3}, key.id)
-        assert change
         url = place if "://" in place else None
         with kept_configurations(None, key.store, Store(), ledger_url=url) as kept:
             return kept.change_options(f"s3://{key.bucket}", key.id, change).retention

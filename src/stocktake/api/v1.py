@@ -28,11 +28,8 @@ from stocktake.api.v1_reports import add_reports
 from stocktake.api.v1_runs import add_events, add_runs
 from stocktake.api.v1_server import add_server
 from stocktake.model.checks import CheckResult, StoredCheck
-from stocktake.model.configuration import (
-    InventoryConfiguration,
-    parse_configuration_json,
-)
-from stocktake.model.errors import IdMismatchError, InventoryError
+from stocktake.model.configuration import InventoryConfiguration, parse_put_json
+from stocktake.model.errors import InventoryError
 from stocktake.model.report_options import ReportOptions
 from stocktake.model.stored import StoredConfiguration, Suspension
 from stocktake.service.commands import configurations as commands
@@ -54,7 +51,7 @@ class KeptSuspension(BaseModel):
 
 class KeptConfiguration(BaseModel):
     """A configuration as it was put last. A greater version was put later. `options` are those beside it, absent in the
-    answer to PUT; `check` is absent until it was tried out, `suspended` as long as it has runs.
+    answer to a PUT without any; `check` is absent until it was tried out, `suspended` as long as it has runs.
     """
 
     store: str
@@ -76,8 +73,15 @@ class ConfigurationPage(BaseModel):
     next_token: str | None = None
 
 
-# What FastAPI calls the schema of the document that answers hold.
-_SCHEMA = {"schema": {"$ref": "#/components/schemas/InventoryConfiguration"}}
+# What FastAPI calls the schemas of the documents that answers hold.
+_CONFIGURATION = {"$ref": "#/components/schemas/InventoryConfiguration"}
+_BOTH = {
+    "type": "object",
+    "required": ["configuration"],
+    "properties": {"configuration": _CONFIGURATION, "options": {"type": "object"}},
+    "additionalProperties": False,
+}
+_SCHEMA = {"schema": {"anyOf": [_CONFIGURATION, _BOTH]}}
 _DOCUMENT = {"requestBody": {"required": True, "content": {"application/json": _SCHEMA}}}
 
 
@@ -142,20 +146,18 @@ def _add_configurations(api: FastAPI, service: Service) -> None:
     async def put_configuration(
         request: Request, store: StoreName, bucket: Bucket, identity: Identity
     ) -> KeptConfiguration:
-        """Put a configuration, in place of any with its Id."""
+        """Put a configuration, in place of any with its Id: the document, or that as `configuration` with the `options`
+        beside it that are to change; null takes one back. Both are put, or neither.
+        """
         place = key(store, bucket, identity)
-        configuration = parse_configuration_json(await request.body())
-        if configuration.id != identity:
-            raise IdMismatchError(
-                f"the document's Id is `{configuration.id}`, put under `{identity}`"
-            )
+        configuration, options = parse_put_json(await request.body())
         stored = await to_thread.run_sync(
             commands.put_configuration,
             service.desk,
             grant_of(request),
-            place.store,
-            place.bucket,
+            place,
             configuration,
+            options,
         )
         return _kept(stored)
 

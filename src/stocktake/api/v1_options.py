@@ -16,6 +16,16 @@ _SCHEMA = {"schema": {"$ref": "#/components/schemas/ReportOptions"}}
 _DOCUMENT: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"application/json": _SCHEMA}}
 }
+# https://www.rfc-editor.org/rfc/rfc7396
+_CHANGE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/merge-patch+json": {"schema": {"type": "object"}},
+            "application/json": {"schema": {"type": "object"}},
+        },
+    }
+}
 
 
 def add_options(api: FastAPI, service: Service) -> None:
@@ -40,4 +50,17 @@ def add_options(api: FastAPI, service: Service) -> None:
         place, body = key(store, bucket, identity), await request.body()
         return await to_thread.run_sync(
             commands.put_options, service.desk.kept, grant_of(request), place, body
+        )
+
+    @api.patch(path, openapi_extra=_CHANGE)
+    async def change_options(
+        request: Request, store: StoreName, bucket: Bucket, identity: Identity
+    ) -> ReportOptions:
+        """Change the options beside a configuration that are named; null takes one back. Admins alone change whither
+        its reports go.
+        """
+        place = key(store, bucket, identity)
+        change = commands.read_object(await request.body(), place.id)
+        return await to_thread.run_sync(
+            commands.change_options, service.desk.kept, grant_of(request), place, change
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,16 +28,15 @@ from stocktake.cli.option_words import (
     options_document,
     options_line,
 )
-from stocktake.cli.outcome import failures_told, print_json, say
+from stocktake.cli.outcome import failures_told, print_json
 from stocktake.cli.panels import OUTPUT, PanelCommand
 from stocktake.cli.sinks import print_text
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from stocktake.model.report_options import ReportOptions
     from stocktake.model.stored import StoredConfiguration
-    from stocktake.service.kept_configurations import KeptConfigurations, OptionChange
+    from stocktake.service.kept_configurations import KeptConfigurations
 
 GROUP_EXAMPLES = """\
 stocktake config put s3://photos daily.json
@@ -118,7 +116,7 @@ def put(
 ) -> None:
     """Put a configuration, in place of any with its Id. The store is asked whether it has the bucket.
 
-    The options beside it stay as they are, but for those that are said.
+    The options beside it stay as they are, but for those that are said; where these are refused, nothing is put.
     """
     asked: dict[str, Any] = dict(locals())
     with failures_told(as_json=json, verbose=verbose):
@@ -129,10 +127,7 @@ def put(
         configuration = read_configuration(sys.stdin.buffer if file == "-" else Path(file))
         change = option_change(option_words(asked), configuration.id)
         with _kept(asked) as kept:
-            stored = kept.put(bucket, configuration)
-            if change is not None:
-                options = _change_options(kept, bucket, configuration.id, change)
-                stored = replace(stored, options=options)
+            stored = kept.put(bucket, configuration, change)
         if json:
             print_json(_document(stored))
         else:
@@ -240,18 +235,6 @@ def delete(
             print_json({"deleted": {"store": key.store, "bucket": key.bucket, "id": key.id}})
         else:
             print_text(f"deleted {key.id} of {key.bucket}")
-
-
-def _change_options(
-    kept: KeptConfigurations, bucket: str, identity: str, change: OptionChange
-) -> ReportOptions:
-    from stocktake.model.errors import InventoryError
-
-    try:
-        return kept.change_options(bucket, identity, change)
-    except InventoryError:
-        say(f"note: {identity} of {bucket} is put, without what was to be changed of its options")
-        raise
 
 
 def _kept(asked: dict[str, Any]) -> AbstractContextManager[KeptConfigurations]:

@@ -223,10 +223,10 @@ def retention(
         with kept_configurations(
             server, store_name, opt.store_of(asked), token_file, ledger
         ) as kept:
-            if change is None:
-                found = kept.options(bucket, id).retention
-            else:
-                found = kept.change_options(bucket, id, change).retention
+            options = (
+                kept.change_options(bucket, id, change) if change else kept.options(bucket, id)
+            )
+            found = options.retention
         if json:
             print_json({"bucket": bucket, "id": id, "retention": _retention(found)})
         else:

@@ -6,9 +6,11 @@ is wrapped in `{"InventoryConfiguration": ...}`). The XML form is in `model/xml.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -198,6 +200,33 @@ def parse_configuration_json(text: str | bytes) -> InventoryConfiguration:
         return InventoryConfiguration.model_validate_json(text, by_name=False)
     except ValidationError as error:
         raise configuration_error(error) from error
+
+
+class _WithOptions(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    configuration: InventoryConfiguration
+    options: dict[str, Any] = {}
+
+
+def parse_put_json(body: bytes) -> tuple[InventoryConfiguration, Mapping[str, Any]]:
+    """What a JSON document has that is put: the configuration alone, as `parse_configuration_json` takes it, or as
+    `configuration`, with what is to change of the options beside it as `options`, which nobody has looked at yet.
+
+    Raises:
+        ConfigurationError: as `parse_configuration_json`.
+    """
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None  # the other way says what is wrong
+    if not isinstance(document, dict) or "configuration" not in document:
+        return parse_configuration_json(body), {}
+    try:
+        said = _WithOptions.model_validate_json(body, by_name=False)
+    except ValidationError as error:
+        raise configuration_error(error) from error
+    return said.configuration, said.options
 
 
 # Complaints that say what was found, or where nothing or everything was.

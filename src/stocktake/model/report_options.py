@@ -76,6 +76,18 @@ class ReportOptions(BaseModel):
         return names
 
 
+def changed_options(before: ReportOptions, change: Mapping[str, Any], where: str) -> ReportOptions:
+    """What `change` makes of the options `before`, those of the configuration `where`: it names those that are to be
+    others, None takes one back. https://www.rfc-editor.org/rfc/rfc7396 has the same of JSON.
+
+    Raises:
+        OptionsError: as `parse_report_options`.
+    """
+    said = {**before.model_dump(), **change}
+    back = {name for name in ReportOptions.model_fields if said[name] is None}
+    return parse_report_options({name: said[name] for name in said.keys() - back}, where)
+
+
 def parse_report_options(document: Mapping[str, Any], where: str) -> ReportOptions:
     """The options in a JSON object, that of the configuration `where`.
 

@@ -1,23 +1,32 @@
 """What runs have left in their destinations: what it is, whether a report needs it, and its removal.
 
-Nothing is removed but what a run named itself and no manifest names.
+Nothing is removed but what a run named itself and no manifest names; in a bucket with versions each of those that the
+run wrote, and no others.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from stocktake.model.addresses import Address, LocalAddress
 from stocktake.model.documents import decode_run
-from stocktake.model.errors import NoSuchBucketError, NoSuchKeyError, ReportError, UndecidedError
-from stocktake.model.ledger import SPOOL_PREFIX, TRANSITIONS, RunRecord, Upload
+from stocktake.model.errors import (
+    AccessDeniedError,
+    NoSuchBucketError,
+    NoSuchKeyError,
+    ReportError,
+    RequestRefusedError,
+    UndecidedError,
+)
+from stocktake.model.ledger import SPOOL_PREFIX, TRANSITIONS, RunRecord, RunState, Upload
 from stocktake.model.manifest import MANIFEST_BYTES_MAX, parse_manifest, render_checksum
 from stocktake.model.paths import MANIFEST, ReportPaths, report_folder_name
+from stocktake.model.retention import Doomed
 from stocktake.model.sidecar import SIDECAR_BYTES_MAX
 from stocktake.model.store import Store
 from stocktake.state.ledger import Ledger
@@ -25,6 +34,8 @@ from stocktake.store.client import Client
 from stocktake.store.connection import Connection
 from stocktake.store.destinations import BucketDestination, Destination, FolderDestination
 from stocktake.store.files import BucketFiles, FolderFiles, ReportFiles
+from stocktake.store.removing import BucketRemoving, FolderRemoving, Piece, Removing, own_pieces
+from stocktake.store.renewal import Renewal
 from stocktake.store.unfinished import BucketUploads, FolderRemains, Unfinished
 
 _CHECKSUM_BYTES_MAX = 1024
@@ -32,11 +43,14 @@ _CHECKSUM_BYTES_MAX = 1024
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A destination from all sides: as it is written to, as it is read, and what is unfinished there."""
+    """A destination from all sides: as it is written to, as it is read, what is unfinished there, and how what is there
+    is removed.
+    """
 
     destination: Destination
     files: ReportFiles
     unfinished: Unfinished
+    removing: Removing
 
 
 @contextmanager
@@ -48,17 +62,21 @@ def opened_place(address: Address, store: Store) -> Iterator[Place]:
     """
     if isinstance(address, LocalAddress):
         root = address.path
-        yield Place(FolderDestination(root, root.name), FolderFiles(root), FolderRemains(root))
+        folder = FolderDestination(root, root.name)
+        yield Place(folder, FolderFiles(root), FolderRemains(root), FolderRemoving(folder))
         return
     with ExitStack() as doors:
         connection = Connection.open(store)
-        client = doors.enter_context(Client.open(connection, Counter()))
+        s3 = connection.client(None)
+        Renewal(connection).attach(s3.meta.events)
+        client = doors.enter_context(Client(s3, Counter(), request_payer=store.request_payer))
         uploads = doors.enter_context(BucketUploads.open(connection, address.bucket))
         # Nothing is written through it, so nothing needs to be said of encryption.
         writer = BucketDestination(
             client, address.bucket, encryption=None, owner_full_control=False
         )
-        yield Place(writer, BucketFiles(client, address.bucket), uploads)
+        removing = BucketRemoving(s3, client, address.bucket)
+        yield Place(writer, BucketFiles(client, address.bucket), uploads, removing)
 
 
 def opened_place_of(record: RunRecord) -> AbstractContextManager[Place]:
@@ -80,12 +98,12 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Leftovers:
-    """What a run has left that no report needs. `keys` are in the order in which they must go; `uris` are how people
-    write them. `published` is the address of the run's manifest, if it is published. `untold`: the store does not say
-    which multipart uploads are open, so these are all that were noted.
+    """What a run has left that no report needs. `objects` are in the order in which they must go; `uris` are how people
+    write their keys. `published` is the address of the run's manifest, if it is published. `untold`: the store does not
+    say which multipart uploads are open, so these are all that were noted.
     """
 
-    keys: tuple[str, ...] = ()
+    objects: tuple[Doomed, ...] = ()
     uris: tuple[str, ...] = ()
     uploads: tuple[Upload, ...] = ()
     spool: Path | None = None
@@ -93,15 +111,24 @@ class Leftovers:
     untold: bool = False
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the objects."""
+        return keys_of(self.objects)
+
+    @property
     def nothing(self) -> bool:
         """Whether nothing is left."""
-        return not (self.keys or self.uploads or self.spool)
+        return not (self.objects or self.uploads or self.spool)
 
 
 def find_leftovers(
-    place: Place, record: RunRecord, names: Sequence[str], uploads: Sequence[Upload]
+    place: Place,
+    record: RunRecord,
+    names: Sequence[str],
+    uploads: Sequence[Upload],
+    written: Mapping[str, Collection[str]],
 ) -> Leftovers:
-    """What is there of a run that named the keys `names` and began the `uploads`.
+    """What is there of a run that named the keys `names`, began the `uploads` and has `written` these versions by key.
 
     Raises:
         UndecidedError: a manifest cannot be read, so that nobody knows what it names.
@@ -112,13 +139,19 @@ def find_leftovers(
     placed = find_placed(place.files, paths, names)
     needed = named_by_manifests(place.files, root, but=placed.keys) if names else frozenset()
     free = [key for key in names if basename(key) not in needed]
-    keys = (*placed.keys, *(key for key in free if place.destination.exists(key)))
+    # What a report has needs nothing more; else what the run placed may be hidden by what others put there.
+    whole = placed.published or record.state is RunState.PUBLISHED
+    hidden = () if whole else sorted(set(written) - {*names, *placed.keys})
+    objects = (
+        *placed_objects(place, placed, written),
+        *(each for key in (*hidden, *free) for each in _objects(place, key, written)),
+    )
     tried = _tried(paths, placed)
     noted = [upload for upload in uploads if upload.key in free or upload.key in tried]
     begun = _begun(place.unfinished, root, tried, noted) if paths or free else []
     return Leftovers(
-        keys=keys,
-        uris=tuple(place.destination.uri(key) for key in keys),
+        objects=objects,
+        uris=tuple(map(place.destination.uri, keys_of(objects))),
         uploads=tuple(
             upload
             for upload in (noted if begun is None else begun)
@@ -128,6 +161,40 @@ def find_leftovers(
         published=place.files.uri(paths.manifest) if paths and placed.published else None,
         untold=begun is None,
     )
+
+
+def placed_objects(
+    place: Place, placed: Placed, written: Mapping[str, Collection[str]]
+) -> Sequence[Doomed]:
+    """What a run has `placed`, with what it has `written` under the same keys before; in the order in which it goes."""
+    doomed: list[Doomed] = []
+    for key in placed.keys:
+        own = written.get(key, ())
+        found = _found(place, key, own)
+        # The newest is what was read, and known by that.
+        ours = {*own, *(piece.id for piece in found[-1:])}
+        doomed += (Doomed(key, piece.id) for piece in own_pieces(found, ours))
+    return doomed
+
+
+def _objects(place: Place, key: str, written: Mapping[str, Collection[str]]) -> Iterator[Doomed]:
+    """What a run has under a key: the versions that it is known to have written; else all there are, for nobody else
+    writes there.
+    """
+    own = written.get(key, ())
+    found = _found(place, key, own)
+    for piece in own_pieces(found, own) if own else found:
+        yield Doomed(key, piece.id)
+
+
+def _found(place: Place, key: str, own: Collection[str]) -> Sequence[Piece]:
+    """What there is under a key, the newest last; where versions may not be listed, what is known of it."""
+    try:
+        return place.removing.pieces(key)
+    except (AccessDeniedError, RequestRefusedError):
+        newest = place.removing.newest(key)
+        seen = () if newest is None else (newest,)
+        return (*(Piece(version) for version in sorted({*own} - {p.id for p in seen})), *seen)
 
 
 def _begun(
@@ -162,7 +229,8 @@ def find_left_at(place: Place, ledger: Ledger, record: RunRecord) -> Leftovers:
     In a bucket that is gone there is nothing.
     """
     try:
-        return find_leftovers(place, record, ledger.names(record.id), ledger.uploads(record.id))
+        names, uploads = ledger.names(record.id), ledger.uploads(record.id)
+        return find_leftovers(place, record, names, uploads, ledger.expiries.versions_of(record.id))
     except NoSuchBucketError:
         return Leftovers(spool=_spool(record))
 
@@ -175,8 +243,8 @@ def remove_leftovers(place: Place, leftovers: Leftovers) -> None:
     """
     for upload in leftovers.uploads:
         place.unfinished.remove(upload)
-    for key in leftovers.keys:
-        place.destination.remove(key)
+    for each in leftovers.objects:
+        place.removing.remove(each.key, each.version)
     if leftovers.spool is not None:
         remove_spool(leftovers.spool)
 
@@ -289,6 +357,11 @@ def _is_there(files: ReportFiles, key: str) -> bool:
     except NoSuchKeyError:
         return False
     return True
+
+
+def keys_of(objects: Iterable[Doomed]) -> tuple[str, ...]:
+    """The keys of objects of which several may be versions of one."""
+    return tuple(dict.fromkeys(each.key for each in objects))
 
 
 def _above(key: str) -> str:

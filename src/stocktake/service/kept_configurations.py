@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from stocktake.model.access import EVERYTHING
 from stocktake.model.checks import CheckResult, StoredCheck
@@ -27,8 +27,6 @@ from stocktake.service.runs import open_ledger
 from stocktake.service.server_settings import STORE
 from stocktake.store.server_api import ServerApi
 
-OptionChange: TypeAlias = Callable[[ReportOptions], ReportOptions]
-
 
 class KeptConfigurations(Protocol):
     """The configurations of one store. Buckets are named by their addresses, `s3://NAME`.
@@ -36,14 +34,23 @@ class KeptConfigurations(Protocol):
     All methods raise UsageError where an address is no bucket's, and InventoryError where what is asked is refused.
     """
 
-    def put(self, bucket: str, configuration: InventoryConfiguration) -> StoredConfiguration:
-        """Keep a configuration, in place of any with its Id, if the store has the bucket."""
+    def put(
+        self,
+        bucket: str,
+        configuration: InventoryConfiguration,
+        options: Mapping[str, Any] | None = None,
+    ) -> StoredConfiguration:
+        """Keep a configuration, in place of any with its Id, if the store has the bucket; and with it those `options`
+        beside it that are named, or else neither of both. None takes one back.
+        """
 
     def options(self, bucket: str, identity: str) -> ReportOptions:
         """The options beside a configuration."""
 
-    def change_options(self, bucket: str, identity: str, change: OptionChange) -> ReportOptions:
-        """Keep what `change` makes of them. On a server, another may change them in between."""
+    def change_options(
+        self, bucket: str, identity: str, change: Mapping[str, Any]
+    ) -> ReportOptions:
+        """Change those that are named; None takes one back. All there are then."""
 
     def get(self, bucket: str, identity: str) -> StoredConfiguration:
         """One configuration."""
@@ -100,14 +107,21 @@ class _InLedger:
         # What is in the ledger can be read and deleted when the bucket is gone, too.
         self._believing = replace(desk, check_bucket=_believe)
 
-    def put(self, bucket: str, configuration: InventoryConfiguration) -> StoredConfiguration:
-        name = bucket_at(bucket)
-        return commands.put_configuration(self._desk, EVERYTHING, self._store, name, configuration)
+    def put(
+        self,
+        bucket: str,
+        configuration: InventoryConfiguration,
+        options: Mapping[str, Any] | None = None,
+    ) -> StoredConfiguration:
+        key = self._key(bucket, configuration.id)
+        return commands.put_configuration(self._desk, EVERYTHING, key, configuration, options)
 
     def options(self, bucket: str, identity: str) -> ReportOptions:
         return get_options(self._desk.kept, EVERYTHING, self._key(bucket, identity))
 
-    def change_options(self, bucket: str, identity: str, change: OptionChange) -> ReportOptions:
+    def change_options(
+        self, bucket: str, identity: str, change: Mapping[str, Any]
+    ) -> ReportOptions:
         return change_options(self._desk.kept, EVERYTHING, self._key(bucket, identity), change)
 
     def get(self, bucket: str, identity: str) -> StoredConfiguration:
@@ -146,17 +160,26 @@ class _OnServer:
         self._store = store
         self._api = api
 
-    def put(self, bucket: str, configuration: InventoryConfiguration) -> StoredConfiguration:
-        path = self._path(bucket, configuration.id)
-        return _stored(self._api.ask("PUT", *path, document=configuration.to_json()))
+    def put(
+        self,
+        bucket: str,
+        configuration: InventoryConfiguration,
+        options: Mapping[str, Any] | None = None,
+    ) -> StoredConfiguration:
+        path, document = self._path(bucket, configuration.id), configuration.to_json()
+        if options:
+            both = {"configuration": json.loads(document), "options": options}
+            document = json.dumps(both)
+        return _stored(self._api.ask("PUT", *path, document=document))
 
     def options(self, bucket: str, identity: str) -> ReportOptions:
         return _options(self._api.ask("GET", *self._path(bucket, identity), "options"))
 
-    def change_options(self, bucket: str, identity: str, change: OptionChange) -> ReportOptions:
+    def change_options(
+        self, bucket: str, identity: str, change: Mapping[str, Any]
+    ) -> ReportOptions:
         path = (*self._path(bucket, identity), "options")
-        document = change(_options(self._api.ask("GET", *path))).model_dump_json()
-        return _options(self._api.ask("PUT", *path, document=document))
+        return _options(self._api.ask("PATCH", *path, document=json.dumps(change)))
 
     def get(self, bucket: str, identity: str) -> StoredConfiguration:
         return _stored(self._api.ask("GET", *self._path(bucket, identity)))

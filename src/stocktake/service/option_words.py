@@ -1,12 +1,12 @@
-"""The command line's words for the options beside a configuration, and what they make of those that are there. Pure."""
+"""The command line's words for the options beside a configuration, and what they change of those there. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from stocktake.model.errors import UsageError
-from stocktake.model.report_options import ReportOptions, parse_report_options
+from stocktake.model.report_options import changed_options, parse_report_options
 
 RETENTION = ("keep_last", "keep_days")  # said together: whoever says one of them means no other
 # Those that an empty text takes back.
@@ -33,10 +33,9 @@ class OptionWords(TypedDict, total=False):
     forever: bool
 
 
-def option_change(
-    words: OptionWords, where: str
-) -> Callable[[ReportOptions], ReportOptions] | None:
-    """What `words` make of the options beside the configuration `where`; None where they say nothing.
+def option_change(words: OptionWords, where: str) -> Mapping[str, Any]:
+    """What `words` change of the options beside the configuration `where`, as `changed_options` takes it; empty where
+    they say nothing.
 
     Raises:
         UsageError: they contradict each other.
@@ -54,14 +53,8 @@ def option_change(
         said["head_budget"] = _number(budget)
     if forever or any(name in said for name in RETENTION):
         said = dict.fromkeys(RETENTION) | said
-    if not said:
-        return None
-
-    def change(before: ReportOptions) -> ReportOptions:
-        return parse_report_options(before.model_dump() | said, where)
-
-    change(parse_report_options({}, where))
-    return change
+    changed_options(parse_report_options({}, where), said, where)
+    return said
 
 
 def _number(text: str) -> int:

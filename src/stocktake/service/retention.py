@@ -47,7 +47,7 @@ from stocktake.service.clearing import Place, basename, basenames, named_by_mani
 from stocktake.state.expiries import OpenExpiry
 from stocktake.state.ledger import Ledger
 from stocktake.store.files import ReportFiles
-from stocktake.store.removing import Piece, Removing, open_removing
+from stocktake.store.removing import Piece, Removing, own_pieces
 
 _log = logging.getLogger("stocktake")
 
@@ -65,7 +65,11 @@ class Shelf:
     store: Store
     root: str
     place: Place
-    removing: Removing
+
+    @property
+    def removing(self) -> Removing:
+        """How what lies there is removed."""
+        return self.place.removing
 
     def expiry(self, paths: ReportPaths, objects: Sequence[Doomed] = (), others: int = 0) -> Expiry:
         """The removal of a report that lies there."""
@@ -93,8 +97,8 @@ def opened_shelf(address: Address, store: Store, root: str) -> Iterator[Shelf]:
     Raises:
         InventoryError: it cannot be reached.
     """
-    with opened_place(address, store) as place, open_removing(address, store) as removing:
-        yield Shelf(address, store, root, place, removing)
+    with opened_place(address, store) as place:
+        yield Shelf(address, store, root, place)
 
 
 # -- what there is -----------------------------------------------------------------------------------
@@ -277,9 +281,7 @@ def _pieces(
         if not own and (not written or shelf.place.destination.exists(key)):
             raise
         return tuple(Piece(version) for version in sorted(own)), 0
-    if not own or all(each.marker or each.id in own for each in found):
-        return found, 0
-    going = tuple(each for each in found if each.id in own)
+    going = own_pieces(found, own) if own else found
     return going, len(found) - len(going)
 
 

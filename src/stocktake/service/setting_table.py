@@ -38,7 +38,8 @@ class Kind(StrEnum):
 class Setting:
     """One setting. `key` is where it stands in the file, `variable` what comes before it; a store's have none. `field`
     is its name in `Settings`. `least` and `most` bound numbers, and sizes by their bytes; `choices` texts. A `default`
-    of None has to be found out, and is told in words. A `secret` is shown nowhere.
+    of None has to be found out, and is told in words. A `secret` is shown nowhere; what names the place of one is shown
+    where there is such a place: somebody may have put the secret itself there.
     """
 
     key: str
@@ -54,6 +55,7 @@ class Setting:
     most: float | None = None
     choices: tuple[str, ...] = ()
     secret: bool = False
+    names_secret: bool = False
 
     @property
     def expected(self) -> str:
@@ -196,7 +198,10 @@ STORE_SETTINGS: tuple[Setting, ...] = tuple(
 )  # fmt: skip
 
 WEBHOOK_SETTINGS: tuple[Setting, ...] = tuple(
-    Setting(f"{WEBHOOK_KEY}{name}", kind, meaning, reason, told=told, secret=secret)
+    Setting(
+        f"{WEBHOOK_KEY}{name}", kind, meaning, reason, told=told, secret=secret,
+        names_secret=name.startswith("secret_"),
+    )
     for name, kind, told, meaning, reason, secret in (
         ("url", Kind.TEXT, "none, and one is needed", "where to post to: https://HOST/PATH, or http",
          "some hold what lets one in, so it is shown nowhere", True),

@@ -130,10 +130,10 @@ def effective_settings(
         )
         for each in SETTINGS
     ]
-    return found + list(_of_named(settings.file))
+    return found + list(_of_named(settings.file, variables))
 
 
-def _of_named(said: SettingsFile | None) -> Iterator[Effective]:
+def _of_named(said: SettingsFile | None, variables: Mapping[str, str]) -> Iterator[Effective]:
     if said is None:
         return
     for section, settings in NAMED_SETTINGS.items():
@@ -142,7 +142,20 @@ def _of_named(said: SettingsFile | None) -> Iterator[Effective]:
                 leaf = each.key.rpartition(".")[2]
                 key = f"{section}.{name}.{leaf}"
                 origin = said.place(key) if leaf in table else DEFAULT
-                yield Effective(key, _shown(each, table.get(leaf)), origin, each)
+                value = table.get(leaf)
+                shown = _shown(each, value)
+                if (
+                    value is not None
+                    and each.names_secret
+                    and not _is_there(each, value, variables)
+                ):
+                    shown = MASK
+                yield Effective(key, shown, origin, each)
+
+
+def _is_there(setting: Setting, value: str | Path, variables: Mapping[str, str]) -> bool:
+    """Whether there is such a file, or such a variable."""
+    return os.path.isfile(value) if setting.kind is Kind.PATH else value in variables  # noqa: PTH113 - takes any text
 
 
 def _file(variables: Mapping[str, str], file: Path | None) -> SettingsFile | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -95,7 +96,10 @@ def _secret(table: Mapping[str, Any], where: str) -> bytes:
     if variable is not None:
         text = secret_variable(variable)
         if text is None:
-            raise UsageError(f"the variable {variable} is not set; {where} has its secret there")
+            raise UsageError(
+                f"the variable that `secret_variable` of {where} names is not set",
+                hint="expected the name of one that the server's environment has",
+            )
         return parse_secret(text, f"the variable {variable}")
     return parse_secret(_read(Path(str(file)), where), str(file))
 
@@ -114,8 +118,11 @@ def _read(file: Path, where: str) -> str:
         with file.open("rb") as opened:
             return opened.read(SECRET_FILE_BYTES_MAX).decode()
     except OSError as error:
+        # What is no file may be the secret itself.
+        shown = f"{file}: " if os.path.exists(file) else ""  # noqa: PTH110 - takes any text
         raise UsageError(
-            f"the secret of {where} cannot be read: {file}: {error.strerror or error}"
+            f"the secret of {where} cannot be read: {shown}{error.strerror}",
+            hint="expected the path of a file as `secret_file`",
         ) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"the secret of {where} cannot be read: {file} is no text") from error

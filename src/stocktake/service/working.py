@@ -33,6 +33,7 @@ from stocktake.service.clearing import (
     find_left_at,
     find_placed,
     opened_place_of,
+    placed_objects,
     remove_leftovers,
     remove_spool,
 )
@@ -222,8 +223,8 @@ def _settled(ledger: Ledger, work: Work) -> tuple[Work, InventoryResult | None]:
         placed = find_placed(place.files, paths, ledger.names(record.id))
         if placed.published:
             return work, _published(place, paths)
-        for key in placed.keys:
-            place.destination.remove(key)
+        for each in placed_objects(place, placed, ledger.expiries.versions_of(record.id)):
+            place.removing.remove(each.key, each.version)
     if placed.foreign:
         work = replace(work, kept=replace(work.kept, root=None, moment=None))
     return work, None

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -52,6 +52,9 @@ from stocktake.state.transactions import Transactions
 
 SEEN_MAX = 10_000  # some 30 MB
 
+# What makes new options of those that are there, both as JSON objects.
+OptionsChange: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
 
 class Configurations(Transactions):
     """The configurations in one ledger. What a method was told is durable when it returns, and what it returns is of
@@ -73,9 +76,11 @@ class Configurations(Transactions):
         bucket: str,
         configuration: InventoryConfiguration,
         owner: str | None = None,
+        change: OptionsChange | None = None,
     ) -> StoredConfiguration:
-        """Keep `configuration` under its Id, in place of any that is there; its options are left alone. The bucket is
-        `owner`'s, as far as that is known. One that is suspended begins anew.
+        """Keep `configuration` under its Id, in place of any that is there; of its options what `change` makes of them,
+        else they are left alone. Where that raises, nothing is put. The bucket is `owner`'s, as far as that is known.
+        One that is suspended begins anew.
 
         Raises:
             TooManyConfigurationsError: the bucket has as many as it may have, and this would be a new one.
@@ -98,6 +103,8 @@ class Configurations(Transactions):
                 connection.execute(
                     insert(configurations).values(**_columns(key), created=now, **values)
                 )
+            if change is not None:
+                self._change_options(connection, key, change)
             return _read(connection, key)
 
     def get(self, key: ConfigurationKey) -> StoredConfiguration:
@@ -182,28 +189,29 @@ class Configurations(Transactions):
         """
         self.change_options(key, lambda _before: options)
 
-    def change_options(
-        self,
-        key: ConfigurationKey,
-        change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
-    ) -> None:
+    def change_options(self, key: ConfigurationKey, change: OptionsChange) -> None:
         """Keep what `change` makes of the options beside the configuration under `key`, a JSON object. Nobody else
         changes them between what it is given and what it returns; where it raises, they stay as they are.
 
         Raises:
             NoSuchConfigurationError: there is no such configuration.
         """
-        there = _at(report_options, key)
         with self.writing() as connection:
             _next_version(connection)  # takes turns with every put and deletion
             _read(connection, key)
-            document = json.dumps(change(_options(connection, key)))
-            values = {"document": document, "changed": self._now()}
-            if connection.execute(update(report_options).where(there).values(values)).rowcount == 0:
-                connection.execute(insert(report_options).values(**_columns(key), **values))
-            # What was found without them is no longer true.
-            wanting = update(configuration_checks).where(_at(configuration_checks, key))
-            connection.execute(wanting.values(version=None, begun=None))
+            self._change_options(connection, key, change)
+
+    def _change_options(
+        self, connection: Connection, key: ConfigurationKey, change: OptionsChange
+    ) -> None:
+        there = _at(report_options, key)
+        document = json.dumps(change(_options(connection, key)))
+        values = {"document": document, "changed": self._now()}
+        if connection.execute(update(report_options).where(there).values(values)).rowcount == 0:
+            connection.execute(insert(report_options).values(**_columns(key), **values))
+        # What was found without them is no longer true.
+        wanting = update(configuration_checks).where(_at(configuration_checks, key))
+        connection.execute(wanting.values(version=None, begun=None))
 
     def options(self, key: ConfigurationKey) -> Mapping[str, Any]:
         """The options beside the configuration under `key`; empty where none were put."""

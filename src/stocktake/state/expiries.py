@@ -18,6 +18,7 @@ from stocktake.state.report_versions import (
     delete_versions,
     insert_version,
     select_versions,
+    select_versions_of,
 )
 from stocktake.state.reports import delete_report
 from stocktake.state.tables import expiries, runs
@@ -90,6 +91,11 @@ class Expiries(Transactions):
         """Which versions the run that published a report wrote, by key; empty where that is not known."""
         with self.reading() as connection:
             return select_versions(connection, place_of(expiry))
+
+    def versions_of(self, run: str) -> Mapping[str, frozenset[str]]:
+        """The same of a run that may have published none."""
+        with self.reading() as connection:
+            return select_versions_of(connection, run)
 
     def published(self, expiry: Expiry) -> Sequence[str]:
         """The folders of the reports that runs of this ledger published beside that one, the newest first."""

@@ -62,6 +62,12 @@ def select_versions(connection: Connection, place: str) -> Mapping[str, frozense
     return {key: frozenset(versions) for key, versions in found.items()}
 
 
+def select_versions_of(connection: Connection, run: str) -> Mapping[str, frozenset[str]]:
+    """The same of a run that has chosen its report folder; empty where it has none."""
+    place = _place_of(connection, run)
+    return {} if place is None else select_versions(connection, place)
+
+
 def _place_of(connection: Connection, run: str) -> str | None:
     place: str | None = connection.scalar(select(runs.c.place).where(runs.c.id == run))
     return place

@@ -5,19 +5,14 @@ A plain DELETE in a versioned bucket hides an object and frees nothing; it is ne
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stocktake.model.addresses import Address, LocalAddress
 from stocktake.model.errors import AccessDeniedError, ContradictionError, ServerError
-from stocktake.model.store import Store
 from stocktake.store import buckets
 from stocktake.store.asking import asking
-from stocktake.store.connection import Connection
 from stocktake.store.folders import FolderDestination
 
 if TYPE_CHECKING:
@@ -42,6 +37,11 @@ class Removing(Protocol):
     def pieces(self, key: str) -> Sequence[Piece]:
         """What there is under the key, in the order in which it must go: the newest last, lest an older one show."""
 
+    def newest(self, key: str) -> Piece | None:
+        """What readers see under the key, where they see anything: asked for by itself, for whoever may list no
+        versions.
+        """
+
     def lock(self, key: str, piece: Piece, now: datetime) -> str:
         """What keeps the piece from being removed; empty where nothing is known to."""
 
@@ -49,20 +49,13 @@ class Removing(Protocol):
         """Remove a version, or the object; that it is gone already is fine."""
 
 
-@contextmanager
-def open_removing(address: Address, store: Store) -> Iterator[Removing]:
-    """The folder, or the bucket, at `address`."""
-    if isinstance(address, LocalAddress):
-        yield FolderRemoving(FolderDestination(address.path, address.path.name))
-        return
-    from stocktake.store.client import Client  # noqa: PLC0415 - a folder needs none
-    from stocktake.store.renewal import Renewal  # noqa: PLC0415 - likewise
-
-    connection = Connection.open(store)
-    s3 = connection.client(None)
-    Renewal(connection).attach(s3.meta.events)
-    with BucketRemoving(s3, Client(s3, Counter()), address.bucket) as removing:
-        yield removing
+def own_pieces(found: Sequence[Piece], own: Collection[str | None]) -> Sequence[Piece]:
+    """Those of the pieces `found` under a key that go with whoever wrote the versions `own`. Delete markers go with
+    what they hide, where nobody else has anything there: older releases made some, too, when a run went on.
+    """
+    if all(each.marker or each.id in own for each in found):
+        return found
+    return tuple(each for each in found if each.id in own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +68,10 @@ class FolderRemoving:
         """The file."""
         return (Piece(None),) if self.destination.exists(key) else ()
 
+    def newest(self, key: str) -> Piece | None:
+        """The file."""
+        return Piece(None) if self.destination.exists(key) else None
+
     def lock(self, key: str, piece: Piece, now: datetime) -> str:  # noqa: ARG002
         """Nothing."""
         return ""
@@ -84,8 +81,8 @@ class FolderRemoving:
         self.destination.remove(key)
 
 
-class BucketRemoving(AbstractContextManager["BucketRemoving"]):
-    """A bucket. The client is closed with it."""
+class BucketRemoving:
+    """A bucket. `client` is the caller's, and speaks by `s3`."""
 
     def __init__(self, s3: S3Client, client: Client, bucket: str) -> None:
         self._s3 = s3
@@ -95,9 +92,6 @@ class BucketRemoving(AbstractContextManager["BucketRemoving"]):
         self._told = False  # and whether the store said so
         self._locks: bool | None = None
 
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
-
     def pieces(self, key: str) -> Sequence[Piece]:
         """All versions, delete markers too, the oldest first."""
         if self._may_have_versions():
@@ -105,6 +99,11 @@ class BucketRemoving(AbstractContextManager["BucketRemoving"]):
             if found or self._told:
                 return found
         return (Piece(None),) if self._client.exists(self._bucket, key) else ()
+
+    def newest(self, key: str) -> Piece | None:
+        """What HEAD finds; the store names its version where the bucket has any."""
+        head = self._client.head(self._bucket, key)
+        return None if head is None else Piece(head.version_id)
 
     def lock(self, key: str, piece: Piece, now: datetime) -> str:
         """The lock of one version."""

@@ -10,10 +10,11 @@ from typing import Any
 
 from stocktake.model.access import Grant
 from stocktake.model.configuration import ID_PATTERN, InventoryConfiguration
-from stocktake.model.errors import ContinuationTokenError, OptionsError
+from stocktake.model.errors import ContinuationTokenError, IdMismatchError, OptionsError
 from stocktake.model.report_options import ReportOptions, parse_report_options
 from stocktake.model.stored import ConfigurationKey, StoredConfiguration
 from stocktake.model.submission import check_storable, read_submission
+from stocktake.service.commands.options import get_options, options_change
 from stocktake.state.checks import Checks
 from stocktake.state.configurations import Configurations
 
@@ -62,17 +63,30 @@ def submit_configuration(
 
 
 def put_configuration(
-    desk: Desk, grant: Grant, store: str, bucket: str, configuration: InventoryConfiguration
+    desk: Desk,
+    grant: Grant,
+    key: ConfigurationKey,
+    configuration: InventoryConfiguration,
+    options: Mapping[str, Any] | None = None,
 ) -> StoredConfiguration:
-    """Keep `configuration` under its own Id, in place of any that is there.
+    """Keep `configuration` under `key`, in place of any that is there; and with it those `options` beside it that are
+    named, or else neither of both. None takes one back. What is returned has the options where some were named.
 
     Raises:
-        InventoryError: as `submit_configuration`.
+        IdMismatchError: the key has another Id.
+        InventoryError: as `submit_configuration`; and as `change_options`.
     """
-    grant.check_put(bucket, configuration)
-    desk.check_bucket(store, bucket)
+    if configuration.id != key.id:
+        raise IdMismatchError(f"the document's Id is `{configuration.id}`, put under `{key.id}`")
+    grant.check_put(key.bucket, configuration)
+    desk.check_bucket(key.store, key.bucket)
     check_storable(configuration)
-    return desk.kept.put(store, bucket, configuration, desk.owner_of(store, bucket))
+    owner = desk.owner_of(key.store, key.bucket)
+    change = options_change(grant, key, options) if options else None
+    stored = desk.kept.put(key.store, key.bucket, configuration, owner, change)
+    if change is None:
+        return stored
+    return replace(stored, options=get_options(desk.kept, grant, key))
 
 
 def get_configuration(desk: Desk, grant: Grant, key: ConfigurationKey) -> StoredConfiguration:

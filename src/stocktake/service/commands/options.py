@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from stocktake.model.access import Grant, Right
 from stocktake.model.errors import NotAllowedError, OptionsError
-from stocktake.model.report_options import TARGET_OPTIONS, ReportOptions, parse_report_options
+from stocktake.model.report_options import (
+    TARGET_OPTIONS,
+    ReportOptions,
+    changed_options,
+    parse_report_options,
+)
 from stocktake.model.stored import ConfigurationKey
-from stocktake.state.configurations import Configurations
+from stocktake.state.configurations import Configurations, OptionsChange
+
+_Make: TypeAlias = Callable[[ReportOptions], ReportOptions]  # new ones of those that are there
 
 
 def get_options(kept: Configurations, grant: Grant, key: ConfigurationKey) -> ReportOptions:
@@ -37,35 +44,40 @@ def put_options(
         OptionsError: they make no sense.
     """
     grant.check(Right.WRITE, key.bucket)
-    options = _parsed(body, key.id)
-    return change_options(kept, grant, key, lambda _before: options)
+    options = parse_report_options(read_object(body, key.id), key.id)
+    kept.change_options(key, _change(grant, key, lambda _before: options))
+    return options
 
 
 def change_options(
-    kept: Configurations,
-    grant: Grant,
-    key: ConfigurationKey,
-    change: Callable[[ReportOptions], ReportOptions],
+    kept: Configurations, grant: Grant, key: ConfigurationKey, change: Mapping[str, Any]
 ) -> ReportOptions:
-    """Keep what `change` makes of the options beside the configuration under `key`, and return it.
+    """Change those options beside the configuration under `key` that `change` names, None takes one back; and return
+    all there are then.
 
     Raises:
         NotAllowedError, NoSuchConfigurationError: as `put_options`.
         OptionsError: those that are there make no sense, or what comes of them.
     """
     grant.check(Right.WRITE, key.bucket)
-    changed: list[ReportOptions] = []
+    kept.change_options(key, options_change(grant, key, change))
+    return get_options(kept, grant, key)
 
-    def replaced(kept_before: Mapping[str, Any]) -> Mapping[str, Any]:
+
+def options_change(grant: Grant, key: ConfigurationKey, change: Mapping[str, Any]) -> OptionsChange:
+    """How whoever has the grant changes the options under `key` that `change` names. It raises as `change_options`."""
+    return _change(grant, key, lambda before: changed_options(before, change, key.id))
+
+
+def _change(grant: Grant, key: ConfigurationKey, make: _Make) -> OptionsChange:
+    def changed(kept_before: Mapping[str, Any]) -> Mapping[str, Any]:
         # Asked of what is there when it is replaced: an admin may have changed it since anybody looked.
         before = parse_report_options(kept_before, key.id)
-        options = change(before)
+        options = make(before)
         _check_allowed(grant, key, before, options)
-        changed.append(options)
         return options.model_dump(mode="json", exclude_defaults=True)
 
-    kept.change_options(key, replaced)
-    return changed[-1]
+    return changed
 
 
 def _check_allowed(
@@ -87,11 +99,16 @@ def _check_target(grant: Grant, key: ConfigurationKey, name: str) -> None:
         ) from error
 
 
-def _parsed(body: bytes, where: str) -> ReportOptions:
+def read_object(body: bytes, where: str) -> Mapping[str, Any]:
+    """The JSON object in `body`, which says something of the options of the configuration `where`.
+
+    Raises:
+        OptionsError: there is none.
+    """
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise OptionsError(f"the options of {where} are no JSON: {error}") from error
     if not isinstance(document, dict):
         raise OptionsError(f"the options of {where} are no JSON object")
-    return parse_report_options(document, where)
+    return document
