@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stocktake.inventory.asking_later import ROWS_TOGETHER
 from tests.acceptance.command_line import Outcome, stocktake
 from tests.acceptance.days import Days, ages_of, manifest_of, sidecar_of
 from tests.servers.fault import Bucket, FaultServer, FixtureObject, latency, synthetic
@@ -173,14 +174,24 @@ def test_objects_that_are_refused_leave_a_budget_to_all_others_and_take_turns(
 def test_a_deadline_puts_off_what_it_leaves_no_time_for(
     days: Days, fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fault_server.rule(latency(0.2), operation="HeadObject")
+    slow = fault_server.rule(latency(0.2), operation="HeadObject")
     monkeypatch.setattr(Days, "run", _by_the_real_clock)
     first = days.run("--deadline", "1s", "--concurrency", "16")
     remembered = first.document["remembered"]
-    assert 0 < remembered["fresh"] < OBJECTS
+    # Not even what would have been asked about together is, once time is up.
+    assert 0 < remembered["fresh"] < ROWS_TOGETHER
     assert remembered["fresh"] + remembered["postponed"] == OBJECTS
-    assert len(headed(fault_server)) == remembered["fresh"]
+    assert first.document["problems"] == {"postponed": remembered["postponed"]}
+    asked = headed(fault_server)
+    assert len(asked) == remembered["fresh"]
+    slow.remove()
+    second = days.run("--deadline", "60s", "--revisit", "0%")
+    assert headed(fault_server) == sorted({*map(key_of, range(OBJECTS))} - {*asked})
+    assert second.document["problems"] == {}
+    assert days.rows(second) == days.in_full()
 
 
-def _by_the_real_clock(days: Days, *options: str) -> Outcome:
-    return stocktake(*days.command(*options), environment=days.environment)
+def _by_the_real_clock(
+    inventories: Days, *options: str, into: str = "reports", **_: float
+) -> Outcome:
+    return stocktake(*inventories.command(*options, into=into), environment=inventories.environment)

@@ -22,7 +22,7 @@ from stocktake.model.errors import (
     UsageError,
 )
 from stocktake.model.runs import Call, Counters
-from stocktake.store.requests import Request
+from stocktake.store.requests import PUT_OFF, Request
 from tests.servers.fault import (
     Action,
     FaultServer,
@@ -324,6 +324,27 @@ def test_stop_ends_an_exchange_at_once(store: FaultServer, fault: Action) -> Non
         assert caught.value.exit_code == 128 + 15
         with pytest.raises(StoppedError):
             transport.exchange([head("b", "key-1")])
+
+
+@pytest.mark.parametrize(
+    ("fault", "statuses"), [(stall(), [0, PUT_OFF]), (slow_down(3600), [PUT_OFF, 200])]
+)
+def test_once_it_is_to_end_what_was_not_sent_is_put_off_and_what_hangs_has_failed(
+    store: FaultServer, fault: Action, statuses: list[int]
+) -> None:
+    store.rule(fault, key="large")
+    limits = replace(QUICK, concurrency=1, stall_timeout_s=60, retry_delay_s_max=60)
+    with open_transport(store.endpoint_url, limits=limits) as transport:
+        exchange = transport.ask([head("b", "large"), head("b", "key-1")])
+        transport.turn(0.3)
+        transport.end(0.2)
+        while exchange.unanswered:
+            transport.turn()
+        answers = exchange.answers()
+        assert [answer.status for answer in answers] == statuses
+        assert [answer.error is not None for answer in answers] == [n == 0 for n in statuses]
+        assert [answer.status for answer in transport.exchange([head("b", "key-2")])] == [PUT_OFF]
+    assert "key-2" not in {entry.path for entry in store.log}
 
 
 def test_what_is_interrupted_leaves_nothing_behind_for_the_next_exchange(

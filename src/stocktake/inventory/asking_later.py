@@ -34,6 +34,8 @@ from stocktake.store.pages import LISTED_SCHEMA
 ROWS_TOGETHER = 250
 # After so many, a segment is kept as far as it is, so that little is lost with a killed run.
 ROWS_AT_A_TIME = 20_000
+# Once time is up, nothing is asked any more; what was asked by then may be answered for so long.
+ANSWERED_WITHIN_S = 10.0
 # Where time may run out, the oldest answers are asked for again in so many rounds.
 ROUNDS = 8
 

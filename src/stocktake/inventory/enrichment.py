@@ -34,11 +34,12 @@ _MULTIPART_ETAG = r"^[0-9a-f]{32}-(?P<parts>[0-9]{1,5})$"
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What asking about objects has shown: their rows in the spool's schema, and whether each was overwritten since it
-    was listed.
+    was listed; `put_off`: time was up before all was asked, so that the row is to stay as it was.
     """
 
     rows: pa.RecordBatch
     changed: pa.BooleanArray
+    put_off: pa.BooleanArray
 
 
 class Enricher:
@@ -100,11 +101,16 @@ class Enricher:
         if not subjects.num_rows:
             return rows
         asked = await self._ask(subjects, counters, since_s)
-        self._taking.count_asked(rows.filter(wanted), asked.rows, asked.changed, counters)
+        found, changed = asked.rows, asked.changed
+        if asked.put_off.true_count:
+            told = pc.invert(asked.put_off)
+            found, changed = found.filter(told), changed.filter(told)
+            wanted = pc.replace_with_mask(wanted, wanted, told)
+        self._taking.count_asked(rows.filter(wanted), found, changed, counters)
         return pa.RecordBatch.from_arrays(
             [
                 pc.replace_with_mask(old, wanted, new)
-                for old, new in zip(rows.columns, asked.rows.columns, strict=True)
+                for old, new in zip(rows.columns, found.columns, strict=True)
             ],
             schema=self.schema,
         )
@@ -130,14 +136,16 @@ class Enricher:
             untold[Source.TAGGING] = told = await self._add_tags(columns, counters)
             answered = pc.and_(answered, _others(told, subjects.num_rows))
         self._count_missing(columns, untold, counters)
-        counters["object_bytes"] += total(columns["size"]) - total(subjects.column("size"))
+        put_off = _put_off(untold, subjects.num_rows)
+        grown = pc.subtract(columns["size"], subjects.column("size"))
+        counters["object_bytes"] += total(pc.if_else(put_off, 0, grown))
         day = pc.if_else(answered, self._today, pa.scalar(None, pa.date32()))
         columns |= {
             KEY_HASH: key_hashes(columns["key"]),
             ENRICHED_AT: day,
             POSTPONED: pc.invert(yes),
         }
-        return Asked(self._projected(columns, yes), changed)
+        return Asked(self._projected(columns, yes), changed, put_off)
 
     def _answered(self, heads: Heads) -> pa.BooleanArray:
         """Whether HEAD told all there is to tell: of an object under a customer's key, that it is."""
@@ -206,6 +214,7 @@ class Enricher:
             rows_of: dict[Problem, list[int]] = {}
             for row, problem in untold.get(field.source, {}).items():
                 rows_of.setdefault(problem, []).append(row)
+            rows_of.pop(Problem.POSTPONED, None)  # these rows stay as they were
             for problem, rows in rows_of.items():
                 missing = len(rows)
                 if field.source is not Source.ACL and field.column in columns:
@@ -279,6 +288,17 @@ def _uploaded_in_parts(e_tags: pa.StringArray) -> pa.BooleanArray:
 def _others(untold: Container[int], count: int) -> pa.BooleanArray:
     """Of so many rows, those that were answered."""
     return pa.array([row not in untold for row in range(count)], pa.bool_())
+
+
+def _put_off(untold: Mapping[Source, Untold], count: int) -> pa.BooleanArray:
+    """Of so many rows, those about which something was not asked for want of time."""
+    late = {
+        row
+        for told in untold.values()
+        for row, problem in told.items()
+        if problem is Problem.POSTPONED
+    }
+    return pc.invert(_others(late, count)) if late else pa.repeat(pa.scalar(False), count)  # noqa: FBT003
 
 
 def _subject(columns: dict[str, pa.Array]) -> pa.RecordBatch:

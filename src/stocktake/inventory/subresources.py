@@ -10,11 +10,16 @@ import pyarrow.compute as pc
 
 from stocktake.model.fields import TEXT
 from stocktake.model.runs import Counters, InventoryRun, Problem
+from stocktake.store.requests import PUT_OFF
 from stocktake.store.subresources import acl_request, read_acls, read_taggings, tagging_request
 from stocktake.store.transport import Transport
 
 _OK, _FORBIDDEN, _MISSING, _NOT_SUPPORTED = 200, 403, 404, 501
-_KINDS = {_FORBIDDEN: Problem.REFUSED, _MISSING: Problem.VANISHED}
+_KINDS = {
+    _FORBIDDEN: Problem.REFUSED,
+    _MISSING: Problem.VANISHED,
+    PUT_OFF: Problem.POSTPONED,
+}
 NO_TAGS = "{}"
 
 # Rows of which a call told nothing, by their places, and why.

@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from stocktake.inventory.asking_later import ask_about
+from stocktake.inventory.asking_later import ANSWERED_WITHIN_S, ask_about
 from stocktake.inventory.calls import call_plan
 from stocktake.inventory.delivery import deliver_group
 from stocktake.inventory.enrichment import Enricher
@@ -93,7 +93,6 @@ class Worker:
         self._kept: queue.SimpleQueue[Kept | None] = queue.SimpleQueue()
         self._files_waiting = 0
         self._noted = threading.Event()
-        self.asks_no_more = threading.Event()
         self._stopping = threading.Event()
 
     def take(self, task: Task) -> None:
@@ -103,8 +102,6 @@ class Worker:
                 self._files.put(task)
             case UploadNoted():
                 self._noted.set()
-            case AskNoMore():
-                self.asks_no_more.set()
             case StillThere():
                 self.say(Listed((), Counter()))
             case Stop():
@@ -260,6 +257,8 @@ class _Listing:
                 self._look_again(task)
             case AskAbout():
                 self._lanes.start(self._ask_about(task))
+            case AskNoMore():
+                self._transport.end(ANSWERED_WITHIN_S)
             case _:
                 raise ValueError(f"not a task for a lane: {task}")
 
@@ -351,7 +350,7 @@ class _Listing:
             task.todo,
             self._enricher,
             folder=self._worker.folder,
-            over=self._worker.asks_no_more.is_set,
+            over=lambda: self._transport.ended,
         )
         self._worker.finish(AskedAbout(task.number, segment, left, self._spent.since()))
 

@@ -29,6 +29,11 @@ class Exchange:
         self.unanswered -= 1
         return not self.unanswered
 
+    def answer_rest(self, answer: Answer) -> None:
+        """Take in `answer` for all requests that have none."""
+        self._answers = [answer if each is None else each for each in self._answers]
+        self.unanswered = 0
+
     def answers(self) -> list[Answer]:
         """The answers; all of them once `unanswered` is 0."""
         return [answer for answer in self._answers if answer is not None]

@@ -44,6 +44,10 @@ class Answer(NamedTuple):
     tries: int = 1
 
 
+# The status of an answer to a request that was put off: what the store would say is not known.
+PUT_OFF = -2
+
+
 @dataclass(frozen=True, slots=True)
 class ClientLimits:
     """How long calls that are few may take, and how often botocore sends one."""

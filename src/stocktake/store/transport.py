@@ -42,7 +42,7 @@ from stocktake.store.errands import Broken, Carrier, Errand, Exchange
 from stocktake.store.failures import failure, from_curl, read_error
 from stocktake.store.identity import Identity
 from stocktake.store.pacing import Pace
-from stocktake.store.requests import Answer, Request
+from stocktake.store.requests import PUT_OFF, Answer, Request
 from stocktake.store.signing import encode_path, encode_query
 from stocktake.store.wire import WireOptions
 
@@ -88,6 +88,8 @@ class Transport(AbstractContextManager["Transport"]):
         self._fresh: deque[Errand] = deque()
         self._waiting: list[tuple[float, Errand]] = []
         self._answered: list[Exchange] = []
+        self._open: set[Exchange] = set()
+        self._ends_at: float | None = None
         self._stopping = threading.Event()
         self._stop_signal = 0
 
@@ -105,6 +107,17 @@ class Transport(AbstractContextManager["Transport"]):
         """
         self._stop_signal = signal_number
         self._stopping.set()
+
+    def end(self, within_s: float) -> None:
+        """Send nothing any more, not now and not later: what is asked is answered with PUT_OFF. What is under way may
+        be answered for so many seconds; then it has failed.
+        """
+        self._ends_at = self._monotonic() + within_s
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is sent any more."""
+        return self._ends_at is not None
 
     def now(self) -> float:
         """Seconds since 1970 by the store's clock, as far as it is known to differ from this machine's."""
@@ -137,6 +150,8 @@ class Transport(AbstractContextManager["Transport"]):
         success, `retries` for every one sent again, and `renewals` of credentials.
         """
         exchange = Exchange(len(requests))
+        if requests:
+            self._open.add(exchange)
         errands = [Errand(exchange, index, request) for index, request in enumerate(requests)]
         if requests and requests[0].call is Call.LIST:
             self._fresh.extendleft(reversed(errands))
@@ -166,7 +181,10 @@ class Transport(AbstractContextManager["Transport"]):
         until = self._monotonic() + wait_s_max
         while True:
             self._identity.keep_fresh()  # a store's clock, too, is known only once an answer told it
-            self._send_due()
+            if self._ends_at is None:
+                self._send_due()
+            else:
+                self._put_off(until=self._ends_at)
             arrived = self._collect()
             if self._answered or (left_s := until - self._monotonic()) <= 0:
                 return
@@ -175,7 +193,7 @@ class Transport(AbstractContextManager["Transport"]):
 
     def push(self) -> None:
         """Send what may be sent, before what has arrived is taken."""
-        if self._fresh:
+        if self._fresh and not self.ended:
             self._send_due()
             self._carrier.push()
 
@@ -231,6 +249,21 @@ class Transport(AbstractContextManager["Transport"]):
         else:
             self._stopping.wait(wait_s)
 
+    def _put_off(self, until: float) -> None:
+        """Answer what was not sent, or was refused and would be sent again; once it is `until`, all else, too."""
+        put_off = Answer(PUT_OFF, b"", b"")
+        for errand in (*self._fresh, *(errand for _, errand in self._waiting)):
+            self._take_in(errand, put_off)
+        self._fresh.clear()
+        self._waiting.clear()
+        if self._open and self._monotonic() >= until:
+            self._carrier.forget()
+            late = UnreachableError("no answer came in time")
+            for exchange in self._open:
+                exchange.answer_rest(Answer(0, b"", b"", error=late))
+            self._answered += self._open
+            self._open.clear()
+
     # -- receiving ---------------------------------------------------------------------------------
 
     def _collect(self) -> bool:
@@ -249,12 +282,17 @@ class Transport(AbstractContextManager["Transport"]):
                 answer = came if tries == 1 else came._replace(tries=tries)
             else:
                 answer = self._refused(errand, came)
-            if answer is not None and errand.exchange.answer(errand.index, answer):
-                self._answered.append(errand.exchange)
+            if answer is not None:
+                self._take_in(errand, answer)
         now = self._monotonic()
         for call, moments in sent_at.items():
             self.pace.answered(call, moments, now)
         return True
+
+    def _take_in(self, errand: Errand, answer: Answer) -> None:
+        if errand.exchange.answer(errand.index, answer):
+            self._open.discard(errand.exchange)
+            self._answered.append(errand.exchange)
 
     def _refused(self, errand: Errand, answer: Answer) -> Answer | None:
         """What to make of a status that is no success: an answer, or None where it is asked again."""
@@ -318,6 +356,7 @@ class Transport(AbstractContextManager["Transport"]):
         self._fresh.clear()
         self._waiting.clear()
         self._answered.clear()
+        self._open.clear()
 
 
 def _what(request: Request) -> str:
