@@ -67,6 +67,18 @@ def test_a_tick_with_nothing_due_asks_no_more_of_many_configurations_than_of_one
     assert not any("document" in statement for statement, _ in found), "none of them is read"
 
 
+def test_all_that_is_due_at_once_is_entered_by_a_few_statements(ledger: Ledger) -> None:
+    found: list[int] = []
+    for count in (1, MANY):
+        for number in range(count):
+            put(ledger, f"{count}-{number:03d}")
+        with asked(ledger) as statements:
+            Scheduler(ledger.schedule).tick()
+        found.append(len(statements))
+    assert len(ledger.schedule.list()) == MANY + 1
+    assert found[0] == found[1]
+
+
 CHANGES: dict[str, Callable[[Ledger], object]] = {
     "one is put": lambda ledger: put(ledger, "new"),
     "one is put anew": lambda ledger: (ledger.configurations.delete(put(ledger, "a")), put(ledger, "a")),
@@ -124,13 +136,14 @@ def test_each_period_begins_for_all_of_them_whichever_way_the_clock_is_put(
 
 
 def test_a_scheduler_that_is_to_stop_does_so_in_the_midst_of_many_and_the_next_goes_on(
-    ledger: Ledger,
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("stocktake.service.scheduler.ENTERED_AT_ONCE", 5)
     for number in range(MANY):
         put(ledger, f"daily-{number:03d}")
-    left = iter(range(5))
+    left = iter(range(3))
     Scheduler(ledger.schedule, lambda: next(left, None) is None).tick()
-    assert len(ledger.schedule.list()) == 5
+    assert len(ledger.schedule.list()) == 15
     Scheduler(ledger.schedule).tick()
     assert len(ledger.schedule.list()) == MANY
 

@@ -14,6 +14,7 @@ from alembic import command
 from sqlalchemy import Engine, create_engine, inspect, make_url
 
 from stocktake.model.ledger import RunState
+from stocktake.state import opening
 from stocktake.state.migrations.upgrade import configuration
 from stocktake.state.opening import FILE
 from stocktake.state.tables import SCHEMA_VERSION, metadata
@@ -142,6 +143,30 @@ def test_who_comes_while_it_is_killed_does_it_instead(place: str) -> None:
     first.communicate(timeout=WITHIN_S)
     assert goes_on(other) == f"{RUNS}\n"
     is_whole(place)
+
+
+def test_a_large_table_may_take_its_time(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = postgres_server.make_database()
+    engine = opened(place)
+    slow = (
+        "CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsql"
+        " AS 'BEGIN PERFORM pg_sleep(0.7); END'",
+        "CREATE EVENT TRIGGER slow ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION slow()",
+    )
+    with engine.begin() as connection:
+        older = configuration()
+        older.attributes["connection"] = connection
+        command.upgrade(older, "0011")
+        for statement in slow:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    patience = opening._SESSION.replace("statement_timeout=60s", "statement_timeout=500ms")
+    assert patience != opening._SESSION
+    monkeypatch.setattr(opening, "_SESSION", patience)
+    with opened_at(place, Clock()) as ledger, ledger.reading() as connection:
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "500ms"
 
 
 def _free(place: str) -> bool:

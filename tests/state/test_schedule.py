@@ -29,6 +29,7 @@ from stocktake.model.scheduled import (
     StoreLimits,
 )
 from stocktake.service.scheduler import Scheduler
+from stocktake.state.due import Due, Put
 from stocktake.state.ledger import Ledger
 from stocktake.state.owners import this_process
 from stocktake.state.tables import scheduled_runs
@@ -94,14 +95,14 @@ def test_a_run_that_nobody_began_becomes_the_run_of_the_next_period(ledger: Ledg
     put(ledger)
     [standing] = ledger.schedule.standing()
     day = datetime(2026, 11, 22, 1, tzinfo=UTC)
-    assert ledger.schedule.enter(standing, day)
+    days = [Due(Put(standing.key, standing.created), day + timedelta(days=n)) for n in range(3)]
+    assert ledger.schedule.enter(days[:1]) == {days[0]}
     first = only(ledger)
-    assert ledger.schedule.enter(standing, day + timedelta(days=1))
-    assert only(ledger) == replace(first, period=day + timedelta(days=1))
+    assert ledger.schedule.enter(days[1:2]) == {days[1]}
+    assert only(ledger) == replace(first, period=days[1].period)
     claimed(ledger)
-    assert not ledger.schedule.enter(standing, day + timedelta(days=2)), "one at a time"
-    days = [day + timedelta(days=n) for n in range(3)]
-    assert [ledger.schedule.has_run(standing, each) for each in days] == [False, True, False]
+    assert ledger.schedule.enter(days[1:]) == {days[1]}, "one at a time"
+    assert ledger.schedule.with_run(days) == {days[1]}
 
 
 def test_disabled_configurations_run_nothing(ledger: Ledger) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,10 @@ import pytest
 from sqlalchemy import Engine, event
 
 from stocktake.model.scheduled import RunFilter, ScheduledRun, ScheduledState
+from stocktake.model.stored import ConfigurationKey
 from stocktake.service import house
+from stocktake.state.claims import Claims
+from stocktake.state.due import Due, Put
 from stocktake.state.ledger import Ledger
 from stocktake.state.opening import WRITES, open_database, open_server
 from stocktake.state.schedule import Schedule
@@ -41,16 +44,16 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     opened.dispose()
 
 
-def plan(engine: Engine, wanted: RunFilter, after: tuple[datetime, str] | None) -> str:
-    """How the database goes about the very statement that a page of runs is read by."""
+def plan(engine: Engine, read: Callable[[], object]) -> str:
+    """How the database goes about the statement by which `read` looks at runs."""
     asked: list[tuple[str, Any]] = []
 
     def note(_c: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        if statement.startswith("SELECT"):
+        if "scheduled_runs" in statement:
             asked.append((statement, parameters))
 
     event.listen(engine, "before_cursor_execute", note)
-    Schedule(engine, "here", house.now).page(wanted, after=after)
+    read()
     event.remove(engine, "before_cursor_execute", note)
     ((statement, parameters),) = asked
     sqlite = engine.dialect.name == "sqlite"
@@ -60,6 +63,11 @@ def plan(engine: Engine, wanted: RunFilter, after: tuple[datetime, str] | None) 
         explain = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN"
         rows = connection.exec_driver_sql(f"{explain} {statement}", parameters)
         return "\n".join(str(row[-1]) for row in rows)
+
+
+def plan_of_page(engine: Engine, wanted: RunFilter, after: tuple[datetime, str] | None) -> str:
+    schedule = Schedule(engine, "here", house.now)
+    return plan(engine, lambda: schedule.page(wanted, after=after))
 
 
 @pytest.mark.parametrize("after", [None, BEHIND], ids=["first", "behind"])
@@ -76,7 +84,7 @@ def plan(engine: Engine, wanted: RunFilter, after: tuple[datetime, str] | None) 
 def test_a_page_of_runs_is_read_in_the_order_of_an_index(
     engine: Engine, wanted: RunFilter, index: str, after: tuple[datetime, str] | None
 ) -> None:
-    found = plan(engine, wanted, after)
+    found = plan_of_page(engine, wanted, after)
     # Of tables without rows any index in that order is as good to PostgreSQL; SQLite goes by their columns alone.
     assert (index if engine.dialect.name == "sqlite" else "_newest") in found
     assert "Sort" not in found
@@ -87,7 +95,7 @@ def test_a_page_of_runs_is_read_in_the_order_of_an_index(
 def test_a_page_of_runs_in_several_states_is_put_together_of_as_many_reads_in_order(
     engine: Engine, after: tuple[datetime, str] | None
 ) -> None:
-    found = plan(engine, RunFilter(states=(FAILED, WAITING)), after)
+    found = plan_of_page(engine, RunFilter(states=(FAILED, WAITING)), after)
     if engine.dialect.name == "sqlite":
         # What is left to be sorted is a page of each.
         assert found.count("SEARCH scheduled_runs USING INDEX ix_scheduled_runs_state_newest") == 2
@@ -95,6 +103,15 @@ def test_a_page_of_runs_in_several_states_is_put_together_of_as_many_reads_in_or
         assert found.count("B-TREE FOR ORDER BY") <= 2
     else:
         assert found.count("Index Scan using ix_scheduled_runs_") == 2
+
+
+def test_what_is_due_and_what_is_left_is_looked_for_among_few(engine: Engine) -> None:
+    due = [Due(Put(ConfigurationKey("default", "b", "daily"), START), START)]
+    entered = plan(engine, lambda: Schedule(engine, "here", house.now).with_run(due))
+    assert "ix_scheduled_runs_under_way" in entered
+    assert ("period=?" if engine.dialect.name == "sqlite" else "period") in entered
+    left = plan(engine, Claims(engine, "here", house.now).to_clear)
+    assert "ix_scheduled_runs_left" in left
 
 
 def test_pages_of_several_states_follow_each_other_in_one_order(engine: Engine) -> None:

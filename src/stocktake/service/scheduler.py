@@ -14,12 +14,14 @@ from stocktake.model.errors import InventoryError
 from stocktake.model.periods import HOUR, Period, due_period, period_at
 from stocktake.model.report_options import parse_report_options
 from stocktake.model.stored import ConfigurationKey
+from stocktake.state.due import Due, Put
 from stocktake.state.schedule import Schedule, Standing
 
 _log = logging.getLogger("stocktake")
 
 TICK_S = 2.0
 FAILED_TICK_S_MAX = 30.0  # between ticks while the ledger cannot be used
+ENTERED_AT_ONCE = 100  # others write in between
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Scheduler:
         self._mark: object = None  # of the configurations that are known
         self._standing: dict[ConfigurationKey, Standing] = {}
         self._rhythms: dict[ConfigurationKey, _Rhythm] = {}
-        self._settled: dict[ConfigurationKey, tuple[datetime, datetime]] = {}
+        self._settled: dict[ConfigurationKey, Due] = {}  # the last that has its run
         self._open: list[Standing] = []  # those that may be due
         self._span: Period | None = None  # in which no period of any of them begins or ends
 
@@ -64,16 +66,16 @@ class Scheduler:
         if self._span is None or now not in self._span:
             self._open = list(self._standing.values())
             self._span = self._common_span(now)
-        still_open = []
-        for each in self._open:
+        still_open: list[Standing] = []
+        for at in range(0, len(self._open), ENTERED_AT_ONCE):
             if self._stopping():
                 return
-            if not self._is_settled(each, now):
-                still_open.append(each)
+            still_open += self._unsettled(self._open[at : at + ENTERED_AT_ONCE], now)
         self._open = still_open
 
     def _know(self, standing: Sequence[Standing]) -> None:
-        self._standing = {each.key: each for each in standing}
+        # Always in one order, so that of two schedulers neither waits for the other, who waits for it.
+        self._standing = {each.key: each for each in sorted(standing, key=lambda each: each.key)}
         self._span = None
         for gone in self._rhythms.keys() - self._standing.keys():
             self._rhythms.pop(gone)
@@ -89,23 +91,27 @@ class Scheduler:
         rhythm = self._rhythm(standing)
         return period_at(now, rhythm.frequency, rhythm.hour)
 
-    def _is_settled(self, standing: Standing, now: datetime) -> bool:
-        """Whether the configuration has its run of the period of now; it has, where it can."""
-        key, rhythm = standing.key, self._rhythm(standing)
-        start = self._period(standing, now).start
-        this = (standing.created, start)
-        if self._settled.get(key) == this:
-            return True
-        if not self._schedule.has_run(standing, start):
-            due = due_period(
-                now, rhythm.frequency, created=standing.created, done=(), hour=rhythm.hour
-            )
-            if due is None or not self._schedule.enter(standing, due.start):
-                return False
-            about = {"store": key.store, "bucket": key.bucket, "configuration": key.id}
-            _log.info("the configuration %s of %s is due", key.id, key.bucket, extra=about)
-        self._settled[key] = this
-        return True
+    def _unsettled(self, some: Sequence[Standing], now: datetime) -> list[Standing]:
+        """Those of the configurations that have no run of the period of now; the others have, where they can."""
+        wanted = {
+            Due(Put(each.key, each.created), self._period(each, now).start): each for each in some
+        }
+        wanted = {due: each for due, each in wanted.items() if self._settled.get(due.of.key) != due}
+        settled = self._schedule.with_run(tuple(wanted)) if wanted else set()
+        due = [each for each in wanted if each not in settled and self._is_due(wanted[each], now)]
+        entered = self._schedule.enter(due) if due else set()
+        for each in due:
+            if each in entered:
+                _log_due(each.of.key)
+        settled |= entered
+        self._settled |= {each.of.key: each for each in settled}
+        return [each for due, each in wanted.items() if due not in settled]
+
+    def _is_due(self, standing: Standing, now: datetime) -> bool:
+        rhythm = self._rhythm(standing)
+        created = standing.created
+        due = due_period(now, rhythm.frequency, created=created, done=(), hour=rhythm.hour)
+        return due is not None
 
     def _rhythm(self, standing: Standing) -> _Rhythm:
         known = self._rhythms.get(standing.key)
@@ -117,6 +123,11 @@ class Scheduler:
         )
         self._rhythms[standing.key] = rhythm
         return rhythm
+
+
+def _log_due(key: ConfigurationKey) -> None:
+    about = {"store": key.store, "bucket": key.bucket, "configuration": key.id}
+    _log.info("the configuration %s of %s is due", key.id, key.bucket, extra=about)
 
 
 def _hour(standing: Standing) -> int:

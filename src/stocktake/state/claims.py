@@ -29,7 +29,7 @@ from stocktake.model.scheduled import (
 from stocktake.state.notices import insert_event
 from stocktake.state.schedule_rows import STANDS, claim_ended, held_by, key_of
 from stocktake.state.scheduled_writes import epoch_token
-from stocktake.state.tables import EPOCHS, configurations, counters, runs, scheduled_runs
+from stocktake.state.tables import EPOCHS, LEFT, configurations, counters, runs, scheduled_runs
 from stocktake.state.totals import add_totals
 from stocktake.state.transactions import Transactions
 
@@ -191,21 +191,16 @@ class Claims(Transactions):
 
     def to_clear(self, runs_max: int = 10) -> list[str]:
         """Runs that were cancelled, given up or published, on which nobody works any more, and of which something may
-        be left: of a published one, where whoever was to clear up behind it let its lease end.
+        be left: of a published one, where whoever was to clear up behind it let its lease end. Any of them, lest those
+        that cannot be cleared away hold up all others.
         """
-        ended = _TABLE.lease_until < self.moment()
-        left = exists().where(runs.c.id == _TABLE.id, runs.c.state == RunState.ABANDONED)
-        given_up = and_(
-            _TABLE.state.in_(_GIVEN_UP),
-            or_(_TABLE.lease_until.is_(None), ended),
-            left,
-            _TABLE.epoch > 0,
-            _TABLE.claims > 0,
-        )
-        published = and_(_TABLE.state == ScheduledState.PUBLISHED, ended)
-        found = select(_TABLE.id).where(or_(given_up, published))
+        free = or_(_TABLE.lease_until.is_(None), _TABLE.lease_until < self.moment())
+        abandoned = exists().where(runs.c.id == _TABLE.id, runs.c.state == RunState.ABANDONED)
+        given_up = and_(_TABLE.epoch > 0, abandoned)
+        published = _TABLE.state == ScheduledState.PUBLISHED
+        found = select(_TABLE.id).where(LEFT, free, or_(published, given_up))
         with self.reading() as connection:
-            return list(connection.scalars(found.limit(runs_max)))
+            return list(connection.scalars(found.order_by(func.random()).limit(runs_max)))
 
     def cleared(self, run: str) -> None:
         """Note that nothing is left of a run that is over; nothing where it is none of the scheduled ones."""

@@ -179,6 +179,8 @@ def _bring_up_to_date(engine: Engine, where: object) -> None:
             return
     with engine.execution_options(**{WRITES: True}).begin() as connection:
         if connection.dialect.name == SERVER:
+            # A large table takes its time; nobody waits for a lock longer than ever.
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
         found = _version(connection)
         if _is_newest(found, where):  # another process was faster

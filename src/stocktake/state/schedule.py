@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import builtins
 import secrets
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +18,6 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
-    bindparam,
     delete,
     func,
     insert,
@@ -39,9 +40,17 @@ from stocktake.model.scheduled import (
     ScheduledState,
 )
 from stocktake.model.stored import ConfigurationKey
+from stocktake.state.due import Due, Put, known_of
 from stocktake.state.notices import insert_event
-from stocktake.state.schedule_rows import RUNS, STANDS, find_row, of_configuration, record_of
+from stocktake.state.schedule_rows import (
+    RUNS,
+    STANDS,
+    find_row,
+    of_configuration,
+    record_of,
+)
 from stocktake.state.tables import (
+    UNDER_WAY,
     VERSIONS,
     configurations,
     counters,
@@ -76,13 +85,6 @@ _MARK = select(
     select(counters.c.value).where(counters.c.name == VERSIONS).scalar_subquery(),
     select(func.count()).select_from(configurations).where(RUNS).scalar_subquery(),
 )
-_OF_PERIOD = select(_TABLE.id).where(
-    _TABLE.store == bindparam("of_store"),
-    _TABLE.bucket == bindparam("of_bucket"),
-    _TABLE.configuration_id == bindparam("of_id"),
-    _TABLE.put == bindparam("put"),
-    _TABLE.period == bindparam("start"),
-)
 
 
 class Schedule(Transactions):
@@ -115,37 +117,49 @@ class Schedule(Transactions):
             version, count = connection.execute(_MARK).one()
             return version, count
 
-    def has_run(self, standing: Standing, period: datetime) -> bool:
-        """Whether the configuration, as it was put then, has a run of the period that starts at `period`."""
-        key = standing.key
-        asked = {"of_store": key.store, "of_bucket": key.bucket, "of_id": key.id}
+    def with_run(self, due: Collection[Due]) -> set[Due]:
+        """Those of `due` that have their run."""
         with self.reading() as connection:
-            found = connection.scalar(
-                _OF_PERIOD, asked | {"put": standing.created, "start": period}
-            )
-            return found is not None
+            return known_of(connection, due).have_run
 
-    def enter(self, standing: Standing, period: datetime) -> bool:
-        """Have the configuration run for the period that starts at `period`; whether that is settled. It is not while
-        another run of the configuration is under way. One that nobody has begun is made the period's: what could not be
-        done in time is done once.
+    def enter(self, due: Collection[Due]) -> set[Due]:
+        """Have all of `due` run, in one transaction; those that are settled then. One is not while another run of the
+        configuration is under way. A run that nobody has begun is made the period's: what could not be done in time is
+        done once.
         """
-        of_it = of_configuration(standing.key, standing.created)
-        this = and_(of_it, _TABLE.period == period)
         with self.writing() as connection:
-            if connection.scalar(select(_TABLE.id).where(this)) is not None:
-                return True
-            asked = and_(of_it, _TABLE.state.in_(UNFINISHED_STATES))
-            waiting = connection.execute(select(_TABLE.id, _TABLE.epoch).where(asked)).first()
-            if waiting is None:
-                return self._insert(connection, standing.key, standing.created, period) is not None
-            if waiting.epoch:
-                return False
-            mine = and_(_TABLE.id == waiting.id, _TABLE.epoch == 0, asked)
-            return (
-                self._tried(connection, update(scheduled_runs).where(mine).values(period=period))
-                == 1
+            known = known_of(connection, due)
+            try:
+                with connection.begin_nested():
+                    rest = [each for each in due if each not in known.have_run]
+                    return known.have_run | self._enter(connection, rest, known.under_way)
+            except (
+                IntegrityError
+            ):  # another process has entered one of them: the next tick sees which
+                return known.have_run
+
+    def _enter(
+        self, connection: Connection, due: Sequence[Due], under_way: Mapping[Put, tuple[str, int]]
+    ) -> set[Due]:
+        settled = {each for each in due if each.of not in under_way}
+        now = self.moment_in(connection)
+        if settled:
+            new = [_new_run(each.of, each.period, now) for each in due if each in settled]
+            connection.execute(insert(scheduled_runs), new)
+        waiting: dict[datetime, dict[str, Due]] = defaultdict(dict)
+        for each in due:
+            run, epoch = under_way.get(each.of, ("", 1))
+            if not epoch:
+                waiting[each.period][run] = each
+        for period, due_of in waiting.items():
+            made = (
+                update(scheduled_runs)
+                .where(_TABLE.id.in_(due_of), _TABLE.epoch == 0, UNDER_WAY)
+                .values(period=period)
+                .returning(_TABLE.id)
             )
+            settled.update(due_of[run] for run in connection.scalars(made))
+        return settled
 
     def run_now(self, key: ConfigurationKey) -> str:
         """Have a configuration run as soon as a worker is free; what the run is called.
@@ -172,30 +186,9 @@ class Schedule(Transactions):
                     f"the run {under_way} of the configuration `{key.id}` is under way already",
                     hint=f"`stocktake runs cancel {under_way}` ends it",
                 )
-            run = self._insert(connection, key, found.created, None)
-            assert run is not None
-            return run
-
-    def _insert(
-        self, connection: Connection, key: ConfigurationKey, put: datetime, period: datetime | None
-    ) -> str | None:
-        now = self.moment_in(connection)
-        run = "".join(secrets.choice(_LETTERS) for _ in range(_ID_LETTERS))
-        values = {
-            "id": run, "store": key.store, "bucket": key.bucket, "configuration_id": key.id, "put": put,
-            "period": period, "state": ScheduledState.WAITING, "due": now, "created": now, "epoch": 0, "claims": 0,
-            "attempts": 0, "lease_s": 0.0,
-        }  # fmt: skip
-        return run if self._tried(connection, insert(scheduled_runs).values(values)) else None
-
-    @staticmethod
-    def _tried(connection: Connection, statement: Any) -> int:
-        """Rows changed; none where another process has entered the same period in the meantime."""
-        try:
-            with connection.begin_nested():
-                return int(connection.execute(statement).rowcount)
-        except IntegrityError:
-            return 0
+            values = _new_run(Put(key, found.created), None, self.moment_in(connection))
+            connection.execute(insert(scheduled_runs).values(values))
+            return str(values["id"])
 
     # -- what users want of it ---------------------------------------------------------------------
 
@@ -312,6 +305,15 @@ class Schedule(Transactions):
         """
         with self.reading() as connection:
             return record_of(find_row(connection, run))
+
+
+def _new_run(of: Put, period: datetime | None, now: datetime) -> dict[str, object]:
+    run = "".join(secrets.choice(_LETTERS) for _ in range(_ID_LETTERS))
+    return {
+        "id": run, "store": of.key.store, "bucket": of.key.bucket, "configuration_id": of.key.id, "put": of.put,
+        "period": period, "state": ScheduledState.WAITING, "due": now, "created": now, "epoch": 0, "claims": 0,
+        "attempts": 0, "lease_s": 0.0,
+    }  # fmt: skip
 
 
 def _first_of_all(

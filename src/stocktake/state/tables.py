@@ -26,10 +26,11 @@ from sqlalchemy import (
     UniqueConstraint,
     event,
     insert,
+    text,
 )
 
 SCHEMA_VERSION = (
-    "0011"  # the newest migration; they are numbered, so that a newer ledger can be told
+    "0012"  # the newest migration; they are numbered, so that a newer ledger can be told
 )
 
 
@@ -304,6 +305,18 @@ Index(
     *(_TOLD.store, _TOLD.bucket, _TOLD.configuration_id, *_NEWEST),
 )
 Index("ix_scheduled_runs_state_newest", _TOLD.state, *_NEWEST)
+# Few among all that there were. A statement enters these indexes where it has the very same text.
+UNDER_WAY = text("state IN ('waiting', 'running')")
+# Over, and something of them may be left. SQLite would not enter it for conditions that other indexes have.
+LEFT = text(
+    "CASE state WHEN 'published' THEN lease_until IS NOT NULL"
+    " WHEN 'cancelled' THEN claims > 0 WHEN 'failed' THEN claims > 0 END"
+)
+for _name, _columns, _those in (
+    ("under_way", (_TOLD.store, _TOLD.bucket, _TOLD.configuration_id, _TOLD.put), UNDER_WAY),
+    ("left", (_TOLD.id,), LEFT),
+):
+    Index(f"ix_scheduled_runs_{_name}", *_columns, sqlite_where=_those, postgresql_where=_those)
 
 
 @event.listens_for(counters, "after_create")
