@@ -1,6 +1,6 @@
 """`python -m stocktake`: the same command line as the `stocktake` program."""
 
-from stocktake.cli import main
+from stocktake.cli import program
 
 if __name__ == "__main__":
-    main()
+    program()

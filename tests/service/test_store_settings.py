@@ -9,8 +9,8 @@ import pytest
 
 from stocktake.model.errors import UsageError
 from stocktake.model.report_options import ReportOptions, parse_report_options
-from stocktake.model.scheduled import QuietHours, StoreLimits
 from stocktake.model.store import Store
+from stocktake.model.store_limits import QuietHours, StoreLimits
 from stocktake.service.server_settings import Site, server_settings
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from stocktake.model.scheduled import ScheduledClaim, StoreLimits
+from stocktake.model.scheduled import ScheduledClaim
+from stocktake.model.store_limits import StoreLimits
 from stocktake.model.stored import ConfigurationKey
 from stocktake.service.scheduler import Scheduler
 from stocktake.state.ledger import Ledger

@@ -11,7 +11,8 @@ import pytest
 
 from stocktake.model.configuration import Frequency
 from stocktake.model.errors import ThrottledError
-from stocktake.model.scheduled import ScheduledState, StoreLimits
+from stocktake.model.scheduled import ScheduledState
+from stocktake.model.store_limits import StoreLimits
 from stocktake.state.ledger import Ledger
 from stocktake.state.owners import this_process
 from tests.model.test_runs import RUN

@@ -21,13 +21,8 @@ from stocktake.model.errors import (
     UsageError,
 )
 from stocktake.model.ledger import RunState
-from stocktake.model.scheduled import (
-    ATTEMPTS_MAX,
-    QuietHours,
-    ScheduledRun,
-    ScheduledState,
-    StoreLimits,
-)
+from stocktake.model.scheduled import ATTEMPTS_MAX, ScheduledRun, ScheduledState
+from stocktake.model.store_limits import QuietHours, StoreLimits
 from stocktake.service.scheduler import Scheduler
 from stocktake.state.due import Due, Put
 from stocktake.state.ledger import Ledger

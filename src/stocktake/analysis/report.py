@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 
@@ -35,21 +35,33 @@ from stocktake.model.paths import (
     CHECKSUM,
     MANIFEST,
     SIDECAR,
+    SIDECAR_BYTES_MAX,
     ReportPaths,
     parse_manifest_key,
     report_folder_name,
 )
-from stocktake.model.sidecar import SIDECAR_BYTES_MAX, Sidecar, parse_sidecar
 from stocktake.store.files import ReportFiles
+
+if TYPE_CHECKING:
+    from stocktake.model.sidecar import Sidecar
 
 CHECKSUM_BYTES_MAX = 1024  # 33 in truth
 
 
+@dataclass(frozen=True, slots=True)
+class FoundSidecar:
+    """stocktake.json as it lies beside the manifest. Without a `body`, `error` is why one that is there cannot be had,
+    and `note` that the store does not tell whether there is one.
+    """
+
+    body: bytes | None
+    error: str = ""
+    note: str = ""
+
+
 @dataclass(frozen=True)
 class Report:
-    """A published report. `key` is its manifest.json's; `sidecar` is what stocktake.json says,
-    where there is one that can be read, and `sidecar_error` why it cannot; `sidecar_note` that the
-    store does not tell whether there is one.
+    """A published report. `key` is its manifest.json's, `beside` what was found of stocktake.json.
 
     `bases` are the prefixes that the manifest's keys may stand behind, the likeliest first.
     """
@@ -57,10 +69,8 @@ class Report:
     files: ReportFiles
     key: str
     manifest: Manifest
-    sidecar: Sidecar | None
-    sidecar_error: str
+    beside: FoundSidecar
     bases: tuple[str, ...]
-    sidecar_note: str = ""
 
     @property
     def address(self) -> str:
@@ -71,6 +81,28 @@ class Report:
     def folder(self) -> str:
         """The key of the report folder, without a trailing slash; empty for the root."""
         return self.key.rpartition("/")[0]
+
+    @property
+    def sidecar(self) -> Sidecar | None:
+        """What stocktake.json says, where there is one that can be read."""
+        return self._parsed_sidecar[0]
+
+    @property
+    def sidecar_error(self) -> str:
+        """Why stocktake.json, which is there, cannot be read; empty where that is not so."""
+        return self._parsed_sidecar[1]
+
+    @cached_property
+    def _parsed_sidecar(self) -> tuple[Sidecar | None, str]:
+        if self.beside.body is None:
+            return None, self.beside.error
+        # Most questions do not ask it, and to be ready for it is a tenth of what a small one costs.
+        from stocktake.model.sidecar import parse_sidecar  # noqa: PLC0415
+
+        try:
+            return parse_sidecar(self.beside.body), ""
+        except ReportError as error:
+            return None, error.message
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
@@ -223,10 +255,7 @@ def open_report(files: ReportFiles, key: str) -> Report:
         )
     manifest = _parsed(body, files.uri(manifest_key))
     found = _read_sidecar(files, manifest_key)
-    bases = _bases(files, manifest_key, manifest)
-    return Report(
-        files, manifest_key, manifest, found.sidecar, found.error, bases, sidecar_note=found.note
-    )
+    return Report(files, manifest_key, manifest, found, _bases(files, manifest_key, manifest))
 
 
 def _parsed(body: bytes, where: str) -> Manifest:
@@ -281,30 +310,22 @@ def _read_checksum(files: ReportFiles, manifest_key: str) -> bytes | None:
         return None
 
 
-def _read_sidecar(files: ReportFiles, manifest_key: str) -> _FoundSidecar:
+def _read_sidecar(files: ReportFiles, manifest_key: str) -> FoundSidecar:
     """The sidecar, or why there is none; AWS's reports have none, and that is no error. To those who may not list a
     bucket, S3 answers 403 for what is not there.
     """
     try:
-        body = files.read(_beside(manifest_key, SIDECAR), SIDECAR_BYTES_MAX)
-        return _FoundSidecar(parse_sidecar(body))
+        return FoundSidecar(files.read(_beside(manifest_key, SIDECAR), SIDECAR_BYTES_MAX))
     except NoSuchKeyError:
-        return _FoundSidecar(None)
+        return FoundSidecar(None)
     except AccessDeniedError:
         note = (
             f"{files.uri(_beside(manifest_key, SIDECAR))} is not there or may not be read: access denied,"
             " as S3 answers for what is absent, too, unless one may list the bucket"
         )
-        return _FoundSidecar(None, note=note)
+        return FoundSidecar(None, note=note)
     except ReportError as error:
-        return _FoundSidecar(None, error=error.message)
-
-
-@dataclass(frozen=True, slots=True)
-class _FoundSidecar:
-    sidecar: Sidecar | None
-    error: str = ""
-    note: str = ""
+        return FoundSidecar(None, error=error.message)
 
 
 def _beside(key: str, name: str) -> str:

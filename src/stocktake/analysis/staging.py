@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from stocktake.analysis.report import Report, open_report
 from stocktake.model.errors import AccessDeniedError, DataFileError, NoSuchKeyError, SpoolError
 from stocktake.model.manifest import MANIFEST_BYTES_MAX, ManifestFile
-from stocktake.model.paths import AGES, CHECKSUM, MANIFEST, SIDECAR
-from stocktake.model.sidecar import SIDECAR_BYTES_MAX, SidecarAges
+from stocktake.model.paths import AGES, CHECKSUM, MANIFEST, SIDECAR, SIDECAR_BYTES_MAX
 from stocktake.store.files import FolderFiles
+
+if TYPE_CHECKING:
+    from stocktake.model.sidecar import SidecarAges
 
 STAGED_BYTES_MAX = 64 * 2**30
 _PIECE_BYTES = 4 * 2**20

@@ -222,7 +222,7 @@ def _check_sidecar(report: Report) -> Iterator[Outcome]:
         yield Outcome(
             unclaimed=(
                 "row counts, key order and completeness: a report without a stocktake.json claims none",
-                *filter(None, [report.sidecar_note]),
+                *filter(None, [report.beside.note]),
             )
         )
         return

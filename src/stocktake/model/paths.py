@@ -25,6 +25,7 @@ from stocktake.model.configuration import Format
 MANIFEST = "manifest.json"
 CHECKSUM = "manifest.checksum"
 SIDECAR = "stocktake.json"
+SIDECAR_BYTES_MAX = 256 * 2**20
 USAGE = "usage.parquet"
 SYMLINK = "symlink.txt"
 AGES = "enrichment.parquet"

@@ -22,7 +22,6 @@ from stocktake.model.remembering import CIRCLE
 from stocktake.model.runs import DataFile, ListedRange
 
 SIDECAR_VERSION = 1
-SIDECAR_BYTES_MAX = 256 * 2**20
 
 
 class _Part(BaseModel):

@@ -25,9 +25,8 @@ from stocktake.model.errors import (
 )
 from stocktake.model.ledger import SPOOL_PREFIX, TRANSITIONS, RunRecord, RunState, Upload
 from stocktake.model.manifest import MANIFEST_BYTES_MAX, parse_manifest, render_checksum
-from stocktake.model.paths import MANIFEST, ReportPaths, report_folder_name
+from stocktake.model.paths import MANIFEST, SIDECAR_BYTES_MAX, ReportPaths, report_folder_name
 from stocktake.model.retention import Doomed
-from stocktake.model.sidecar import SIDECAR_BYTES_MAX
 from stocktake.model.store import Store
 from stocktake.state.ledger import Ledger
 from stocktake.store.client import Client

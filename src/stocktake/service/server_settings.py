@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from stocktake.model.errors import UsageError
-from stocktake.model.scheduled import StoreLimits, parse_store_limits
 from stocktake.model.store import Store
+from stocktake.model.store_limits import StoreLimits, parse_store_limits
 from stocktake.service.options import StoreKeywords, make_store
 from stocktake.service.setting_table import BY_KEY
 from stocktake.service.settings import Settings, read_settings

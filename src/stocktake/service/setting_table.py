@@ -12,8 +12,8 @@ from typing import Any
 
 from stocktake.model.errors import UsageError
 from stocktake.model.runs import FILE_ROWS_MAX
-from stocktake.model.scheduled import LIMIT_KEYS
 from stocktake.model.sizes import parse_bytes
+from stocktake.model.store_limits import LIMIT_KEYS
 
 FILE_VARIABLE = "STOCKTAKE_SETTINGS"  # where the file is; the one setting that cannot stand in it
 STORES, WEBHOOKS = "stores", "webhooks"

@@ -22,11 +22,11 @@ from stocktake.model.errors import (
 )
 from stocktake.model.ledger import RESUMABLE, RunRecord, RunState
 from stocktake.model.manifest import MANIFEST_BYTES_MAX, parse_manifest
-from stocktake.model.paths import ReportPaths
+from stocktake.model.paths import SIDECAR_BYTES_MAX, ReportPaths
 from stocktake.model.pieces import Kept
 from stocktake.model.remembering import FATES
 from stocktake.model.runs import Counters, InventoryResult, InventoryRun, Progress
-from stocktake.model.sidecar import SIDECAR_BYTES_MAX, parse_sidecar
+from stocktake.model.sidecar import parse_sidecar
 from stocktake.service.clearing import (
     Place,
     chosen_paths,

@@ -23,9 +23,9 @@ from stocktake.model.scheduled import (
     UNFINISHED_STATES,
     ScheduledClaim,
     ScheduledState,
-    StoreLimits,
     retry_delay,
 )
+from stocktake.model.store_limits import StoreLimits
 from stocktake.state.notices import insert_event
 from stocktake.state.schedule_rows import STANDS, claim_ended, held_by, key_of
 from stocktake.state.scheduled_writes import epoch_token

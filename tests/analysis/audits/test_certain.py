@@ -57,18 +57,18 @@ def test_where_nothing_is_in_doubt_the_bare_condition_says_all(
     questions: dict[str, Question], name: str
 ) -> None:
     question = questions[name]
-    assert question.doubts is not None
+    assert question.sure is not None
     needed = [BY_NAME[need].column for need in question.audit.needs]
     columns = list(dict.fromkeys(("key", "encryption_status", "is_delete_marker", *needed)))
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"CREATE TABLE inventory_report AS {rows(columns)}")
-        in_doubt = " OR ".join(f"({doubt}) IS TRUE" for doubt in question.doubts) or "false"
+        in_no_doubt = " AND ".join(question.sure) or "true"
         counted = connection.sql(
             f"SELECT count(*), count(*) FILTER (condition), count(*) FILTER (NOT condition),"
             " count(*) FILTER (condition IS DISTINCT FROM bare) FROM"
             f" (SELECT ({question.condition}) AS condition, coalesce({question.bare}, false) AS bare"
-            f" FROM inventory_report WHERE NOT ({in_doubt}))"
+            f" FROM inventory_report WHERE {in_no_doubt})"
         )
         [[every, found, others, differing]] = counted.fetchall()
     assert (every, differing) == (found + others, 0)

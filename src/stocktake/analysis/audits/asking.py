@@ -15,8 +15,9 @@ from stocktake.analysis.audits.questions import (
     Unknown,
     make_questions,
 )
-from stocktake.analysis.query import QueryLimits
 from stocktake.analysis.report import Report
+from stocktake.analysis.session import QueryLimits, open_session
+from stocktake.analysis.tables import one_table
 from stocktake.model.prices import AWS, Prices
 
 # So that the process, with Python and Arrow beside DuckDB, stays below 2 GB.
@@ -46,8 +47,9 @@ def audit_report(
         now,
     )
     asked = [question for question in questions if question.asked]
-    measured = measure(report, asked, limits)
-    find_examples(report, asked, measured, limits)
+    with open_session([one_table(report)], limits=limits) as session:
+        measured = measure(session, asked)
+        find_examples(session, asked, measured)
     measures = dict(zip([each.audit.name for each in asked], measured.measures, strict=True))
     return AuditReport(
         address=report.address,
@@ -67,7 +69,7 @@ def audit_report(
 
 
 def _warnings(report: Report) -> tuple[str, ...]:
-    said = (report.sidecar_error, report.sidecar_note)
+    said = (report.sidecar_error, report.beside.note)
     return (*(report.sidecar.warnings if report.sidecar else ()), *filter(None, said))
 
 

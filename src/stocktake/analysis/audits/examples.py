@@ -10,9 +10,8 @@ import pyarrow as pa
 
 from stocktake.analysis.audits.measuring import EXAMPLES_MAX, Measure, Measured, rows_of
 from stocktake.analysis.audits.questions import Question
-from stocktake.analysis.query import QueryLimits, run_query
 from stocktake.analysis.relation import VIEW, identifier, literal
-from stocktake.analysis.report import Report
+from stocktake.analysis.session import Session
 from stocktake.model.fields import BY_NAME
 
 # Of what more than one row in so many is, the first ones are near.
@@ -23,9 +22,7 @@ _DECODED = "TRY(decode(from_base64(object_access_control_list)))"
 _Sought: TypeAlias = tuple[Question, Measure]
 
 
-def find_examples(
-    report: Report, questions: Sequence[Question], measured: Measured, limits: QueryLimits
-) -> None:
+def find_examples(session: Session, questions: Sequence[Question], measured: Measured) -> None:
     """Put rows that each question finds into its measure, from below the first prefixes that hold any.
 
     What is found often is near where the files begin: rows are taken until there are enough, in the
@@ -41,11 +38,11 @@ def find_examples(
         if each.rows:
             often = each.rows * SCANNED_UNDER_ONE_IN >= measured.rows
             (frequent if often else rare).append((question, each))
-    names = {each.name for each in report.fields}
+    names = {each.name for each in session.tables[0].fields}
     if frequent:
-        _take_first(report, frequent, names, limits)
+        _take_first(session, frequent, names)
     if rare:
-        _take_least(report, rare, names, limits)
+        _take_least(session, rare, names)
     for _, each in (*frequent, *rare):
         # Rows may come in any order where several threads read them.
         each.examples = sorted(each.examples, key=_place)
@@ -55,9 +52,7 @@ def _place(row: dict[str, Any]) -> tuple[str, str]:
     return str(row["Key"]), str(row.get("VersionId") or "")
 
 
-def _take_first(
-    report: Report, sought: Sequence[_Sought], names: set[str], limits: QueryLimits
-) -> None:
+def _take_first(session: Session, sought: Sequence[_Sought], names: set[str]) -> None:
     at = [f"({_below(each.first)}) AND ({question.where})" for question, each in sought]
     needs = {need: None for question, _ in sought for need in question.audit.needs}
     columns = ", ".join(
@@ -69,7 +64,7 @@ def _take_first(
     )
     sql = f"SELECT * FROM (SELECT CAST({found} AS BIGINT) AS found, {columns} FROM {VIEW}) WHERE found <> 0"  # noqa: S608 - our own
     wanting = dict(enumerate(sought))
-    with run_query(report, sql, limits=limits) as answer:
+    with session.run(sql) as answer:
         for batch in answer.batches():
             judged = batch.column("found").to_pylist()
             for number, (question, each) in list(wanting.items()):
@@ -87,9 +82,7 @@ def _row(batch: pa.RecordBatch, place: int) -> dict[str, Any]:
     return batch.slice(place, 1).to_pylist()[0]  # type: ignore[no-any-return]
 
 
-def _take_least(
-    report: Report, sought: Sequence[_Sought], names: set[str], limits: QueryLimits
-) -> None:
+def _take_least(session: Session, sought: Sequence[_Sought], names: set[str]) -> None:
     order = "key || ' ' || coalesce(version_id, '')" if "VersionId" in names else "key"
     places = [_below(each.first) for _, each in sought]
     columns = []
@@ -102,7 +95,7 @@ def _take_least(
             f" FILTER (WHERE CASE WHEN {places[number]} THEN {question.where} END) AS examples_{number}"
         )
     sql = f"SELECT {', '.join(columns)} FROM {VIEW} WHERE {_among(sought)}"  # noqa: S608 - our own
-    [answer] = rows_of(report, sql, limits)
+    [answer] = rows_of(session, sql)
     for number, (_, each) in enumerate(sought):
         each.examples = answer[f"examples_{number}"]
 

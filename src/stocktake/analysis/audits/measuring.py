@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stocktake.analysis.audits.questions import DECODED_ACL, Question
-from stocktake.analysis.query import QueryLimits, run_query
 from stocktake.analysis.relation import VIEW, literal
-from stocktake.analysis.report import Report
+from stocktake.analysis.session import Session
 from stocktake.model.fields import BY_NAME
 
 QUESTIONS_MAX = 31  # two bits for each in a BIGINT
@@ -65,20 +64,20 @@ class Measured:
     measures: tuple[Measure, ...]
 
 
-def measure(report: Report, questions: Sequence[Question], limits: QueryLimits) -> Measured:
-    """What each of the questions, all of them asked, finds in the report.
+def measure(session: Session, questions: Sequence[Question]) -> Measured:
+    """What each of the questions, all of them asked, finds in the one report of `session`.
 
     Raises:
         DataFileError: a data file is missing, short or damaged.
-        QueryError: it takes more memory than `limits` allow.
+        QueryError: it takes more memory than the session may use.
         StoreError: the store was asked for a data file and did not give it.
     """
     assert len(questions) <= QUESTIONS_MAX
-    sized = BY_NAME["Size"] in report.fields
+    sized = BY_NAME["Size"] in session.tables[0].fields
     measures = tuple(Measure() for _ in questions)
     prefixes: dict[tuple[int, int], list[Share]] = defaultdict(list)
     rows = total = 0
-    for answer in rows_of(report, _counting(questions, sized=sized), limits):
+    for answer in rows_of(session, _counting(questions, sized=sized)):
         if answer["folders"] == 0:
             rows, total = rows + answer["n"], total + answer["bytes"]
             _count(questions, measures, answer)
@@ -170,7 +169,7 @@ def _decoded_once(condition: str) -> str:
 
 def _is_plain(question: Question) -> bool:
     """Whether it can be told from a few columns in which rows its bare condition will do."""
-    return question.doubts is not None and not question.excuse
+    return question.sure is not None and not question.excuse
 
 
 def _cube(questions: Sequence[Question]) -> str:
@@ -193,14 +192,14 @@ def _judgement(questions: Sequence[Question]) -> str:
     plain = [each for each in enumerate(questions) if _is_plain(each[1])]
     others = [_verdict(*each) for each in enumerate(questions) if not _is_plain(each[1])]
     if plain:
-        doubts = dict.fromkeys(doubt for _, each in plain for doubt in each.doubts or ())
+        sure = dict.fromkeys(condition for _, each in plain for condition in each.sure or ())
         whole = _together(_told(number, f"({question.condition})") for number, question in plain)
         bare = _together(
             f"CASE WHEN {question.bare} THEN {_bits(number, _FOUND)} ELSE {_bits(number, 0)} END"
             for number, question in plain
         )
-        in_doubt = " OR ".join(doubts) or "false"
-        others.insert(0, f"CASE WHEN {in_doubt} THEN {whole} ELSE {bare} END")
+        in_no_doubt = " AND ".join(sure) or "true"
+        others.insert(0, f"CASE WHEN {in_no_doubt} THEN {bare} ELSE {whole} END")
     return _together(others)
 
 
@@ -231,12 +230,12 @@ def _bits(number: int, verdict: int) -> str:
     return f"CAST({verdict << 2 * number} AS BIGINT)"
 
 
-def rows_of(report: Report, sql: str, limits: QueryLimits) -> Iterator[dict[str, Any]]:
+def rows_of(session: Session, sql: str) -> Iterator[dict[str, Any]]:
     """The rows of an answer by the names of its columns; for answers that are small.
 
     Raises:
         InventoryError: as `measure`.
     """
-    with run_query(report, sql, limits=limits) as answer:
+    with session.run(sql) as answer:
         for batch in answer.batches():
             yield from batch.to_pylist()

@@ -91,9 +91,9 @@ class Question:
     """An audit as it is asked of one report.
 
     `condition` is what it looks for, and `told` finds the same rows without saying which are not known, by conditions
-    that engines know from statistics; `excuse` is which rows an exception excuses; empty for none. Where none of
-    `doubts` holds, conditions on a row, `bare` is true where `condition` is, which is never NULL there; None where that
-    is not known.
+    that engines know from statistics; `excuse` is which rows an exception excuses; empty for none. Where all of `sure`
+    are true, conditions on a row, `bare` is true where `condition` is, which is never NULL there; None where that is
+    not known.
     `unknown` is what is known beforehand of what it cannot tell. One that is not `answerable` for
     want of fields is not asked, nor is one that is not `wanted`, because nothing is expected.
     Exceptions that have expired excuse nothing any more, and are told.
@@ -103,7 +103,7 @@ class Question:
     condition: str
     told: str
     bare: str
-    doubts: tuple[str, ...] | None
+    sure: tuple[str, ...] | None
     excuse: str
     money: str
     money_means: str
@@ -174,7 +174,7 @@ def _question(
         condition=_condition(audit, subject, sought),
         told=_condition(audit, subject, told),
         bare=bare,
-        doubts=_doubts(audit, subject),
+        sure=_sure(audit, subject),
         excuse=_below([each.prefix for each in concerned if each.holds(now)]),
         money=audit.money.format_map(values) if priced else "",
         money_means=audit.money_means.format_map(values),
@@ -208,22 +208,21 @@ def _condition(audit: Audit, subject: Subject, sought: str) -> str:
     return condition
 
 
-def _doubts(audit: Audit, subject: Subject) -> tuple[str, ...] | None:
-    """Which rows are to be judged by the whole condition. Of a customer's key all are, be something hidden or not."""
+def _sure(audit: Audit, subject: Subject) -> tuple[str, ...] | None:
+    """Which rows need not be judged by the whole condition. Of a customer's key all are, be something hidden or not."""
     if audit.certain is None:
         return None
-    asked = [doubt for name in audit.certain for doubt in _missing_in(FIELDS[name])]
+    asked = [_filled(FIELDS[name]) for name in audit.certain]
     if _asks_witness(audit, subject):
-        asked += [*_missing_in(_WITNESS), f"{_WITNESS.column} = 'SSE-C'"]
+        asked += [_filled(_WITNESS), f"{_WITNESS.column} <> 'SSE-C'"]
     if _spares_markers(audit, subject):
-        asked.append("is_delete_marker")
+        asked.append("is_delete_marker IS NOT TRUE")
     return tuple(asked)
 
 
-def _missing_in(field: Field) -> tuple[str, ...]:
-    """In which rows a field has no value."""
-    missing = f"{field.column} IS NULL"
-    return (missing, f"{field.column} = ''") if field.type == TEXT else (missing,)
+def _filled(field: Field) -> str:
+    """In which rows a field has a value; an empty text is none."""
+    return f"{field.column} <> ''" if field.type == TEXT else f"{field.column} IS NOT NULL"
 
 
 def _asks_witness(audit: Audit, subject: Subject) -> bool:

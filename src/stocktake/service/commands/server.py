@@ -10,8 +10,9 @@ from typing import Any
 
 from stocktake.model.access import Grant
 from stocktake.model.errors import NotAllowedError
-from stocktake.model.scheduled import KnownWorker, StoreLimits
+from stocktake.model.scheduled import KnownWorker
 from stocktake.model.secrets import without_secrets
+from stocktake.model.store_limits import StoreLimits
 from stocktake.service.access_tokens import AccessToken
 from stocktake.service.access_tokens import list_tokens as read_tokens
 from stocktake.service.access_tokens import revoke_token as end_token
