@@ -140,6 +140,9 @@ def test_a_budget_goes_to_what_is_new_first_and_then_to_the_oldest_answers(
     assert remembered["fresh"] == OBJECTS - half
     assert remembered["revisited"] == 10 + 2 * half - OBJECTS
     assert remembered["postponed"] == half - remembered["revisited"]
+    left = remembered["postponed"]
+    days_told = sidecar_of(second)["remembered"]["days"]
+    assert days_told == {"2026-11-02": left, "2026-11-03": OBJECTS - left}
     assert days.rows(second) == days.in_full()
     third = days.run("--head-budget", str(half), "--revisit", "0%")
     assert third.document["remembered"]["revisited"] == remembered["postponed"]

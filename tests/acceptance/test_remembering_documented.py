@@ -40,6 +40,6 @@ def test_the_defaults_and_the_members_are_those_of_the_code() -> None:
         f"The defaults are {defaults.revisit:.0%} and {defaults.days_max} days".replace("%", " %")
         in PAGE
     )
-    for name in (*FATES, "report", "oldest", "revised", "withheld", "number", "hand"):
+    for name in (*FATES, "report", "oldest", "days", "revised", "withheld", "number", "hand"):
         assert f"`{name}`" in PAGE
         assert name in SidecarRemembered.model_fields

@@ -248,6 +248,45 @@ def test_what_the_last_run_left_out_is_expected_to_be_asked(
     assert "the last run left without an answer" in heads.rests_on
 
 
+@pytest.mark.parametrize(("days_later", "aged"), [(20, 0), (29, 300), (40, ROWS)])
+def test_answers_that_are_too_old_are_expected_to_be_asked_for_again(
+    store: FaultServer, tmp_path: Path, days_later: int, aged: int
+) -> None:
+    run = planned_run(tmp_path, fields="default,EncryptionStatus", revisit="0%")
+    newest = STARTED.date()
+    days = {newest - timedelta(days=1): 300, newest: ROWS - 300}
+    deliver(run, store.endpoint_url, **remembered(days=days, fresh=ROWS // 2, revisited=0))
+    run = replace(run, moment=STARTED + timedelta(days=days_later))
+    heads = estimate_run(run).requests[Call.HEAD]
+    assert heads.value == pytest.approx(min(ROWS, aged + 0.01 * ROWS), abs=1)
+    assert ("too old" in heads.rests_on) == bool(aged)
+
+
+def test_what_was_asked_once_for_their_age_is_not_expected_to_be_asked_each_time(
+    store: FaultServer, tmp_path: Path
+) -> None:
+    run = planned_run(tmp_path, fields="default,EncryptionStatus", revisit="10%")
+    all_of_them = {"reused": 0, "fresh": 100, "revisited": ROWS - 100, "revisit": 0.1}
+    deliver(
+        run, store.endpoint_url, **{**remembered(**all_of_them), "requests": {"head": 2 * ROWS}}
+    )
+    heads = estimate_run(run).requests[Call.HEAD]
+    # Each was asked about twice, for a store that refuses some.
+    assert heads.value == pytest.approx(2 * (100 + (ROWS - 100) * 0.1), abs=20)
+
+
+def test_no_more_is_expected_than_there_is_time_for(store: FaultServer, tmp_path: Path) -> None:
+    found = [
+        estimate_run(
+            planned_run(tmp_path, fields="EncryptionStatus", deadline=deadline), objects=10**9
+        )
+        for deadline in (None, "60s")
+    ]
+    assert found[0].seconds.value > 1000
+    assert found[1].requests[Call.HEAD].value < 10**9 / 10
+    assert "--deadline" in found[1].requests[Call.HEAD].rests_on
+
+
 def test_money_is_expected_where_aws_takes_it(store: FaultServer, tmp_path: Path) -> None:
     run = planned_run(tmp_path)
     endpoint = "https://photos.s3.eu-central-1.amazonaws.com"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -24,11 +25,11 @@ _NULLS_ROWS = 131_072
 
 @dataclass(frozen=True, slots=True)
 class GatheredAges:
-    """The file of ages on this machine, what stocktake.json says of it, and the day of the oldest answer in it."""
+    """The file of ages on this machine, what stocktake.json says of it, and how many answers in it are of each day."""
 
     path: Path
     described: SidecarAges
-    oldest: date | None
+    days: Mapping[date, int]
 
 
 def gather_ages(
@@ -42,11 +43,12 @@ def gather_ages(
     """
     if not call_plan(run.fields).asks:
         return None
-    days: set[date] = set()
+    days: Counter[date] = Counter()
 
     def noted() -> Iterator[pa.RecordBatch]:
         for batch in _all_ages(files):
-            days.update(pc.drop_null(pc.unique(batch.column(ENRICHED_AT))).to_pylist())
+            counted = pc.value_counts(pc.drop_null(batch.column(ENRICHED_AT))).to_pylist()
+            days.update({each["values"]: each["counts"] for each in counted})
             yield batch
 
     try:
@@ -58,7 +60,7 @@ def gather_ages(
         raise spool_error(error, path.parent) from error
     rows = sum(each.rows for each in files)
     described = SidecarAges(key=key, size=size, md5=md5, rows=rows)
-    return GatheredAges(path, described, min(days, default=None))
+    return GatheredAges(path, described, dict(sorted(days.items())))
 
 
 def _all_ages(files: Sequence[DataFile]) -> Iterator[pa.RecordBatch]:

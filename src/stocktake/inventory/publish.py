@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 
 from stocktake.inventory.ageing import GatheredAges
@@ -118,11 +118,13 @@ def describe_run(
         ranges=tuple(sidecar_range(each) for each in ranges),
         histogram=histogram,
         ages=None if ages is None else ages.described,
-        remembered=None if ages is None else _remembered(run, counters, ages.oldest),
+        remembered=None if ages is None else _remembered(run, counters, ages.days),
     )
 
 
-def _remembered(run: InventoryRun, counters: Counters, oldest: date | None) -> SidecarRemembered:
+def _remembered(
+    run: InventoryRun, counters: Counters, days: Mapping[date, int]
+) -> SidecarRemembered:
     asked = run.remembering
     counts = group(counters, "remembered")
     return SidecarRemembered(
@@ -133,7 +135,8 @@ def _remembered(run: InventoryRun, counters: Counters, oldest: date | None) -> S
         days_max=asked.days_max,
         budget=asked.budget,
         deadline_s=asked.deadline_s,
-        oldest=oldest,
+        oldest=min(days, default=None),
+        days=dict(days),
         revised=group(counters, "revised"),
         withheld=_withheld(run, counters),
         **{name: counts.get(name, 0) for name in FATES},

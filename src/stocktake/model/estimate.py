@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from stocktake.model.figures import Comparison, Figure, Sureness, least_sure
@@ -32,10 +33,29 @@ NOTHING = Figure(0, "not asked for", Sureness.KNOWN)
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """About how many `objects` a report of a run that took answers over has answers, or was to have them. Its run
+    `asked` about so many, of which `fresh` had none before. `tried` were asked about in vain, and `late` put off, so
+    that they are asked about next. `days` has how many answers are of each day.
+    """
+
+    objects: int
+    asked: int
+    fresh: int
+    tried: int
+    late: int
+    days: Mapping[date, int]
+
+    def too_old(self, oldest: date) -> int:
+        """How many answers are of `oldest` or of a day before."""
+        return sum(count for day, count in self.days.items() if day <= oldest)
+
+
+@dataclass(frozen=True, slots=True)
 class LastReport:
     """What the newest report of the same configuration says of its run. `alike` is whether that run had the same
     fields and format and took over as much, so that its calls, its time and its bytes can be expected again.
-    `unanswered` is how many of its rows have no answer, or an old one that was due, so that they are asked about next.
+    `answers` are those that the report has.
     """
 
     address: str
@@ -45,7 +65,7 @@ class LastReport:
     report_bytes: int
     files: int
     alike: bool
-    unanswered: int = 0
+    answers: Answers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +220,10 @@ def _seconds(
     last: LastReport | None,
 ) -> Figure:
     if last is not None and last.alike and last.rows:
+        before = sum(last.requests.get(call, 0) for call in requests if call is not Call.CONTROL)
+        now = sum(n.value for call, n in requests.items() if call is not Call.CONTROL)
         return Figure(
-            last.seconds * objects.value / last.rows,
+            last.seconds * now / before if before else last.seconds * objects.value / last.rows,
             f"the last run took {last.seconds:,.1f} s for {last.rows:,} rows",
             least_sure([objects.sureness, Sureness.LIKELY]),
         )

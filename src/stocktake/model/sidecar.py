@@ -80,9 +80,9 @@ class SidecarAges(_Part):
 class SidecarRemembered(_Part):
     """What the run took over of the `report` before, and what became of it: answers `reused`, asked for for the first
     time (`fresh`), asked for again (`revisited`), and put off (`postponed`). `oldest` is the day of the oldest answer
-    in the report; `revised` how many of those asked for again were others than before, by field; `withheld` the first
-    and the last day of answers that say nothing and may be refusals, by field. The next run goes on from `number` and
-    `hand`.
+    in the report, and `days` how many answers are of each day; `revised` how many of those asked for again were others
+    than before, by field; `withheld` the first and the last day of answers that say nothing and may be refusals, by
+    field. The next run goes on from `number` and `hand`.
     """
 
     report: str | None = None
@@ -97,6 +97,7 @@ class SidecarRemembered(_Part):
     revisited: int
     postponed: int
     oldest: date | None = None
+    days: dict[date, int] = {}
     revised: dict[str, int] = {}
     withheld: dict[str, tuple[date, date]] = {}
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
 
 from stocktake.inventory.calls import CallPlan, call_plan
 from stocktake.model.addresses import LocalAddress
 from stocktake.model.estimate import (
+    START_S,
+    Answers,
     Asked,
     Estimate,
     LastReport,
@@ -31,8 +35,8 @@ from stocktake.store.probe_pages import Asking
 from stocktake.store.transport import Transport
 
 NAMES_SHOWN_MAX = 3
-# Rows of the last report that are asked about whatever the share is.
-_UNANSWERED = (Problem.REFUSED, Problem.FAILED, Problem.POSTPONED)
+# Rows of the last report that were asked about in vain.
+_TRIED = (Problem.REFUSED, Problem.FAILED)
 CHANGED_GUESSED = 0.01  # of objects, from one run to the next; what it is, the second run tells
 _AWS = ".amazonaws.com"
 _PLAIN_CLASSES = {"STANDARD", "INTELLIGENT_TIERING", "REDUCED_REDUNDANCY"}
@@ -109,8 +113,24 @@ def _last(run: InventoryRun, previous: Previous) -> Found:
             report_bytes=sum(file.size for file in sidecar.files),
             files=len(sidecar.files),
             alike=alike,
-            unanswered=sum(sidecar.problems.get(kind, 0) for kind in _UNANSWERED),
+            answers=_answers(sidecar),
         )
+    )
+
+
+def _answers(sidecar: Sidecar) -> Answers | None:
+    said = sidecar.remembered
+    if said is None:
+        return None
+    late = sidecar.problems.get(Problem.POSTPONED, 0)
+    return Answers(
+        # Of those that were put off, some are among the others, too.
+        objects=min(sidecar.rows, said.reused + said.fresh + said.revisited + late),
+        asked=said.fresh + said.revisited,
+        fresh=said.fresh,
+        tried=sum(sidecar.problems.get(kind, 0) for kind in _TRIED),
+        late=late,
+        days=said.days,
     )
 
 
@@ -157,9 +177,8 @@ def _estimated(
     last = found.last if found.last is not None and found.last.alike and found.last.rows else None
     limits, plan = run.limits, call_plan(run.fields)
     calls = _calls(run, plan, sample, last)
-    with_memory = calls if last is not None else _with_memory(run, calls, count, found.last)
     asked = Asked(
-        calls=with_memory,
+        calls=_with_memory(run, calls, count, found.last),
         limits=limits,
         in_flight=min(
             limits.concurrency, NICE_IN_FLIGHT_MAX if limits.nice else limits.concurrency
@@ -172,12 +191,32 @@ def _estimated(
         else row_bytes(run, sample)
     )
     measured = Measured(sample.seconds, sample.answer_bytes, each, requests)
-    in_full = calls if last is None else _calls(run, plan, sample, None)
-    without = _without_memory(run, in_full, count)
-    notes = (found.note, without, _dear_classes(sample, asked, prices))
-    return estimate(
-        count, asked, measured, prices=prices, last=last, notes=tuple(filter(None, notes))
+    notes = (found.note, _without_memory(run, calls, count), _dear_classes(sample, asked, prices))
+    estimated = partial(
+        estimate,
+        count,
+        measured=measured,
+        prices=prices,
+        last=last,
+        notes=tuple(filter(None, notes)),
     )
+    return estimated(asked=_in_time(run, asked, estimated(asked=asked).seconds.value))
+
+
+def _in_time(run: InventoryRun, asked: Asked, seconds: float) -> Asked:
+    """`asked`, which would take so many seconds, as far as the run may ask for so long."""
+    deadline_s = run.remembering.deadline_s
+    if deadline_s is None or seconds <= START_S + deadline_s:
+        return asked
+    calls = {
+        call: Figure(
+            figure.value * deadline_s / (seconds - START_S),
+            f"{figure.rests_on}, as far as --deadline goes",
+            least_sure([figure.sureness, Sureness.ROUGH]),
+        )
+        for call, figure in asked.calls.items()
+    }
+    return replace(asked, calls=calls)
 
 
 # By call: whether a run makes it, and the fields that need it.
@@ -191,13 +230,16 @@ _PER_OBJECT = {
 def _calls(
     run: InventoryRun, plan: CallPlan, sample: Sample, last: LastReport | None
 ) -> dict[Call, Figure]:
-    """The share of objects that each call is made for."""
+    """The share of rows that each call is made for where every object is asked about."""
+    known = None if last is None else last.answers
+    asked = last is not None and (known is None or known.asked > 0)
     planned = {Call.HEAD: plan.head, Call.ACL: plan.acl, Call.TAGGING: plan.tagging}
     shares = {}
     for call in (call for call, wanted in planned.items() if wanted):
         what = f"for {_named(run, _PER_OBJECT[call])}"
-        if last is not None:
+        if last is not None and asked:
             share = last.requests.get(call, 0) / last.rows
+            share *= known.objects / known.asked if known is not None else 1.0
             shares[call] = Figure(share, f"{what}, as often as last time", Sureness.LIKELY)
         elif call is Call.TAGGING and plan.head:
             tagged = f"{what}, only where HeadObject says that there are tags"
@@ -213,35 +255,56 @@ def _calls(
 def _with_memory(
     run: InventoryRun, calls: Mapping[Call, Figure], count: Figure, before: LastReport | None
 ) -> dict[Call, Figure]:
-    """The same where answers are taken over: what is new or changed, which is guessed, what is due again, and what the
-    last run left out.
-    """
-    asked = run.remembering
-    share, why = 1.0, ""
-    if asked.report is not None:
-        mutable = any(field.mutable for field in remembered_fields(run.fields))
-        again = asked.revisit if mutable else 0.0
-        left = 0.0
-        if before is not None and before.address == asked.report and before.rows:
-            left = before.unanswered / before.rows
-        # What was left out may be due besides.
-        share = min(1.0, CHANGED_GUESSED + left + again * max(0.0, 1 - left))
-        why = (
-            f", of {CHANGED_GUESSED:.0%} that are new or changed, as a guess, and {again:.0%} again"
-        )
-        why += f", and {left:.0%} that the last run left without an answer" if left else ""
-    if asked.budget is not None and count.value and asked.budget / count.value < share:
-        share, why = asked.budget / count.value, ", as far as --head-budget goes"
-    if not why:
-        return dict(calls)
+    """The same where answers are taken over, or only so many objects are asked about."""
+    share, why, sureness = 1.0, "", Sureness.KNOWN
+    if run.remembering.report is not None:
+        share, why, sureness = _share_asked(run, before)
+    budget = run.remembering.budget
+    objects = count.value * _objects_of_rows(before)
+    if budget is not None and objects and budget / objects < share:
+        share, why = budget / objects, ", as far as --head-budget goes"
+        sureness = Sureness.ROUGH
     return {
         call: Figure(
             figure.value * share,
             f"{figure.rests_on}{why}",
-            least_sure([figure.sureness, Sureness.ROUGH]),
+            least_sure([figure.sureness, sureness]),
         )
         for call, figure in calls.items()
     }
+
+
+def _objects_of_rows(before: LastReport | None) -> float:
+    """The share of rows that are objects, not delete markers, as far as the last report tells."""
+    if before is None or before.answers is None or not before.rows:
+        return 1.0
+    return before.answers.objects / before.rows
+
+
+def _share_asked(run: InventoryRun, before: LastReport | None) -> tuple[float, str, Sureness]:
+    """The share of objects that a run asks about although it takes answers over, in words, too: what is new or changed,
+    which is guessed where the last run does not tell; what is due again; and what the last run left out.
+    """
+    asked = run.remembering
+    mutable = any(field.mutable for field in remembered_fields(run.fields))
+    again = asked.revisit if mutable else 0.0
+    new, left, aged, guessed, sureness = CHANGED_GUESSED, 0.0, 0.0, "as a guess", Sureness.ROUGH
+    known = before.answers if before is not None and before.address == asked.report else None
+    if before is not None and known is not None and known.objects:
+        left = (known.tried + known.late) / known.objects
+        if mutable and asked.days_max is not None:
+            oldest = run.moment.date() - timedelta(days=asked.days_max)
+            # What was put off may be too old as well.
+            aged = max(0.0, known.too_old(oldest) / known.objects - left)
+        if before.alike:
+            # What was asked about in vain was so the time before, as a rule.
+            new = max(0, known.fresh - known.tried) / known.objects
+            guessed, sureness = "as last time", Sureness.LIKELY
+    share = min(1.0, new + left + aged + again * max(0.0, 1 - left - aged))
+    why = f", of {new:.0%} that are new or changed, {guessed}, and {again:.0%} again"
+    why += f", and {left:.0%} that the last run left without an answer" if left else ""
+    why += f", and {aged:.0%} whose answers are too old" if aged else ""
+    return share, why, sureness
 
 
 def _without_memory(run: InventoryRun, calls: Mapping[Call, Figure], count: Figure) -> str:
