@@ -378,6 +378,25 @@ def test_words_that_no_command_knows_are_one_error_and_its_hint(
     assert outcome.out == ""
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["audit", "REPORT", "--json", "--nonsense"],
+        ["audit", "--json"],
+        ["runs", "nonsense", "--json"],
+        ["--nonsense", "audit", "REPORT", "--json"],
+    ],
+)
+def test_who_expects_json_finds_on_stdout_that_no_command_knows_these_words(
+    words: list[str],
+) -> None:
+    outcome = stocktake(*words)
+    error = outcome.document["error"]
+    assert error["kind"] == "UsageError"
+    outcome.failed_clearly(2, f"error: {error['message']}\nhint: {error['hint']}\n")
+    assert stocktake("show", "--", "--json", "--nonsense").out == ""
+
+
 @pytest.mark.parametrize("words", [[], ["config"]])
 def test_who_asks_for_nothing_is_shown_help(words: list[str]) -> None:
     outcome = stocktake(*words)

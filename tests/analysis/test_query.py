@@ -134,10 +134,11 @@ VALUES = (
 )
 
 
-@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+# The first file has no rows.
+@pytest.mark.parametrize("line_ends", [("", "\n", "\n"), ("", "\r\n", "\r\n"), ("", "\n", "\r\n")])
 @pytest.mark.parametrize("first", VALUES)
 def test_csv_is_read_whatever_ends_its_rows_and_stands_in_its_values(
-    tmp_path: Path, line_end: str, first: str | None
+    tmp_path: Path, line_ends: tuple[str, ...], first: str | None
 ) -> None:
     fields = ("Size", "ObjectTags")
     given = [first, *VALUES]
@@ -152,7 +153,7 @@ def test_csv_is_read_whatever_ends_its_rows_and_stands_in_its_values(
         texts = list(
             csv.reader(io.StringIO(gzip.decompress(path.read_bytes()).decode(), newline=""))
         )
-        body = _zipped(texts, line_end)
+        body = _zipped(texts, line_ends[number])
         path.write_bytes(body)
         files.append(replace(file, size=len(body), md5=hashlib.md5(body).hexdigest()))
     republish(tmp_path, ours.paths, ours.manifest, files=tuple(files))

@@ -21,7 +21,7 @@ from stocktake.analysis.usage.counting import count_usage
 from stocktake.analysis.usage.cube import find_cube, known_fields, tellable
 from stocktake.analysis.usage.questions import Bounds, folder_of_key
 from stocktake.analysis.usage.tree import OTHERS, folder_tree
-from stocktake.analysis.usage.usage import UsageSource
+from stocktake.analysis.usage.usage import Kind, UsageSource
 from stocktake.formats.tables import decode_table
 from stocktake.model.configuration import Format
 from stocktake.model.errors import ReportError, UndecidedError
@@ -158,8 +158,9 @@ def test_values_are_those_of_the_rows(made: list[dict[str, object]]) -> None:
             return None
         return next(b.name for b in buckets if b.end is None or number < b.end)  # type: ignore[attr-defined]
 
-    counted(Dimension.CLASS, lambda row: row["storage_class"])
-    counted(Dimension.OWNER, lambda row: row["object_owner"])
+    # An empty text is no value.
+    counted(Dimension.CLASS, lambda row: row["storage_class"] or None)
+    counted(Dimension.OWNER, lambda row: row["object_owner"] or None)
     counted(Dimension.SIZE, lambda row: bucket(row["size"], SIZES))
     counted(
         Dimension.AGE,
@@ -209,11 +210,12 @@ def test_versions_and_delete_markers_are_told_apart(tmp_path: Path) -> None:
     assert states["current"].objects == told.objects - 1
 
 
-def test_money_is_what_each_class_costs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_money_is_what_each_class_costs(tmp_path: Path, nothing: str | None) -> None:
     made = [
         {"bucket": "b", "key": "a", "size": 2**30, "storage_class": "STANDARD"},
         {"bucket": "b", "key": "b", "size": 2**31, "storage_class": "GLACIER"},
-        {"bucket": "b", "key": "c", "size": 2**30, "storage_class": None},
+        {"bucket": "b", "key": "c", "size": 2**30, "storage_class": nothing},
     ]
     report = opened(
         our_report(tmp_path, Format.PARQUET, [made], fields=("Size", "StorageClass")).manifest_path
@@ -221,6 +223,9 @@ def test_money_is_what_each_class_costs(tmp_path: Path) -> None:
     told = source_of(report).usage(Dimension.CLASS, 0)
     assert told.total.money == pytest.approx(0.023 + 2 * 0.0036)
     assert told.total.unpriced == 1
+    assert [(line.kind, line.value) for line in told.lines if not line.figures.money] == [
+        (Kind.UNKNOWN, "")
+    ]
     assert "money of 1 objects: they have no storage class" in told.untold
     flat = Prices(name="flat", storage_per_gb_month=0.5)
     assert source_of(report, prices=flat).usage(Dimension.PREFIX, 0).total.money == pytest.approx(

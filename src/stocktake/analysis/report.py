@@ -199,16 +199,17 @@ class Report:
             )
 
     def ends_rows_with_crlf(self) -> bool:
-        """Whether the rows of this report, which is CSV, end with CRLF, by its first file that has any.
+        """Whether rows of this report, which is CSV, end with CRLF, by the first row of every data file. Of a report in
+        a bucket, where each look is a request, by that of the first file that has any.
 
         Raises:
-            DataFileError: that one is missing, short or damaged.
+            DataFileError: a file that is looked at is missing, short or damaged.
         """
         for file in self.manifest.files:
             key = self.locate(file)
             with self.files.open(key) as source:
                 found = ends_rows_with_crlf(source, name=self.files.uri(key))
-            if found is not None:
+            if found or (found is not None and self.files.bucket is not None):
                 return found
         return False
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from itertools import takewhile
 from typing import Any, cast
 
 import typer
@@ -68,6 +69,9 @@ COMMANDS: dict[str, Declared] = {
 }
 
 
+_AS_JSON = "stocktake.json"  # in what the context of a command line holds
+
+
 class CommandTable(TyperGroup):
     """The group of all commands, of which only those are imported that are asked for."""
 
@@ -77,12 +81,15 @@ class CommandTable(TyperGroup):
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **more: Any) -> Any:
         """Read the words ahead of the command's name; what is wrong with them is told."""
-        with refusals_told():
-            return super().make_context(info_name, args, *rest, **more)
+        as_json = "--json" in takewhile("--".__ne__, args)  # whoever says so expects nothing else
+        with refusals_told(as_json=as_json):
+            context = super().make_context(info_name, args, *rest, **more)
+        context.meta[_AS_JSON] = as_json
+        return context
 
     def invoke(self, ctx: Any) -> Any:
         """Read the command's own words and run it; what is wrong with them is told."""
-        with refusals_told():
+        with refusals_told(as_json=ctx.meta[_AS_JSON]):
             return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - its form

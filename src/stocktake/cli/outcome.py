@@ -43,8 +43,9 @@ def failures_told(*, as_json: bool, verbose: int) -> Iterator[None]:
 
 
 @contextmanager
-def refusals_told() -> Iterator[None]:
-    """Tell words that no command knows as every other failure is told: Typer's own way takes three lines.
+def refusals_told(*, as_json: bool) -> Iterator[None]:
+    """Tell words that no command knows as every other failure is told: Typer's own way takes three lines. `as_json` is
+    as `failures_told` has it.
 
     Raises:
         typer.Exit: they were told.
@@ -59,7 +60,7 @@ def refusals_told() -> Iterator[None]:
         said = " ".join(error.format_message().split()).rstrip(".")
         asked = "stocktake COMMAND" if context is None else context.command_path
         hint = f"`{asked} --help` shows what it knows"
-        _tell(type(error).__name__, said[:1].lower() + said[1:], hint, as_json=False)
+        _tell("UsageError", said[:1].lower() + said[1:], hint, as_json=as_json)
         raise typer.Exit(error.exit_code) from error
 
 

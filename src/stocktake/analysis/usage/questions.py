@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from stocktake.analysis.relation import VIEW, literal
-from stocktake.model.fields import BY_NAME
+from stocktake.model.fields import BY_NAME, TEXT
 from stocktake.model.usage import (
     AGES,
     DEPTH_MAX,
@@ -107,8 +107,11 @@ def _values(known: Sequence[str], moment: datetime) -> dict[Dimension, str]:
 
 
 def _column(name: str, known: Sequence[str]) -> str:
+    """A column's value; an empty text, which others than AWS write into ORC and Parquet, is none, as in CSV."""
     field = BY_NAME[name]
-    return field.column if name in known else "NULL"
+    if name not in known:
+        return "NULL"
+    return f"nullif({field.column}, '')" if field.type == TEXT else field.column
 
 
 def _bucket(column: str, before: str, ends: Sequence[str], buckets: Sequence[Bucket]) -> str:
