@@ -14,10 +14,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from stocktake.model.configuration import Format
 from stocktake.model.manifest import render_checksum
 from tests.acceptance.command_line import Outcome, stocktake
 from tests.acceptance.days import Days, manifest_of, sidecar_of
-from tests.servers.fault import Bucket, FaultServer, FixtureObject, refuse_checksum_mode
+from tests.analysis.genuine import CREATED, columns_of, deliver
+from tests.servers.fault import (
+    Bucket,
+    FaultServer,
+    FixtureObject,
+    access_denied,
+    refuse_checksum_mode,
+)
 
 COUNT = 60
 OBJECT_LOCK = b"<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>"
@@ -260,6 +268,40 @@ def test_a_report_of_before_there_were_ages_is_remembered_if_nothing_in_it_is_in
     third = days.run("--revisit", "0%")
     assert any("does not say in which rows" in text for text in third.document["warnings"])
     assert third.document["remembered"]["fresh"] == COUNT
+
+
+def test_a_data_file_of_aws_that_was_damaged_is_not_read(
+    fault_server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without checksums of pages, nothing but the manifest tells."""
+    fault_server.bucket("source", [FixtureObject(f"k{n:03}", size=n) for n in range(COUNT)])
+    fields = columns_of("2017", versions=False)
+    names = ",".join(field.name for field in fields if field.name not in ("Bucket", "Key"))
+    days = Days("source", tmp_path, fault_server.environment(), monkeypatch, names)
+    days.moment = CREATED
+    full = days.in_full()
+    manifest = deliver(tmp_path / "aws", Format.PARQUET, fields, [full.to_pylist()[::-1]])
+    options = ("--revisit", "0%", "--remember", str(manifest))
+    assert days.run(*options, into="sound").document["remembered"]["reused"] == COUNT
+    [path] = (manifest.parents[1] / "data").glob("*.parquet")
+    path.write_bytes(path.read_bytes().replace(b"NOT-SSE", b"NOT-SSX"))
+    damaged = days.run(*options, into="damaged")
+    assert any("has the MD5" in text for text in damaged.document["warnings"])
+    assert days.rows(damaged, "damaged") == full
+
+
+def test_a_report_that_may_hide_what_was_not_answered_is_refused(
+    days: Days, fault_server: FaultServer
+) -> None:
+    """Who may not list a bucket cannot tell a stocktake.json that is forbidden from one that AWS never wrote."""
+    fault_server.bucket("d")
+    words = ("run", "s3://b", "s3://d", "--fields", "default,ObjectTags", "--json", "--quiet")
+    first = stocktake(*words, "--head-budget", "10", environment=days.environment).document
+    fault_server.rule(access_denied(), where=lambda request: request.key.endswith("stocktake.json"))
+    named = stocktake(
+        *words, "--id", "other", "--remember", first["manifest"], environment=days.environment
+    )
+    named.failed_clearly(2, "may not say in which rows values are missing", "stocktake.json")
 
 
 def test_a_value_that_may_be_withheld_stays_unknown_until_it_is_asked_for_again(

@@ -1,7 +1,7 @@
 """The report that a run takes answers over from: chosen, found fit or not, and laid ready on this machine.
 
-stocktake's own Parquet reports are read where they are; those in a bucket are copied first. What lies in another format
-is written as Parquet, and what is in no order, as AWS's reports are, is sorted on the way, out of core.
+stocktake's own Parquet reports are read where they are; reports in a bucket are copied first. What lies in another
+format is written as Parquet, and what is in no order, as AWS's reports are, is sorted on the way, out of core.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ from stocktake.model.errors import (
     StoreError,
     UsageError,
 )
-from stocktake.model.fields import BY_COLUMN, report_schema
+from stocktake.model.fields import BY_COLUMN, Kind, report_schema
 from stocktake.model.manifest import ManifestFile
 from stocktake.model.paths import AGES, configuration_root, report_folder_name
 from stocktake.model.remembering import (
     EPOCH,
     IDENTITY,
+    NEVER_SILENT,
     Memory,
     MemoryFile,
     columns_needed,
@@ -176,6 +177,8 @@ def _untold(run: InventoryRun, report: Report, *, own: bool) -> Iterator[str]:
     if sidecar is None:
         if own:
             yield "does not say of which store it is"
+        elif report.beside.note and not _tells_its_gaps(run):
+            yield f"may not say in which rows values are missing: {report.beside.note}"
         return
     endpoint = Connection.open(run.source, region=run.region).endpoint_url(run.bucket)
     if sidecar.endpoint != endpoint:
@@ -185,9 +188,16 @@ def _untold(run: InventoryRun, report: Report, *, own: bool) -> Iterator[str]:
         yield f"does not say in which rows values are missing, as some are: {', '.join(untold)}"
 
 
+def _tells_its_gaps(run: InventoryRun) -> bool:
+    """Whether rows that were not answered show it by themselves, in what would be taken over of a report."""
+    fields = remembered_fields(run.fields)
+    aws = all(field.kind is not Kind.EXTENSION for field in fields)
+    return aws and any(field.column in NEVER_SILENT for field in fields)
+
+
 def _too_large(report: Report) -> Iterator[str]:
     """Why the report cannot be copied to this machine, which only some must be."""
-    if is_staged(report) or not _is_ordered_parquet(report):
+    if is_staged(report):
         return
     size = sum(file.size for file in report.manifest.files)
     if size > STAGED_BYTES_MAX:
@@ -242,15 +252,33 @@ def forget_memory(folder: Path) -> None:
 
 
 def _laid_ready(run: InventoryRun, report: Report, folder: Path) -> Memory:
-    sidecar = report.sidecar
+    sidecar, own = report.sidecar, is_staged(report)
+    report = report if own else stage_report(report, folder)
     if sidecar is not None and _is_ordered_parquet(report):
-        report = report if is_staged(report) else stage_report(report, folder)
         files, columns = _as_they_are(report, sidecar), {f.column for f in report.fields}
     else:
+        if own:
+            _check_data(report)
         files, columns = _ordered(run, report, folder)
     ages = None if sidecar is None else _ages(report, sidecar, folder)
     day = (sidecar.started if sidecar is not None else report.manifest.created).date()
     return Memory(run.remembering.report or "", files, frozenset(columns), (day - EPOCH).days, ages)
+
+
+def _check_data(report: Report) -> None:
+    """Raises:
+    DataFileError: a data file is not the one that the manifest names. Of what it holds, nothing else would tell: only
+        stocktake's own Parquet has checksums of pages.
+    """
+    for file in report.manifest.files:
+        digest = hashlib.md5(usedforsecurity=False)
+        with report.open(file) as source:
+            while piece := source.read(_PIECE_BYTES):
+                digest.update(piece)
+        if digest.hexdigest() != file.md5:
+            raise DataFileError(
+                f"the data file {report.expected(file)} has the MD5 {digest.hexdigest()}, expected {file.md5}"
+            )
 
 
 def _as_they_are(report: Report, sidecar: Sidecar) -> tuple[MemoryFile, ...]:
