@@ -248,6 +248,18 @@ def test_fields_that_a_key_may_not_ask_for_are_denied(api: Api, target: str) -> 
     assert put().status == 204
 
 
+def test_fields_that_stand_beside_are_sent_nowhere_by_who_may_not_ask_for_them(
+    api: Api, bucket: str, target: str
+) -> None:
+    body = document(Destination=destination("arn:aws:s3:::team-mine"))
+    assert api.ask("PUT", target, body).status == 204
+    options = f"/api/v1/configurations/default/{bucket}/report1/options"
+    assert api.ask("PUT", options, b'{"extension_fields": ["ObjectTags"]}').status == 200
+    assert api.ask("PUT", target, body, key=WRITER).error == DENIED
+    assert api.ask("PATCH", options, b'{"extension_fields": null}', key=WRITER).status == 200
+    assert api.ask("PUT", target, body, key=WRITER).status == 204
+
+
 @pytest.mark.parametrize("name", ["..%2F..%2Fetc", "%2e%2e", "a%2Fb", "%00", "a%0d%0aX:%20y"])
 def test_an_id_that_is_a_path_is_refused(api: Api, bucket: str, name: str) -> None:
     answer = api.ask("PUT", f"/{bucket}?inventory&id={name}", document())

@@ -14,7 +14,7 @@ from stocktake.model.errors import ContinuationTokenError, IdMismatchError, Opti
 from stocktake.model.report_options import ReportOptions, parse_report_options
 from stocktake.model.stored import ConfigurationKey, StoredConfiguration
 from stocktake.model.submission import check_storable, read_submission
-from stocktake.service.commands.options import get_options, options_change
+from stocktake.service.commands.options import check_beside, get_options, options_change
 from stocktake.state.checks import Checks
 from stocktake.state.configurations import Configurations
 
@@ -59,6 +59,7 @@ def submit_configuration(
     desk.check_bucket(key.store, key.bucket)
     configuration = read_submission(body, key.id)
     grant.check_put(key.bucket, configuration)
+    check_beside(desk.kept, grant, key)
     return desk.kept.put(key.store, key.bucket, configuration, desk.owner_of(key.store, key.bucket))
 
 
@@ -83,6 +84,8 @@ def put_configuration(
     check_storable(configuration)
     owner = desk.owner_of(key.store, key.bucket)
     change = options_change(grant, key, options) if options else None
+    if change is None:
+        check_beside(desk.kept, grant, key)
     stored = desk.kept.put(key.store, key.bucket, configuration, owner, change)
     if change is None:
         return stored

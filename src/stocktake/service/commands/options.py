@@ -80,11 +80,27 @@ def _change(grant: Grant, key: ConfigurationKey, make: _Make) -> OptionsChange:
     return changed
 
 
+def check_beside(kept: Configurations, grant: Grant, key: ConfigurationKey) -> None:
+    """Check that the grant covers the fields that options beside the configuration under `key` ask for, which whoever
+    puts another configuration there has reported to them.
+
+    Raises:
+        NotAllowedError: it does not.
+        OptionsError: those that are kept make no sense to this version.
+    """
+    if grant.fields is not None:
+        _check_fields(grant, parse_report_options(kept.options(key), key.id))
+
+
+def _check_fields(grant: Grant, options: ReportOptions) -> None:
+    if grant.fields is not None and options.extension_fields:
+        raise NotAllowedError(f"the key may not ask for the field {options.extension_fields[0]}")
+
+
 def _check_allowed(
     grant: Grant, key: ConfigurationKey, before: ReportOptions, options: ReportOptions
 ) -> None:
-    if grant.fields is not None and options.extension_fields:
-        raise NotAllowedError(f"the key may not ask for the field {options.extension_fields[0]}")
+    _check_fields(grant, options)
     for name in TARGET_OPTIONS:
         if getattr(options, name) != getattr(before, name):
             _check_target(grant, key, name)
