@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from stocktake.state.ledger import Ledger
 from stocktake.state.owners import this_process
 from tests.model.test_runs import RUN
 from tests.state.ledgers import Clock
-from tests.state.scheduling import LIMITS, claim, claimed, put
+from tests.state.scheduling import claim, claimed, put
 
 MANY = 40
 
@@ -146,20 +145,6 @@ def test_a_scheduler_that_is_to_stop_does_so_in_the_midst_of_many_and_the_next_g
     assert len(ledger.schedule.list()) == 15
     Scheduler(ledger.schedule).tick()
     assert len(ledger.schedule.list()) == MANY
-
-
-def test_looking_for_a_run_reads_none_that_is_over(tmp_path: Path, clock: Clock) -> None:
-    """SQLite's way is told by the statement alone; PostgreSQL counts what it has."""
-    with Ledger.open(tmp_path, now=clock) as ledger:
-        settled(ledger, 2)
-        with asked(ledger) as found:
-            ledger.claims.claim(this_process(), timedelta(seconds=60), LIMITS)
-        statement, parameters = next(each for each in found if each[0].startswith("SELECT"))
-        with ledger.claims.reading() as connection:
-            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
-        ways = [row[-1] for row in rows if "scheduled_runs" in row[-1]]
-        assert ways
-        assert all("(state=?" in way for way in ways), ways
 
 
 def test_figures_ask_no_more_of_many_configurations_than_of_one(ledger: Ledger) -> None:

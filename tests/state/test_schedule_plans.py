@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from stocktake.model.scheduled import RunFilter, ScheduledRun, ScheduledState
+from stocktake.model.scheduled import RunFilter, ScheduledRun, ScheduledState, StoreLimits
 from stocktake.model.stored import ConfigurationKey
 from stocktake.service import house
 from stocktake.state.claims import Claims
 from stocktake.state.due import Due, Put
 from stocktake.state.ledger import Ledger
 from stocktake.state.opening import WRITES, open_database, open_server
+from stocktake.state.owners import this_process
 from stocktake.state.schedule import Schedule
 from stocktake.state.tables import scheduled_runs
 from tests.servers.postgres import PostgresServer
@@ -110,7 +111,14 @@ def test_what_is_due_and_what_is_left_is_looked_for_among_few(engine: Engine) ->
     entered = plan(engine, lambda: Schedule(engine, "here", house.now).with_run(due))
     assert "ix_scheduled_runs_under_way" in entered
     assert ("period=?" if engine.dialect.name == "sqlite" else "period") in entered
-    left = plan(engine, Claims(engine, "here", house.now).to_clear)
+    claims = Claims(engine, "here", house.now)
+    bounded = {"default": StoreLimits(runs_at_a_time=2)}
+    owner, lease = this_process(), timedelta(seconds=60)
+    claimed = plan(engine, lambda: claims.claim(owner, lease, bounded))
+    # Whatever a store's runs are, those that are over are not counted.
+    assert "ix_scheduled_runs_next" in claimed
+    assert "ix_scheduled_runs_leased" in claimed
+    left = plan(engine, claims.to_clear)
     assert "ix_scheduled_runs_left" in left
 
 

@@ -12,7 +12,17 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+    update,
+)
 
 from stocktake.model.documents import encode
 from stocktake.model.errors import InventoryError
@@ -97,22 +107,22 @@ class Claims(Transactions):
         over = or_(_TABLE.lease_until.is_(None), _TABLE.lease_until < now, _TABLE.lease_until > far)
         begins = or_(_TABLE.due <= now, _TABLE.due > far)
         held = scheduled_runs.alias()
-        running = (
-            select(func.count())
-            .where(held.c.store == _TABLE.store, held.c.lease_until.between(now, far))
-            .scalar_subquery()
-        )
-        # As it stands here no index of stores is entered: SQLite would read all the runs that a store ever had, where
-        # those that are not over are few.
-        store = _TABLE.store + ""
+
+        def running(store: str) -> ColumnElement[int]:
+            these = (held.c.store == store, held.c.lease_until.between(now, far))
+            return select(func.count()).where(*these).scalar_subquery()
+
+        # As they stand here no index of stores or states is entered: of those that are not over, which are few, there
+        # is one in the order in which they are wanted.
+        store, state = _TABLE.store + "", _TABLE.state + ""
         free = [
-            and_(store == name, running < each.runs_max) if each.runs_max else store == name
+            and_(store == name, running(name) < each.runs_max) if each.runs_max else store == name
             for name, each in limits.items()
             if not each.quiet(now)
         ]
         return (
             select(_TABLE.id)
-            .where(_TABLE.state.in_(UNFINISHED_STATES), over, begins)
+            .where(_TABLE.finished.is_(None), state.in_(UNFINISHED_STATES), over, begins)
             .where(_TABLE.claims < CLAIMS_MAX, STANDS, or_(*free) if free else not_(STANDS))
             .order_by(_TABLE.due, _TABLE.id)
             .limit(1)

@@ -15,7 +15,6 @@ from sqlalchemy import (
     FromClause,
     and_,
     bindparam,
-    literal_column,
     select,
 )
 
@@ -71,9 +70,7 @@ def known_of(connection: Connection, due: Collection[Due]) -> Known:
 
 _C = configurations.c
 _DONE, _BUSY = scheduled_runs.alias("done"), scheduled_runs.alias("busy")
-_STATES: list[ColumnElement[str]] = [  # as the index has them
-    literal_column(f"'{state}'") for state in UNFINISHED_STATES
-]
+_BUSY_NOW = and_(_BUSY.c.finished.is_(None), _BUSY.c.state.in_(UNFINISHED_STATES))
 
 
 def _of_it(runs: FromClause) -> ColumnElement[bool]:
@@ -88,7 +85,7 @@ _OF_BUCKET = (
         configurations.outerjoin(
             _DONE,
             and_(_of_it(_DONE), _DONE.c.period.in_(bindparam("starts", expanding=True))),
-        ).outerjoin(_BUSY, and_(_of_it(_BUSY), _BUSY.c.state.in_(_STATES)))
+        ).outerjoin(_BUSY, and_(_of_it(_BUSY), _BUSY_NOW))
     )
     .where(
         _C.store == bindparam("of_store"),

@@ -50,7 +50,6 @@ from stocktake.state.schedule_rows import (
     record_of,
 )
 from stocktake.state.tables import (
-    UNDER_WAY,
     VERSIONS,
     configurations,
     counters,
@@ -154,7 +153,8 @@ class Schedule(Transactions):
         for period, due_of in waiting.items():
             made = (
                 update(scheduled_runs)
-                .where(_TABLE.id.in_(due_of), _TABLE.epoch == 0, UNDER_WAY)
+                .where(_TABLE.id.in_(due_of), _TABLE.epoch == 0)
+                .where(_TABLE.state.in_(UNFINISHED_STATES))
                 .values(period=period)
                 .returning(_TABLE.id)
             )

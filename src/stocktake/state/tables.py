@@ -305,15 +305,17 @@ Index(
     *(_TOLD.store, _TOLD.bucket, _TOLD.configuration_id, *_NEWEST),
 )
 Index("ix_scheduled_runs_state_newest", _TOLD.state, *_NEWEST)
-# Few among all that there were. A statement enters these indexes where it has the very same text.
-UNDER_WAY = text("state IN ('waiting', 'running')")
-# Over, and something of them may be left. SQLite would not enter it for conditions that other indexes have.
+# Those that are not over, that somebody may work on, or of which something may be left: few among all that there were.
+# SQLite enters such an index where no other has the same condition, and none of the last is.
 LEFT = text(
     "CASE state WHEN 'published' THEN lease_until IS NOT NULL"
     " WHEN 'cancelled' THEN claims > 0 WHEN 'failed' THEN claims > 0 END"
 )
+_NOT_OVER, _LEASED = text("finished IS NULL"), text("lease_until IS NOT NULL")
 for _name, _columns, _those in (
-    ("under_way", (_TOLD.store, _TOLD.bucket, _TOLD.configuration_id, _TOLD.put), UNDER_WAY),
+    ("under_way", (_TOLD.store, _TOLD.bucket, _TOLD.configuration_id, _TOLD.put), _NOT_OVER),
+    ("next", (_TOLD.due, _TOLD.id), _NOT_OVER),
+    ("leased", (_TOLD.store, _TOLD.lease_until), _LEASED),
     ("left", (_TOLD.id,), LEFT),
 ):
     Index(f"ix_scheduled_runs_{_name}", *_columns, sqlite_where=_those, postgresql_where=_those)
