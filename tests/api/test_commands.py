@@ -49,6 +49,7 @@ def test_options_are_put_with_a_configuration_and_shown_with_it(
     assert beside() == {}
     put = config("put", where, file, *WORDS, "--destination-store", "far", "--json").document
     assert put["options"] == beside() == {**SAID, "destination_store": "far"}
+    assert config("put", where, file, "--json").document["options"] == put["options"]
     config("put", where, file, "--destination-store", "", "--owner-full-control")
     assert beside() == {**SAID, "owner_full_control": True}
     config("put", where, file, "--no-owner-full-control")

@@ -50,8 +50,8 @@ class KeptSuspension(BaseModel):
 
 
 class KeptConfiguration(BaseModel):
-    """A configuration as it was put last. A greater version was put later. `options` are those beside it, absent in the
-    answer to a PUT without any; `check` is absent until it was tried out, `suspended` as long as it has runs.
+    """A configuration as it was put last. A greater version was put later. `options` are those beside it; `check` is
+    absent until it was tried out, `suspended` as long as it has runs.
     """
 
     store: str

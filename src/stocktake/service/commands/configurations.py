@@ -14,7 +14,7 @@ from stocktake.model.errors import ContinuationTokenError, IdMismatchError, Opti
 from stocktake.model.report_options import ReportOptions, parse_report_options
 from stocktake.model.stored import ConfigurationKey, StoredConfiguration
 from stocktake.model.submission import check_storable, read_submission
-from stocktake.service.commands.options import check_beside, get_options, options_change
+from stocktake.service.commands.options import check_beside, options_change
 from stocktake.state.checks import Checks
 from stocktake.state.configurations import Configurations
 
@@ -71,7 +71,7 @@ def put_configuration(
     options: Mapping[str, Any] | None = None,
 ) -> StoredConfiguration:
     """Keep `configuration` under `key`, in place of any that is there; and with it those `options` beside it that are
-    named, or else neither of both. None takes one back. What is returned has the options where some were named.
+    named, or else neither of both. None takes one back. What is returned has all options.
 
     Raises:
         IdMismatchError: the key has another Id.
@@ -83,13 +83,13 @@ def put_configuration(
     desk.check_bucket(key.store, key.bucket)
     check_storable(configuration)
     owner = desk.owner_of(key.store, key.bucket)
-    change = options_change(grant, key, options) if options else None
-    if change is None:
+    if options:
+        change = options_change(grant, key, options)
+        stored = desk.kept.put(key.store, key.bucket, configuration, owner, change)
+    else:
         check_beside(desk.kept, grant, key)
-    stored = desk.kept.put(key.store, key.bucket, configuration, owner, change)
-    if change is None:
-        return stored
-    return replace(stored, options=get_options(desk.kept, grant, key))
+        stored = desk.kept.put(key.store, key.bucket, configuration, owner)
+    return with_all_known(desk, [stored])[0]
 
 
 def get_configuration(desk: Desk, grant: Grant, key: ConfigurationKey) -> StoredConfiguration:
