@@ -40,9 +40,10 @@ from tests.service.worker_runs import REPORTS, SOURCE, STORE, configuration, unt
 
 LEASE = timedelta(minutes=1)
 STEPS = ["..", "../../x", "a/./b"]  # on a path
+BREAK = "a\r\nX-Evil: 1"  # of a line
 TEXTS = ["...", ".a/..b", "/", "//a//", "%2e%2e%2f", "%", "?inventory&id=a", "#", "&<>\"'", " ", "\t",
-         "a\r\nX-Evil: 1", "é😀", "\u202e", "\ufeff", "{x}", "$(x)", "`x`", "-rf", "x" * 1000, "é" * 510]  # fmt: skip
-KEYS = ["a\r\nX-Evil: 1", "é", " ", "\n", "../..", "arn:valid:kms", "x" * 2048]
+         BREAK, "é😀", "\u202e", "\ufeff", "{x}", "$(x)", "`x`", "-rf", "x" * 1000, "é" * 510]  # fmt: skip
+KEYS = [BREAK, "é", " ", "\n", "../..", "arn:valid:kms", "x" * 2048]
 BUCKETS = ["no-such-bucket", "192.168.0.1", "UPPER_case", "a" * 255, "xn--a", "-a", "a..b"]
 
 
@@ -88,16 +89,16 @@ def hostile(
 
 
 WORDS: list[dict[str, str]] = [
-    *({"prefix": text} for text in TEXTS),
+    *({"prefix": text} for text in TEXTS if text != BREAK),
     *({"listed": text} for text in (*STEPS, *TEXTS)),
     *({"key": text} for text in KEYS),
     *({"bucket": text} for text in BUCKETS),
 ]
 # Of these, runs are carried out too, which takes seconds each.
 RUN = [
-    *({"prefix": text} for text in ("//a//", "a\r\nX-Evil: 1", "é😀", "x" * 1000)),
-    *({"listed": text} for text in ("../../x", "a\r\nX-Evil: 1", "&<>\"'", "\t")),
-    *({"key": text} for text in ("a\r\nX-Evil: 1", "é")),
+    *({"prefix": text} for text in ("//a//", "é😀", "x" * 1000)),
+    *({"listed": text} for text in ("../../x", BREAK, "&<>\"'", "\t")),
+    *({"key": text} for text in (BREAK, "é")),
     *({"bucket": text} for text in ("no-such-bucket", "a..b")),
 ]
 
@@ -170,4 +171,10 @@ def test_what_is_hostile_is_run_to_a_report_or_an_error_in_words(
 @pytest.mark.parametrize("prefix", STEPS)
 def test_a_destination_that_is_a_step_on_a_path_is_refused(prefix: str) -> None:
     with pytest.raises(InvalidIdError, match=r"has a segment `.` or `..`"):
+        hostile(prefix=prefix)
+
+
+@pytest.mark.parametrize("prefix", [BREAK, "a\ns3://others/b", "\r"])
+def test_a_destination_that_would_name_others_in_symlink_txt_is_refused(prefix: str) -> None:
+    with pytest.raises(InvalidIdError, match="holds a line break"):
         hostile(prefix=prefix)

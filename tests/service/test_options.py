@@ -154,6 +154,8 @@ def test_an_address_that_is_none_is_refused(options: dict[str, Any], expected: s
         ({"concurrency": 0}, "--concurrency 0 is out of bounds; expected 1 to"),
         ({"processes": 100_000}, "--processes 100000 is out of bounds"),
         ({"destination": None}, "where the report goes is not said"),
+        ({"destination": "s3://audit/a/../b"}, "expected a prefix without segments"),
+        ({"destination": "s3://audit/a\ns3://b/c"}, "to a prefix with a line break"),
         ({"destination": "/"}, "has no name a bucket could have"),
         ({"destination": "/r", "destination_bucket": "arn:aws:s3:::b"}, "is an ARN"),
         ({"destination": "/r", "destination_bucket": "a b"}, "cannot be a bucket's name"),

@@ -48,3 +48,8 @@ def has_dot_segments(key: str) -> bool:
     one about another key, or about the bucket.
     """
     return any(segment in (".", "..") for segment in key.split("/"))
+
+
+def breaks_lines(key: str) -> bool:
+    """Whether `key` would be more than a line where each line is one, as in symlink.txt."""
+    return "\n" in key or "\r" in key

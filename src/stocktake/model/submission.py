@@ -20,7 +20,7 @@ from stocktake.model.errors import (
     IdMismatchError,
     InvalidIdError,
 )
-from stocktake.model.keys import has_dot_segments
+from stocktake.model.keys import breaks_lines, has_dot_segments
 from stocktake.model.xml import configuration_members, render_configuration_xml
 
 PREFIX_BYTES_MAX = 1024  # as no key is longer
@@ -92,6 +92,11 @@ def check_storable(configuration: InventoryConfiguration) -> None:
         raise InvalidIdError(
             f"the destination's prefix `{delivery.prefix}` has a segment `.` or `..`",
             hint="what a proxy may take for another place can be neither written nor removed safely",
+        )
+    if breaks_lines(delivery.prefix or ""):
+        raise InvalidIdError(
+            "the destination's prefix holds a line break",
+            hint="symlink.txt has a data file a line, and would name others",
         )
     if not valid_bucket_name(delivery.bucket_name):
         raise BucketArnError(

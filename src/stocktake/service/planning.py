@@ -40,7 +40,7 @@ from stocktake.model.configuration import (
 )
 from stocktake.model.errors import UsageError
 from stocktake.model.fields import EXTENSION_FIELDS, choose_fields
-from stocktake.model.keys import has_dot_segments
+from stocktake.model.keys import breaks_lines, has_dot_segments
 from stocktake.model.runs import InventoryRun, Limits
 from stocktake.model.store import Store
 from stocktake.service.options import RunOptions, choose
@@ -145,6 +145,11 @@ def _destination(
             raise UsageError(
                 f"reports cannot go to {address}; expected a prefix without segments `.` and `..`",
                 hint="what a proxy may take for another place can be neither written nor removed safely",
+            )
+        if breaks_lines(address.key):
+            raise UsageError(
+                "reports cannot go to a prefix with a line break",
+                hint="symlink.txt has a data file a line, and would name others",
             )
         if options.destination_bucket is not None:
             raise UsageError(
