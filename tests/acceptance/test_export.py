@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +20,7 @@ from stocktake.model.configuration import Format
 from stocktake.model.keys import decode_csv_key, encode_csv_key
 from tests.acceptance.command_line import stocktake
 from tests.analysis.questions import opened
-from tests.analysis.reports import aws_report, genuine_rows, objects, our_report
+from tests.analysis.reports import aws_report, genuine_rows, objects, our_report, republish
 from tests.servers.server import Server
 
 
@@ -96,6 +98,22 @@ def test_data_has_all_columns_of_what_matches(versions: Path, tmp_path: Path) ->
         (row["key"], row["size"]) for row in expected
     ]
     assert (tmp_path / "x.csv").read_text().count("\n") == len(expected) + 1
+
+
+def test_an_object_without_a_key_is_in_no_manifest(tmp_path: Path) -> None:
+    ours = our_report(tmp_path, Format.PARQUET, [objects(["a"])], fields=("Size",))
+    path = ours.data_path(tmp_path)
+    pq.write_table(
+        pa.table({"bucket": ["source"], "key": pa.array([None], pa.string()), "size": [1]}), path
+    )
+    file = replace(ours.manifest.files[0], size=path.stat().st_size)
+    republish(tmp_path, ours.paths, ours.manifest, files=(file,))
+    to = tmp_path / "x.csv"
+    words = ("--where", "true", "--to", to, "--format", "manifest")
+    stocktake("export", ours.manifest_path, *words).failed_clearly(
+        1, "a row of the report has no key"
+    )
+    assert not to.exists()
 
 
 def test_a_trial_counts_and_writes_nothing(versions: Path, tmp_path: Path) -> None:

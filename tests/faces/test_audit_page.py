@@ -19,7 +19,7 @@ HOSTILE = (
     "</pre></details><iframe src=http://127.0.0.1:9/>",
     "{{ 7 * 7 }}{% raw %}",
     "&lt;b&gt;",
-    "a\u202egpj.exe",
+    "a\u202egpj.exe/below",  # a folder, too
     "line\nbreak\x00\x1b[2J",
     "]]><!--",
 )

@@ -121,6 +121,15 @@ def test_a_file_with_the_old_annotations_alone_is_read(tmp_path: Path) -> None:
     assert row["storage_class"] is None
 
 
+def test_columns_without_any_value_and_texts_that_are_not_said_to_be_any_are_read() -> None:
+    keys = pa.array(["k é".encode()])
+    nothing = {field.column: pa.nulls(1) for field in EVERY_FIELD if field.nullable}
+    rest = {field.column: keys for field in EVERY_FIELD if not field.nullable}
+    columns = {field.column: (nothing | rest)[field.column] for field in EVERY_FIELD}
+    (row,) = rows_in(Format.PARQUET, _parquet(columns), EVERY_FIELD)
+    assert row == dict.fromkeys(nothing) | dict.fromkeys(rest, "k é")
+
+
 def _parquet(columns: dict[str, pa.Array]) -> bytes:
     sink = io.BytesIO()
     pq.write_table(pa.table(columns), sink)
@@ -139,6 +148,8 @@ _FIELDS = EVERY_FIELD[:2]
         ({"bucket": _BUCKET, "key": _KEY, "size": pa.array([1])}, "it has 3 columns"),
         ({"bucket": _BUCKET, "key": pa.array([1])}, "column `key` is int64, expected string"),
         ({"bucket": _BUCKET, "key": pa.array([None], TEXT)}, "a row has no key"),
+        ({"bucket": _BUCKET, "key": pa.nulls(1)}, "column `key` is null, expected string"),
+        ({"bucket": _BUCKET, "key": pa.array([b"\xff"])}, "UTF8"),
     ],
 )
 def test_columns_that_are_not_the_reports_are_named(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given
 
 from stocktake.model.configuration import Format
 from stocktake.model.errors import ManifestError
-from stocktake.model.fields import FLAG, MOMENT, NUMBER, TEXT, report_fields
+from stocktake.model.fields import BY_NAME, FLAG, MOMENT, NUMBER, TEXT, report_fields
 from stocktake.model.manifest import (
     Manifest,
     ManifestFile,
@@ -124,15 +125,23 @@ def test_the_form_of_the_documentation_is_read_too() -> None:
     assert parse_file_schema(Format.PARQUET, documented) == fields
 
 
+@pytest.mark.parametrize("names", [str.lower, str.upper, lambda name: BY_NAME[name].column])
+def test_names_of_columns_are_known_however_they_are_spelt(names: Callable[[str], str]) -> None:
+    schema = ", ".join(names(field.name) for field in EVERY_FIELD)
+    assert parse_file_schema(Format.CSV, schema) == EVERY_FIELD
+
+
 @pytest.mark.parametrize(
     ("report_format", "schema", "complaint"),
     [
         (Format.CSV, "", "no columns"),
         (Format.ORC, "struct<>", "no columns"),
         (Format.PARQUET, "Bucket, Key", "no columns"),
+        (Format.CSV, "Bucket, Key, Size, size", "names the column `size` 2 times"),
+        (Format.ORC, "struct<key:string,new:string,new:bigint>", "names the column `new` 2 times"),
     ],
 )
-def test_a_schema_without_columns_is_none(
+def test_a_schema_without_columns_or_with_one_twice_is_none(
     report_format: Format, schema: str, complaint: str
 ) -> None:
     with pytest.raises(ManifestError, match=complaint):

@@ -16,6 +16,7 @@ from stocktake.model.errors import DataFileError, InventoryError, QueryError
 from stocktake.model.fields import BY_COLUMN, BY_NAME, Field, Kind
 from stocktake.store.served import ServedFiles
 
+HINT_VERIFY = "`stocktake verify` checks every file of the report"
 _FOREIGN = (duckdb.Error, pa.ArrowException, OSError)
 
 
@@ -62,7 +63,7 @@ class Damage:
         which = f"the data file {files[0]}" if files and files[0] not in said else "a data file"
         return DataFileError(
             f"{which} cannot be read: {said}",
-            hint="`stocktake verify` checks every file of the report",
+            hint=HINT_VERIFY,
         )
 
     def _named(self, text: str) -> str:

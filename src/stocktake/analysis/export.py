@@ -11,6 +11,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stocktake.analysis.damage import HINT_VERIFY
 from stocktake.analysis.output import Output, write_answer
 from stocktake.analysis.relation import VIEW
 from stocktake.analysis.rows import Rows
@@ -18,7 +19,7 @@ from stocktake.analysis.session import QueryLimits, open_session
 from stocktake.analysis.tables import Table
 from stocktake.formats.answers import write_batch_manifest
 from stocktake.formats.csv import encode_keys
-from stocktake.model.errors import UsageError
+from stocktake.model.errors import DataFileError, UsageError
 
 BATCH_MANIFEST = "S3BatchOperations_CSV_20180820"
 
@@ -114,6 +115,9 @@ def _select(columns: str, where: str) -> str:
 
 def _encoded(answer: Rows) -> Iterator[pa.RecordBatch]:
     for batch in answer.batches():
+        for name in ("bucket", "key"):
+            if batch.column(name).null_count:
+                raise DataFileError(f"a row of the report has no {name}", hint=HINT_VERIFY)
         keys = encode_keys(batch.column("key"))
         yield pa.RecordBatch.from_arrays(
             [

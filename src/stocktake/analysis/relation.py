@@ -20,6 +20,9 @@ VIEW = "inventory_report"
 # Every file that is being read holds one; DuckDB's own choice is 32 MB.
 _CSV_BUFFER_BYTES = 8 * 2**20
 
+# What a file's rows are called, so that a column which it lacks is not taken for the one that is made of it.
+_ROWS = "data_file"
+
 SQL_TYPES = {
     TEXT: "VARCHAR",
     FLAG: "BOOLEAN",
@@ -53,14 +56,14 @@ def identifier(name: str) -> str:
 def select_rows(report_format: Format, fields: Sequence[Field], source: Source) -> str:
     """The SELECT that yields the rows of the data files of `source`; none of them, no rows. DuckDB reads no ORC."""
     if isinstance(source, Pulled):
-        return f"SELECT {_typed(fields)} FROM {identifier(source.name)}"  # noqa: S608 - quoted
+        return f"SELECT {_typed(fields)} FROM {identifier(source.name)} AS {_ROWS}"  # noqa: S608 - quoted
     if not source:
         nulls = ", ".join(
             f"CAST(NULL AS {_type(field)}) AS {identifier(field.column)}" for field in fields
         )
         return f"SELECT {nulls} WHERE false"
     columns = _from_text(fields) if report_format is Format.CSV else _typed(fields)
-    return f"SELECT {columns} FROM {_READERS[report_format](fields, source)}"  # noqa: S608 - quoted
+    return f"SELECT {columns} FROM {_READERS[report_format](fields, source)} AS {_ROWS}"  # noqa: S608 - quoted
 
 
 def _type(field: Field) -> str:
@@ -71,7 +74,7 @@ def _typed(fields: Sequence[Field]) -> str:
     # The cast is nothing where the file has the type already; a moment without a zone becomes one in
     # the session's zone, which is UTC.
     return ", ".join(
-        f"CAST({identifier(field.column)} AS {_type(field)}) AS {identifier(field.column)}"
+        f"CAST({_ROWS}.{identifier(field.column)} AS {_type(field)}) AS {identifier(field.column)}"
         for field in fields
     )
 

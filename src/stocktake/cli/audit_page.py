@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stocktake import __version__
 from stocktake.cli.audit_text import extent, money_text, unknown_texts, verdict
+from stocktake.cli.outcome import on_one_line
 from stocktake.cli.pages.charts import Value
 from stocktake.cli.pages.document import render_document
 from stocktake.cli.words import bytes_text, count, money_amount
@@ -51,7 +52,7 @@ def _kind(each: AuditFinding) -> str:
 def _worst(each: AuditFinding) -> list[Value]:
     return [
         Value(
-            share.prefix or "(no folder)",
+            on_one_line(share.prefix) or "(no folder)",
             share.rows,
             count(share.rows) + ("" if share.bytes is None else f", {bytes_text(share.bytes)}"),
             each.severity,

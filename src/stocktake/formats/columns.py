@@ -47,7 +47,10 @@ def check_types(found: pa.Schema, fields: Iterable[Field]) -> None:
     """
     for field in fields:
         column = found.field(field.column)
-        if not _ACCEPTED[field.type](column.type):
+        missing = (
+            pa.types.is_null(column.type) and field.nullable
+        )  # a writer that never saw a value
+        if not missing and not _ACCEPTED[field.type](column.type):
             raise DataFileError(f"column `{column.name}` is {column.type}, expected {field.type}")
 
 
@@ -62,7 +65,7 @@ def conform(batch: pa.RecordBatch, fields: Sequence[Field]) -> pa.RecordBatch:
         pyarrow.ArrowInvalid: damage that the format does not notice, such as text that is no UTF-8.
     """
     batch.validate(full=True)
-    columns = [_CONVERTED[field.type](batch.column(field.column)) for field in fields]
+    columns = [_converted(batch.column(field.column), field.type) for field in fields]
     for field, column in zip(fields, columns, strict=True):
         if not field.nullable and column.null_count:
             raise DataFileError(f"a row has no {field.column}")
@@ -102,6 +105,10 @@ def _typed(fields: Sequence[Field], columns: Sequence[Any]) -> pa.Schema:
     )
 
 
+def _converted(column: Any, kind: pa.DataType) -> Any:
+    return column.cast(kind) if pa.types.is_null(column.type) else _CONVERTED[kind](column)
+
+
 def _moment(column: Any) -> Any:
     if column.type == MOMENT:
         return column
@@ -112,7 +119,8 @@ def _moment(column: Any) -> Any:
     )  # a moment without a zone is taken as UTC, which is what ORC's are
 
 
-_TEXT_TYPES = frozenset({pa.string(), pa.large_string(), pa.string_view()})
+# Older writers of Parquet leave out that bytes are text; whether they are UTF-8 is seen when they are cast.
+_TEXT_TYPES = frozenset({pa.string(), pa.large_string(), pa.string_view(), pa.binary()})
 
 
 _ACCEPTED: dict[pa.DataType, Callable[[pa.DataType], bool]] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,6 +81,7 @@ _COLUMNS = {
         r"(?:required|optional)\s+(?P<kind>\w+)\s+(?P<name>\w+)(?:\s*\((?P<note>\w+))?"
     ),
 }
+_BY_ANY_NAME = {field.name.lower(): field for field in BY_NAME.values()} | BY_COLUMN
 _KINDS = {
     "boolean": FLAG, "bigint": NUMBER, "int": NUMBER, "int32": NUMBER, "int64": NUMBER, "timestamp": MOMENT,
 }  # fmt: skip
@@ -87,16 +89,22 @@ _KINDS = {
 
 def parse_file_schema(report_format: Format, schema: str) -> tuple[Field, ...]:
     """The columns a `fileSchema` names, in its order. One that the table of fields does not have, as AWS adds them from
-    time to time, becomes a field of its own, with the type the schema gives it.
+    time to time, becomes a field of its own, with the type the schema gives it. Other writers than AWS may spell names
+    in lower case.
 
     Raises:
-        ManifestError: it names none.
+        ManifestError: it names none, or one twice.
     """
-    known = BY_NAME if report_format is Format.CSV else BY_COLUMN
     found = list(_COLUMNS[report_format].finditer(schema))
     if not found:
         raise ManifestError(f"the manifest's fileSchema names no columns: {schema[:200]}")
-    return tuple(known.get(match["name"]) or _unknown_field(match) for match in found)
+    fields = tuple(
+        _BY_ANY_NAME.get(match["name"].lower()) or _unknown_field(match) for match in found
+    )
+    [(column, times)] = Counter(field.column for field in fields).most_common(1)
+    if times > 1:
+        raise ManifestError(f"the manifest's fileSchema names the column `{column}` {times} times")
+    return fields
 
 
 def _unknown_field(match: re.Match[str]) -> Field:
