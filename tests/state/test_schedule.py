@@ -375,6 +375,19 @@ def test_users_leave_alone_what_the_service_works_on(ledger: Ledger) -> None:
     assert ledger.claims.to_clear() == []
 
 
+def test_what_cannot_be_cleared_away_holds_up_nothing_else(ledger: Ledger) -> None:
+    for name in ("a", "b", "c"):
+        put(ledger, name)
+    tick(ledger)
+    held = [claimed(ledger) for _ in range(3)]
+    for each in held:
+        ledger.enter(each.claim, RUN, this_process(), Path("/spool"))
+        ledger.schedule.cancel(each.run)
+        ledger.claims.release(each)
+    asked = {run for _ in range(60) for run in ledger.claims.to_clear(1)}
+    assert asked == {each.run for each in held}
+
+
 def test_limits_of_a_store_that_nobody_has_are_no_limits() -> None:
     assert LIMITS[STORE].rate is None
     assert StoreLimits(requests_per_second=10).runs_max == 1
