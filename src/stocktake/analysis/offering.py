@@ -114,7 +114,9 @@ def _is_read_by_engine(table: Table, report: Report) -> bool:
     """
     if table.aged or report.manifest.format is Format.ORC:
         return False
-    return report.manifest.format is not Format.CSV or not report.ends_rows_with_crlf()
+    # To look at every file takes a request each where they lie in a bucket, and long where there are many reports.
+    every = report.files.bucket is None and len(table.reports) == 1
+    return report.manifest.format is not Format.CSV or not report.ends_rows_with_crlf(every=every)
 
 
 def _serve(connection: duckdb.DuckDBPyConnection, served: ServedFiles) -> None:

@@ -198,9 +198,9 @@ class Report:
                 self.manifest.format, source, self.fields, columns, name=name, encoded=encoded
             )
 
-    def ends_rows_with_crlf(self) -> bool:
-        """Whether rows of this report, which is CSV, end with CRLF, by the first row of every data file. Of a report in
-        a bucket, where each look is a request, by that of the first file that has any.
+    def ends_rows_with_crlf(self, *, every: bool) -> bool:
+        """Whether rows of this report, which is CSV, end with CRLF, by the first row of `every` data file, or by that
+        of the first file that has any.
 
         Raises:
             DataFileError: a file that is looked at is missing, short or damaged.
@@ -209,7 +209,7 @@ class Report:
             key = self.locate(file)
             with self.files.open(key) as source:
                 found = ends_rows_with_crlf(source, name=self.files.uri(key))
-            if found or (found is not None and self.files.bucket is not None):
+            if found or (found is not None and not every):
                 return found
         return False
 
