@@ -330,7 +330,12 @@ def test_a_run_that_fails_is_tried_again_later_and_later_until_it_has_failed(
     assert attempt == ATTEMPTS_MAX == len(waits) + 1
     tick(ledger)
     assert only(ledger).state is ScheduledState.FAILED, "not again in this period"
-    ledger.schedule.retry(only(ledger).id)
+    failed = only(ledger).id
+    other = ledger.schedule.run_now(key)
+    with pytest.raises(RunStateError, match=f"the run {other} .* under way already"):
+        ledger.schedule.retry(failed)
+    ledger.schedule.cancel(other)
+    ledger.schedule.retry(failed)
     assert claimed(ledger).key == key
 
 

@@ -46,6 +46,7 @@ from stocktake.state.schedule_rows import (
     RUNS,
     STANDS,
     find_row,
+    key_of,
     of_configuration,
     record_of,
 )
@@ -180,13 +181,9 @@ class Schedule(Transactions):
                 raise RunStateError(f"{what} is disabled")
             if found.suspended is not None:
                 raise RunStateError(f"{what} is suspended: {found.reason}", hint="put it again")
-            busy = and_(of_configuration(key, found.created), _TABLE.state.in_(UNFINISHED_STATES))
-            if under_way := connection.scalar(select(_TABLE.id).where(busy)):
-                raise RunStateError(
-                    f"the run {under_way} of the configuration `{key.id}` is under way already",
-                    hint=f"`stocktake runs cancel {under_way}` ends it",
-                )
-            values = _new_run(Put(key, found.created), None, self.moment_in(connection))
+            of = Put(key, found.created)
+            _check_none_under_way(connection, of)
+            values = _new_run(of, None, self.moment_in(connection))
             connection.execute(insert(scheduled_runs).values(values))
             return str(values["id"])
 
@@ -249,10 +246,11 @@ class Schedule(Transactions):
 
         Raises:
             NoSuchRunError: there is no such run.
-            RunStateError: it is in neither of these states, or its configuration is no more.
+            RunStateError: it is in neither of these states, its configuration is no more, or has another run under way.
         """
         with self.writing() as connection:
             found = find_row(connection, run)
+            _check_none_under_way(connection, Put(key_of(found), found.put), but=found.id)
             retried = connection.execute(
                 update(scheduled_runs)
                 .where(_TABLE.id == found.id, STANDS)
@@ -305,6 +303,20 @@ class Schedule(Transactions):
         """
         with self.reading() as connection:
             return record_of(find_row(connection, run))
+
+
+def _check_none_under_way(connection: Connection, of: Put, *, but: str = "") -> None:
+    """Check that a configuration has no run under way, but for one.
+
+    Raises:
+        RunStateError: it has.
+    """
+    busy = and_(of_configuration(of.key, of.put), _TABLE.state.in_(UNFINISHED_STATES))
+    if run := connection.scalar(select(_TABLE.id).where(busy, _TABLE.id != but)):
+        raise RunStateError(
+            f"the run {run} of the configuration `{of.key.id}` is under way already",
+            hint=f"`stocktake runs cancel {run}` ends it",
+        )
 
 
 def _new_run(of: Put, period: datetime | None, now: datetime) -> dict[str, object]:
