@@ -234,7 +234,10 @@ def test_wherever_a_crash_comes_nothing_half_looks_whole_and_the_next_go_ends_it
         reports = published(folder / "state", run_to(LocalAddress(folder / "reports")), days=2)
         newest = reports.of(reports.found()[1])
         with reports.opened() as shelf, open_ledger(reports.state) as ledger:
-            crashing = replace(shelf, removing=Crashing(shelf.removing, [None] * removed))
+            crashing = replace(
+                shelf,
+                place=replace(shelf.place, removing=Crashing(shelf.removing, [None] * removed)),
+            )
             if removed < 8:
                 with pytest.raises(Crash):
                     expire(crashing, ledger, LAST, NOW)
