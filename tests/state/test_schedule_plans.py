@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from stocktake.model.scheduled import RunFilter, ScheduledRun, ScheduledState, StoreLimits
+from stocktake.model.scheduled import RunFilter, ScheduledRun, ScheduledState
+from stocktake.model.store_limits import StoreLimits
 from stocktake.model.stored import ConfigurationKey
 from stocktake.service import house
 from stocktake.state.claims import Claims
