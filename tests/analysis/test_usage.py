@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -19,7 +18,7 @@ from stocktake.analysis.query import QueryLimits
 from stocktake.analysis.report import Report
 from stocktake.analysis.usage.counting import count_usage
 from stocktake.analysis.usage.cube import find_cube, known_fields, tellable
-from stocktake.analysis.usage.questions import Bounds, folder_of_key
+from stocktake.analysis.usage.questions import Bounds
 from stocktake.analysis.usage.tree import OTHERS, folder_tree
 from stocktake.analysis.usage.usage import Kind, UsageSource
 from stocktake.formats.tables import decode_table
@@ -55,20 +54,6 @@ def folders_of(made: Sequence[Row], depth: int) -> set[str]:
         parts = str(row["key"]).split("/")[:-1][:depth]
         found |= {"/".join(parts[:level]) + "/" for level in range(1, len(parts) + 1)}
     return found
-
-
-@settings(deadline=None)
-@given(
-    st.lists(st.text("/a.\\%_\né", min_size=1, max_size=16), min_size=1, max_size=200),
-    st.integers(1, 8),
-)
-def test_a_key_lies_in_its_first_folders(keys: list[str], depth: int) -> None:
-    with duckdb.connect() as connection:
-        connection.register("inventory_report", pa.table({"key": keys}))
-        found = connection.sql(f"SELECT key, {folder_of_key(depth)} FROM inventory_report")
-        for key, folder in found.fetchall():
-            above = key.split("/")[:-1][:depth]
-            assert folder == "".join(f"{part}/" for part in above), key
 
 
 def size(made: Sequence[Row]) -> int:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stocktake.analysis.audits.questions import DECODED_ACL, Question
-from stocktake.analysis.relation import VIEW, literal
+from stocktake.analysis.folders import first_folders
+from stocktake.analysis.relation import VIEW
 from stocktake.analysis.session import Session
 from stocktake.model.fields import BY_NAME
 
@@ -24,9 +25,7 @@ QUESTIONS_MAX = 31  # two bits for each in a BIGINT
 _FOUND, _UNKNOWN, _EXCUSED = 1, 2, 3
 PREFIXES_MAX = 10
 EXAMPLES_MAX = 10
-# A prefix is at most its first two folders: `logs/2026/`.
-_FOLDERS = "^(?:[^/]*/){0,2}"
-_FIRST_FOLDER = "^[^/]*/"
+_PREFIX = first_folders("key", 2)  # such as `logs/2026/`
 _DECODED_ACL = "decoded_acl"
 
 
@@ -134,7 +133,7 @@ def _counting(questions: Sequence[Question], *, sized: bool) -> str:
 
 def _prefixes(questions: int, size: str) -> str:
     """What each question finds below each first folder, and below each first two of them."""
-    first = f"regexp_extract(prefix, {literal(_FIRST_FOLDER)})"
+    first = first_folders("prefix", 1)
     return (
         f"SELECT number AS judgement, folders, CASE folders WHEN 1 THEN {first} ELSE prefix END AS prefix,"  # noqa: S608 - our own
         f" CAST(sum(objects) AS BIGINT) AS n, {size}"
@@ -180,7 +179,7 @@ def _cube(questions: Sequence[Question]) -> str:
     found = sum(_FOUND << 2 * number for number in range(len(questions)))
     return (
         "SELECT judgement, class AS storage_class,"  # noqa: S608 - our own
-        f" CASE WHEN judgement & {found} <> 0 THEN regexp_extract(key, {literal(_FOLDERS)}) END AS prefix,"
+        f" CASE WHEN judgement & {found} <> 0 THEN {_PREFIX} END AS prefix,"
         " count(*) AS objects, sum(bytes) AS bytes FROM"
         f" (SELECT {_judgement(questions)} AS judgement, key, class, bytes FROM judged)"
         " GROUP BY ALL"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from stocktake.analysis.folders import first_folders
 from stocktake.analysis.relation import VIEW, literal
 from stocktake.model.fields import BY_NAME, TEXT
 from stocktake.model.usage import (
@@ -134,19 +135,14 @@ def _state(known: Sequence[str]) -> str:
     return f"CASE {' '.join(cases)} END" if cases else "NULL"
 
 
-def _folder(depth: int, text: str = "key") -> str:
-    """The first folders of a key, at most `depth` of them."""
-    return f"regexp_extract({text}, '^(?:[^/]*/){{0,{depth}}}')"
-
-
 def folder_of_key(depth: int) -> str:
-    """The first folders of `key`, at most `depth` of them, as `_folder` has it, at two thirds of the cost: most keys
-    have no more, and what stands before the last slash of such a key is found without a pattern. Of keys that begin
-    with a slash DuckDB says otherwise.
+    """The first folders of `key`, at most `depth` of them, for depths at which most keys have no more: what stands
+    before the last slash of such a key is found without a pattern. Of keys that begin with a slash DuckDB says
+    otherwise.
     """
     deeper = "%/" * (depth + 1) + "%"
     return (
-        f"CASE WHEN key LIKE '/%' OR key LIKE '{deeper}' THEN {_folder(depth)}"
+        f"CASE WHEN key LIKE '/%' OR key LIKE '{deeper}' THEN {first_folders('key', depth)}"
         " WHEN contains(key, '/') THEN parse_dirpath(key, 'forward_slash') || '/' ELSE '' END"
     )
 
@@ -160,7 +156,7 @@ def _facts(known: Sequence[str], told: Mapping[Dimension, str], bounds: Bounds) 
         f"CAST({_column('LastModifiedDate', known)} AS TIMESTAMPTZ) AS modified",
     ]
     if told:
-        columns.append(f"{_folder(bounds.value_depth)} AS near")
+        columns.append(f"{first_folders('key', bounds.value_depth)} AS near")
     columns += [
         f"CAST({value} AS VARCHAR) AS {name}"
         for name, value in zip(_names(told), told.values(), strict=True)
@@ -194,7 +190,7 @@ def _above(level: int, folder: str) -> str:
     """The folder at that level at or above `folder`, a row of a table with its depth; NULL where that is less deep."""
     prefix = f"{folder}.prefix"
     return (
-        f"CASE WHEN {folder}.depth > {level} THEN {_folder(level, prefix)}"
+        f"CASE WHEN {folder}.depth > {level} THEN {first_folders(prefix, level)}"
         f" WHEN {folder}.depth = {level} THEN {prefix} END"
     )
 
@@ -256,7 +252,7 @@ def _prefix_rows() -> str:
 def _near_cells(names: Sequence[str], bounds: Bounds) -> str:
     """The cells of values, each with the nearest folder whose values are kept apart."""
     levels = range(1, bounds.value_depth + 1)
-    place, joins = _nearest({each: _folder(each, "near") for each in levels}, "kept_near")
+    place, joins = _nearest({each: first_folders("near", each) for each in levels}, "kept_near")
     measures = "objects, unsized, bytes, oldest, newest"
     return f"SELECT {place} AS place, {_KEYS}, {', '.join(names)}, {measures} FROM cells {joins} WHERE broad"  # noqa: S608
 
