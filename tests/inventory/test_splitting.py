@@ -119,6 +119,13 @@ def test_what_lies_behind_a_first_folder_is_asked_for_before_it_is_listed_to_its
     assert outcome.requests <= len(keys) / PAGE * 1.15
 
 
+def test_gaps_do_not_end_where_folders_do_and_pages_with_them() -> None:
+    keys = [f"project-{n // 500:04d}/scan-{n % 500:06d}.dcm" for n in range(200_000)]
+    outcome = simulate(keys, 8)
+    assert all("/scan-" in pivot for pivot in outcome.pivots)
+    assert outcome.requests <= len(keys) / PAGE + 12
+
+
 def test_hints_that_are_wrong_cost_a_request_each_and_lose_nothing() -> None:
     keys = sorted(SHAPES["counter"](n) for n in range(20_000))
     found = simulate(keys, 8, ["a", "b", "c", "part-000003000", "x", "y", "z"])

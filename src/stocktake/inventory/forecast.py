@@ -31,6 +31,7 @@ _GROWTH = (
     3.0  # a node nobody expected is at most so many times as large again as what was listed of it
 )
 _OUTGROWN = 5.0  # times what was expected: from there on that says nothing any more
+_WITHIN = 0.33  # of what is expected within a child, the part that its node is expected to hold the less for it
 _FEW = 1e-9
 
 
@@ -282,12 +283,13 @@ def _spread(node: _Node, expected: float | None, found: list[Stretch]) -> float:
     for stretch in blank:
         stretch.rows *= density_blank
     rows = below + size * density_blank
-    return rows + _outgrown(node, expected, rows)
+    return rows + _outgrown(node, expected, rows, size * density_blank)
 
 
-def _outgrown(node: _Node, expected: float | None, open_rows: float) -> float:
+def _outgrown(node: _Node, expected: float | None, open_rows: float, own_rows: float) -> float:
     """Rows added to the end of `node`, where nobody has seen it, numbers are counted, and far more was listed than its
-    siblings led to expect: it may well hold as much again.
+    siblings led to expect: it may well hold as much again. Of the `open_rows` expected in it, `own_rows` do not lie
+    within a child. What is expected there leaves something for where larger numbers are: nobody knows the last.
     """
     last = node.parts[-1]
     if expected is None or node.rows < _OUTGROWN * expected or not isinstance(last, Stretch):
@@ -295,7 +297,8 @@ def _outgrown(node: _Node, expected: float | None, open_rows: float) -> float:
     before = [part[0] for part in node.parts[-2:] if not isinstance(part, Stretch)]
     if not before or before[0].prefix[len(node.prefix)] not in digits:
         return 0.0
-    missing = max(node.rows - open_rows, 0.0)
+    within = open_rows - own_rows
+    missing = max(node.rows - own_rows - _WITHIN * within, 0.0)
     last.rows += missing
     return missing
 

@@ -19,18 +19,24 @@ from typing import TypeAlias
 
 from stocktake.inventory.forecast import Marks, Stretch, forecast
 from stocktake.inventory.keyspace import KeySpace, common_length
+from stocktake.inventory.pivots import Pivots
 from stocktake.model.keys import KEY_BYTES_MAX, KeyRange
 
 # A gap is split if so many pages are expected in it; a bucket of 3,000 keys costs 3 to 5 requests.
 _SPLIT_PAGES_MIN = 4.0
-# Requests that splitting may cost, and more for each page listed, before only larger gaps are split.
+# Requests that splitting may cost, and more for each page listed and each idle lane, before only larger gaps are split.
 _SPENT_BASE = 30.0
 _SPENT_PER_PAGE = 0.025
+_SPENT_PER_IDLE_LANE = 0.5
 _SPENT_STEEPNESS = 4.0
 
 _BELIEVED_PAGES = 2000.0  # in a gap, and a tenth more by each page listed
-_RESOLUTION = 0.02
 _SMALL_PAGES = 3  # so long, a pivot with nothing behind it is the last: the bucket may be small
+# As long as no more than this share of the lanes is busy, gaps are split again before it is known what the last split
+# has brought, while few gaps are unknown for the pages that there were.
+_BUSY_FEW = 0.5
+_UNKNOWN_PER_PAGE = 4
+_UNKNOWN_FROM = 3  # pages: so few keys say too little to build a guess on a guess
 _TRIES_MAX = 8  # gaps looked at before a lane is left without work
 _WAITING_PAGES_MAX = 2  # pages of a gap that wait to be learned from
 _LEARNT_PAGES = 256  # all of them are learned from; of so many more every second one, and so on
@@ -112,6 +118,7 @@ class Splitter:
         self._lanes = lanes
         self._space = KeySpace(control_characters=control_characters)
         self._marks = Marks()
+        self._pivots = Pivots(self._space, self._marks)
         self._gaps: dict[int, _Gap] = {}
         self._order: list[_Gap] = []
         self._numbers = 0
@@ -158,7 +165,7 @@ class Splitter:
         right.expected, left.expected = left.expected - expected, expected
         right.misses, right.left = max(0.0, left.misses - 1), left
         left.upto, left.right, left.pivot = pivot, right, None
-        left.passed_over = True
+        left.passed_over = not self._few_busy()
         self._spent += 0.5
 
     def refused(self, gap: int, pivot: str) -> None:
@@ -288,7 +295,8 @@ class Splitter:
     def _worth_min(self) -> float:
         """The pages that a gap must promise: more if splitting has cost much, fewer if many lanes are idle."""
         spent = self._spent + 0.5
-        allowed = _SPENT_BASE + _SPENT_PER_PAGE * self._pages
+        idle = max(self._lanes - len(self._order), 0)
+        allowed = _SPENT_BASE + _SPENT_PER_PAGE * self._pages + _SPENT_PER_IDLE_LANE * idle
         busy = len(self._order) / self._lanes
         price = _SPENT_STEEPNESS * (spent / allowed) ** 4 * busy
         return _SPLIT_PAGES_MIN * max(1.0, price)
@@ -296,7 +304,17 @@ class Splitter:
     def _can_be_split(self, gap: _Gap) -> bool:
         if gap.pivot is not None or gap.passed_over:
             return False
-        return self._is_known(gap) and (gap.right is None or self._is_known(gap.right))
+        if not self._is_known(gap):
+            return False
+        return gap.right is None or self._is_known(gap.right) or self._may_guess_on()
+
+    def _few_busy(self) -> bool:
+        return len(self._order) <= _BUSY_FEW * self._lanes
+
+    def _may_guess_on(self) -> bool:
+        """Whether lanes are better busy with what may be a guess built on a guess than idle."""
+        unknown = sum(gap.pages == 0 for gap in self._order)
+        return self._few_busy() and unknown < _UNKNOWN_PER_PAGE * (self._pages - _UNKNOWN_FROM)
 
     def _is_known(self, gap: _Gap) -> bool:
         """Whether a first page has said what there is, or lets wait for itself too long."""
@@ -318,38 +336,9 @@ class Splitter:
 
     def _pivot(self, gap: _Gap) -> str | None:
         """Where to split the gap; None where no text can be found."""
-        past = gap.listed_since * self._page_rows
-        rows = past + self._share(gap) * max(gap.expected - gap.listed_since, 0) * self._page_rows
-        for stretch in gap.stretches:
-            if rows > stretch.rows:
-                rows -= stretch.rows
-                continue
-            pivot = self._within(gap, stretch, rows)
-            if pivot is None:
-                rows = 0.0
-                continue
-            return pivot if self._fits(pivot, gap) else None
-        return None
-
-    def _within(self, gap: _Gap, stretch: Stretch, rows: float) -> str | None:
-        """The text that has `rows` rows of `stretch` before it; None if it cannot lie within the gap."""
-        prefix, cells = stretch.prefix, stretch.cells
-        if cells is None:
-            return prefix if self._fits(prefix, gap) else None
-        width = stretch.right - stretch.left
-        if gap.after.startswith(prefix) and len(gap.after) > len(prefix):
-            # Where nothing was seen beside the character of the gap's own keys, ask what follows at all.
-            successor = self._space.successor(gap.after[len(prefix)])
-            if successor and sum(cells.likely) <= 1:
-                return prefix + successor
-        point = (
-            stretch.left + width * min(rows / stretch.rows, 1.0) if stretch.rows else stretch.left
-        )
-        return self._space.compose(prefix, cells, point, width * _RESOLUTION)
-
-    @staticmethod
-    def _fits(pivot: str, gap: _Gap) -> bool:
-        return pivot > gap.after and (gap.upto is None or pivot < gap.upto)
+        share = self._share(gap) * max(gap.expected - gap.listed_since, 0)
+        rows = (gap.listed_since + share) * self._page_rows
+        return self._pivots.find(gap.after, gap.upto, gap.stretches, rows, self._numbers)
 
     # -- learning ----------------------------------------------------------------------------------
 
