@@ -67,7 +67,8 @@ class Pivots:
         first = bisect_left(keys, text) - _NEAR // 2
         for each in range(turn, turn + _ENDINGS_TRIED):
             place = first + each * _STRIDE % _NEAR
-            ending = _from_place(keys[min(max(place, 0), len(keys) - 1)], text)
+            # Short of its last character: a pivot that is a key would tell less of whether the store honours markers.
+            ending = _from_place(keys[min(max(place, 0), len(keys) - 1)], text)[:-1]
             usable = ending and all(map(self.space.usable, ending))
             if usable and len((text + ending).encode()) <= KEY_BYTES_MAX:
                 return text + ending
