@@ -14,7 +14,7 @@ import pytest
 
 from stocktake.analysis.differences_ordered import ordered_batches
 from stocktake.analysis.query import QueryLimits, run_query
-from stocktake.analysis.report import Report, open_report
+from stocktake.analysis.report import FoundSidecar, Report, open_report
 from stocktake.model.configuration import Format
 from stocktake.model.errors import QueryError, SpoolError
 from stocktake.model.fields import MOMENT
@@ -197,11 +197,11 @@ def test_too_little_memory_is_an_error_and_no_crash(tmp_path: Path) -> None:
 def test_a_report_that_there_is_no_room_to_sort_is_a_failure_that_says_where_room_is_needed(
     large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = QueryLimits(memory_bytes_max=32 * 2**20, threads=1, spill_bytes_max=0)
+    few = QueryLimits(memory_bytes_max=12 * 2**20, threads=1, spill_bytes_max=0)
     monkeypatch.setattr("stocktake.analysis.differences_ordered.SORT_LIMITS", few)
     whole = opened(large)
-    backwards = whole.manifest.model_copy(update={"files": whole.manifest.files[::-1]})
-    report = replace(whole, manifest=backwards, sidecar=None)
+    backwards = replace(whole.manifest, files=whole.manifest.files[::-1])
+    report = replace(whole, manifest=backwards, beside=FoundSidecar(None))
     with pytest.raises(SpoolError, match="cannot be sorted by key") as caught:
         list(ordered_batches(report, ["key", "size", "e_tag"]))
     assert tempfile.gettempdir() in str(caught.value.hint)

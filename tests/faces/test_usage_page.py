@@ -61,7 +61,7 @@ def test_hostile_folders_are_shown_as_text(shown: Browser) -> None:
     said = str(shown.run("return document.querySelector('table').textContent"))
     for folder in FOLDERS[:5]:
         assert folder.removesuffix("x") in said
-    assert "a\\u202egpj.exe/" in said
+    assert "a\\u202egpj.exe\\below/" in said
     assert "\u202e" not in shown.run("return document.body.textContent")
 
 
