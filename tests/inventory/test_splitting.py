@@ -13,7 +13,7 @@ import pytest
 
 from stocktake.inventory.keyspace import common_length
 from stocktake.inventory.listing import SAMPLES_PER_PAGE, OpenRange
-from stocktake.inventory.splitting import PageFacts, Splitter, Take
+from stocktake.inventory.splitting import PageFacts, Split, Splitter, Take
 from stocktake.model.histogram import Histogram
 from stocktake.model.keys import KEY_BYTES_MAX, KeyRange
 
@@ -248,3 +248,24 @@ def listed_by(splitter: Splitter, rows: Sequence[str]) -> list[str]:
     assert all(left[1] == right[0] for left, right in pairwise(sorted(found)))
     assert max(end for _, end in found) == len(rows)
     return pivots
+
+
+@pytest.mark.parametrize("misses", [0.0, 2.0])
+def test_a_split_is_granted_of_a_gap_that_is_expected_to_hold_nothing_any_more(
+    misses: float,
+) -> None:
+    """Pages come while the lane is asked; after one of them, nothing may be expected behind."""
+    keys = sorted(SHAPES["hex"](n) for n in range(200 * PAGE))
+    splitter = Splitter([KeyRange()], lanes=8)
+    first = splitter.next_action()
+    assert isinstance(first, Take)
+    under_way = OpenRange(first.keys)
+    splitter.page(first.gap, list_page(keys, under_way))
+    asked = splitter.next_action()
+    assert isinstance(asked, Split)
+    gap = splitter._gaps[asked.gap]
+    gap.expected, gap.misses = 0.0, misses
+    splitter.granted(asked.gap, asked.pivot)
+    taken = splitter.next_action()
+    assert isinstance(taken, Take)
+    assert taken.keys == KeyRange(asked.pivot, None)

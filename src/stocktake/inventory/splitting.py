@@ -325,14 +325,17 @@ class Splitter:
         """The part of a gap that it should keep when it is split: less if its lane is slower than others, far less if
         pivots had nothing behind them.
         """
+        expected = max(
+            gap.expected, 1.0
+        )  # pages that came while its lane was asked to split may leave nothing
         if gap.misses:
-            return max(exp2(-min(exp2(gap.misses), 60.0)), min(0.5, 2 / gap.expected))
+            return max(exp2(-min(exp2(gap.misses), 60.0)), min(0.5, 2 / expected))
         taken = gap.taken_at if gap.taken_at is not None else self._pages
         due = (self._pages - taken) / len(self._order)
         pace = (gap.pages + 1) / (due + 1)
         if pace < _SLOW:
             return pace / (1 + pace)
-        return 0.5 + min(0.1, 0.5 / gap.expected)
+        return 0.5 + min(0.1, 0.5 / expected)
 
     def _pivot(self, gap: _Gap) -> str | None:
         """Where to split the gap; None where no text can be found."""
