@@ -47,9 +47,8 @@ def check_types(found: pa.Schema, fields: Iterable[Field]) -> None:
     """
     for field in fields:
         column = found.field(field.column)
-        missing = (
-            pa.types.is_null(column.type) and field.nullable
-        )  # a writer that never saw a value
+        # As of a writer that never saw a value.
+        missing = pa.types.is_null(column.type) and field.nullable
         if not missing and not _ACCEPTED[field.type](column.type):
             raise DataFileError(f"column `{column.name}` is {column.type}, expected {field.type}")
 
@@ -119,8 +118,9 @@ def _moment(column: Any) -> Any:
     )  # a moment without a zone is taken as UTC, which is what ORC's are
 
 
+STRING_TYPES = frozenset({pa.string(), pa.large_string(), pa.string_view()})
 # Older writers of Parquet leave out that bytes are text; whether they are UTF-8 is seen when they are cast.
-_TEXT_TYPES = frozenset({pa.string(), pa.large_string(), pa.string_view(), pa.binary()})
+_TEXT_TYPES = STRING_TYPES | {pa.binary()}
 
 
 _ACCEPTED: dict[pa.DataType, Callable[[pa.DataType], bool]] = {

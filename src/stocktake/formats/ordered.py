@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stocktake.formats.columns import check_types, conform
+from stocktake.formats.columns import STRING_TYPES, check_types, conform
 from stocktake.model.errors import DataFileError
 from stocktake.model.fields import BY_COLUMN, TEXT, Field
 
@@ -24,10 +24,6 @@ class RowGroup:
     number: int
     row: int
     rows: int
-
-
-# Row groups are found by the greatest key that they say they have, which of any other type is no text.
-_KEY_TYPES = frozenset({pa.string(), pa.large_string(), pa.string_view()})
 
 
 class OrderedFile:
@@ -98,5 +94,6 @@ def _check(path: Path, found: pa.Schema, fields: Sequence[Field]) -> None:
     if lacking := [field.column for field in fields if field.column not in found.names]:
         raise DataFileError(f"{path} lacks the columns {', '.join(lacking)}")
     check_types(found, fields)
-    if (kind := found.field("key").type) not in _KEY_TYPES:
+    # Row groups are found by the greatest key that they say they have, which of any other type is no text.
+    if (kind := found.field("key").type) not in STRING_TYPES:
         raise DataFileError(f"{path} has keys that are {kind}, expected {TEXT}")

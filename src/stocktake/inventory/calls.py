@@ -1,4 +1,7 @@
-"""Which calls a report's fields cost: the call plan, derived from the table of fields and from nothing else."""
+"""Which calls a report's fields cost: the call plan, derived from the table of fields and from nothing else.
+
+With it, what a row lacks where a call told nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stocktake.model.fields import Field, Source
+from stocktake.model.runs import Problem
+from stocktake.store.requests import PUT_OFF
+
+# By the status of the answer; any other is FAILED.
+PROBLEM_OF_STATUS = {403: Problem.REFUSED, 404: Problem.VANISHED, PUT_OFF: Problem.POSTPONED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,9 +221,8 @@ class Engine:
         """The segments once their rows were asked about that wait, as far as the run may."""
         if not (self._run.remembering.bounded and call_plan(self._run.fields).asks):
             return segments
-        while (
-            self._looks.under_way
-        ):  # a deadline ends all that workers ask, and these looks must come to their end
+        # A deadline ends all that workers ask, and these looks must come to their end.
+        while self._looks.under_way:
             self._listen()
         before = [each.counters for each in self._kept.files]
         self._later = AskingLater(self._run.remembering, before, segments)

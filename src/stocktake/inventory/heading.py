@@ -18,14 +18,14 @@ from http import HTTPStatus
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stocktake.inventory.calls import CallPlan
+from stocktake.inventory.calls import PROBLEM_OF_STATUS, CallPlan
 from stocktake.inventory.overwriting import find_changed
 from stocktake.model.errors import CredentialsError, ServerError, StoreError
 from stocktake.model.fields import Source
 from stocktake.model.runs import Counters, InventoryRun, Problem
 from stocktake.store.failures import failure
 from stocktake.store.heads import UNREADABLE, Subject, head_requests, proof_request, read_heads
-from stocktake.store.requests import PUT_OFF, Answer, Request
+from stocktake.store.requests import Answer, Request
 from stocktake.store.transport import Transport
 
 # How stores say that an object needs the customer's key: AWS InvalidRequest, Ceph InvalidArgument; both name the thing.
@@ -300,16 +300,11 @@ def _with_sse_c(batch: pa.RecordBatch, rows: set[int]) -> pa.RecordBatch:
 
 def _untold(asked: _Round) -> dict[int, Problem]:
     """The rows that HEAD was not answered about, but for those of which SSE-C is known, and why."""
-    problems = {
-        _FORBIDDEN: Problem.REFUSED,
-        _MISSING: Problem.VANISHED,
-        PUT_OFF: Problem.POSTPONED,
-    }
     untold: dict[int, Problem] = {}
     for row in asked.doubtful:
         answer = asked.answers[row]
         if answer.status != _OK and row not in asked.sse_c:
-            kind = problems.get(answer.status, Problem.FAILED)
+            kind = PROBLEM_OF_STATUS.get(answer.status, Problem.FAILED)
             untold[row] = kind if answer.error is None else Problem.FAILED
     return untold
 

@@ -8,18 +8,13 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stocktake.inventory.calls import PROBLEM_OF_STATUS
 from stocktake.model.fields import TEXT
 from stocktake.model.runs import Counters, InventoryRun, Problem
-from stocktake.store.requests import PUT_OFF
 from stocktake.store.subresources import acl_request, read_acls, read_taggings, tagging_request
 from stocktake.store.transport import Transport
 
 _OK, _FORBIDDEN, _MISSING, _NOT_SUPPORTED = 200, 403, 404, 501
-_KINDS = {
-    _FORBIDDEN: Problem.REFUSED,
-    _MISSING: Problem.VANISHED,
-    PUT_OFF: Problem.POSTPONED,
-}
 NO_TAGS = "{}"
 
 # Rows of which a call told nothing, by their places, and why.
@@ -129,6 +124,6 @@ def _count(
         if status == _NOT_SUPPORTED:
             counters[without] += 1
         elif status != _OK:
-            untold[row] = kind = _KINDS.get(status, Problem.FAILED)
+            untold[row] = kind = PROBLEM_OF_STATUS.get(status, Problem.FAILED)
             counters[f"problems.{kind}"] += status != headed[row]
     return untold
