@@ -69,7 +69,7 @@ def _options() -> argparse.Namespace:
         prog="make bench", description="stocktake and its peers, side by side"
     )
     parser.add_argument("--stocktake", type=Path, default=STOCKTAKE, help="the program")
-    parser.add_argument("--objects", type=int, default=5_000_000, help="to list")
+    parser.add_argument("--objects", type=int, default=10_000_000, help="to list")
     parser.add_argument("--head-objects", type=int, default=1_000_000, help="to ask HEAD of")
     parser.add_argument("--shape", choices=SHAPES, default="uuid", help="of the keys")
     parser.add_argument("--rounds", type=int, default=2, help="of stocktake and of fast peers")

@@ -78,14 +78,13 @@ def test_what_is_delivered_lies_under_its_key(
 
 
 @pytest.mark.parametrize("size", [0, 1, 7 * MIB])
-def test_an_uploaded_file_arrives_whole_and_stays_where_it_was(
+def test_an_uploaded_file_arrives_whole(
     destination: Destination, size: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    spool = tmp_path / "spool"
-    spool.write_bytes(bytes(range(256)) * (size // 256) + b"x" * (size % 256))
-    destination.upload(f"{ROOT}/data/file", spool)
-    assert content(destination, f"{ROOT}/data/file", tmp_path, request) == spool.read_bytes()
-    assert spool.stat().st_size == size
+    body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    (tmp_path / "spool").write_bytes(body)
+    destination.upload(f"{ROOT}/data/file", tmp_path / "spool")
+    assert content(destination, f"{ROOT}/data/file", tmp_path, request) == body
 
 
 def test_keys_are_listed_by_prefix_and_in_order_of_their_bytes(destination: Destination) -> None:

@@ -147,6 +147,7 @@ def test_a_limit_reached_while_writing_leaves_no_part_of_the_file(
     root: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "spool").write_bytes(b"x" * 200_000)
+    (tmp_path / "spool").chmod(0o600)  # so that it is copied, and not moved
     done = subprocess.run(
         [sys.executable, "-c", WRITER, str(root), str(tmp_path / "spool")],
         capture_output=True, text=True, check=True, env={"PYTHONPATH": os.pathsep.join(sys.path)},

@@ -7,6 +7,7 @@ import os
 import stat
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -246,3 +247,62 @@ def test_trying_out_removes_only_what_it_made(destination: FolderDestination, ro
 def test_errors_are_those_of_the_tree(destination: FolderDestination) -> None:
     with pytest.raises(InventoryError):
         destination.put("a/../../b", b"")
+
+
+def test_an_uploaded_file_is_moved_where_it_looks_as_one_made_there(
+    destination: FolderDestination, tmp_path: Path, root: Path
+) -> None:
+    spool = tmp_path / "spool"
+    spool.write_bytes(b"rows")
+    number = spool.stat().st_ino
+    destination.upload("a/b", spool)
+    assert tree(root) == {"a": b"/", "a/b": b"rows"}
+    assert (root / "a" / "b").stat().st_ino == number
+    assert not spool.exists()
+
+
+def _another_mode(spool: Path, _: pytest.MonkeyPatch) -> None:
+    spool.chmod(0o600)
+
+
+def _another_name(spool: Path, _: pytest.MonkeyPatch) -> None:
+    spool.with_name("other").hardlink_to(spool)
+
+
+def _another_disk(spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(source: Path, target: str) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(source), None, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+
+
+@pytest.mark.parametrize("make", [_another_mode, _another_name, _another_disk])
+def test_an_uploaded_file_is_copied_where_moving_it_would_make_a_difference(
+    destination: FolderDestination,
+    tmp_path: Path,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[Path, pytest.MonkeyPatch], None],
+) -> None:
+    spool = tmp_path / "spool"
+    spool.write_bytes(b"rows")
+    make(spool, monkeypatch)
+    destination.put("usual", b"")
+    destination.upload("a/b", spool)
+    assert tree(root) == {"a": b"/", "a/b": b"rows", "usual": b""}
+    usual, made = (root / "usual").stat(), (root / "a" / "b").stat()
+    assert (made.st_mode, made.st_nlink) == (usual.st_mode, usual.st_nlink)
+    assert made.st_ino != spool.stat().st_ino
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder to any group")
+def test_an_uploaded_file_has_the_group_that_its_folder_gives(
+    destination: FolderDestination, tmp_path: Path, root: Path
+) -> None:
+    spool = tmp_path / "spool"
+    spool.write_bytes(b"rows")
+    root.mkdir(exist_ok=True)
+    os.chown(root, -1, 12345)
+    root.chmod(0o2775)
+    destination.upload("b", spool)
+    assert (root / "b").stat().st_gid == 12345

@@ -92,7 +92,7 @@ def deliver_group(
     except OSError as error:
         raise spool_error(error, folder) from error
     version = destination.upload(key, path, stopping)
-    path.unlink()
+    path.unlink(missing_ok=True)
     held = [segment for segment in group if segment.rows]
     return DataFile(
         file=ManifestFile(key, sink.size, sink.md5),

@@ -1,4 +1,6 @@
-"""Numbers and bytes for those who cut many texts out of one buffer: where they begin, what is between two bounds."""
+"""Numbers and bytes for those who cut many texts out of one buffer: where they begin, what is between two bounds, or
+between separators.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 import pyarrow as pa
+import stringzilla
 
 INT = pa.int32()
 _RAMPS_MAX = 32
@@ -38,6 +41,21 @@ def binaries(bounds: pa.Int32Array, data: pa.Buffer) -> pa.BinaryArray:
     made = pa.Array.from_buffers(pa.binary(), len(bounds) - 1, buffers, offset=bounds.offset)
     made.validate(full=True)
     return made
+
+
+def split(data: bytes, separator: str) -> pa.BinaryArray:
+    """What stands in front of the separators, between them and behind the last one.
+
+    StringZilla finds them in less than half of the time that Arrow's own kernel takes, and keeps what it found as Arrow
+    would, so that it need not be copied. `data` is shorter than 2 GiB, up to where its offsets are Arrow's, and the
+    separator ASCII.
+    """
+    parts = stringzilla.Str(data).split(separator)
+    if len(data) == (len(parts) - 1) * len(separator):
+        return pa.repeat(b"", len(parts))  # of nothing at all, it keeps nothing
+    bounds = pa.foreign_buffer(parts.offsets_address, parts.offsets_nbytes, parts)
+    texts = pa.foreign_buffer(parts.tape_address, parts.tape_nbytes, parts)
+    return pa.Array.from_buffers(pa.binary(), len(parts), [None, bounds, texts])
 
 
 def integers(numbers: Iterable[int]) -> pa.Int32Array:

@@ -63,8 +63,8 @@ class Destination(Protocol):
         """
 
     def upload(self, key: str, path: Path, stopping: threading.Event | None = None) -> str | None:
-        """Deliver the file at `path`, which stays. Returns and raises as `put`, and SpoolError: `path` cannot be read;
-        StoppedError: `stopping` was set first.
+        """Deliver the file at `path`, which may be gone afterwards. Returns and raises as `put`, and SpoolError: `path`
+        cannot be read; StoppedError: `stopping` was set first.
         """
 
     def remove(self, key: str) -> None:

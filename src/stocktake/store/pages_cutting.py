@@ -16,7 +16,7 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stocktake.store.cutting import INT, binaries, integer, integers, offsets, ramp
+from stocktake.store.cutting import INT, binaries, integer, integers, offsets, ramp, split
 from stocktake.store.pages_columns import RECORD_NAMES, text_buffer
 from stocktake.store.pages_skeletons import END, Skeleton, UnusualError, parse_skeleton
 
@@ -99,12 +99,10 @@ def cut_records(records: bytes, *, versions: bool) -> Cut:
 
 
 def _pieces(records: bytes) -> _Pieces:
-    data = pa.py_buffer(records)
-    whole = binaries(integers([0, data.size]), data)
-    values = pc.split_pattern(whole, END.decode()).values
+    values = split(records, END.decode())
     # Nothing stands in front of the first `</`.
     ends = pc.add(offsets(values)[1:-1], ramp(len(values) - 1, len(END)))
-    return _Pieces(data, values[1:-1], ends, values[-1].as_py())
+    return _Pieces(pa.py_buffer(records), values[1:-1], ends, values[-1].as_py())
 
 
 def _cut(pieces: _Pieces, plan: _Plan) -> Cut | None:
