@@ -282,14 +282,14 @@ def _spread(node: _Node, expected: float | None, found: list[Stretch]) -> float:
         density_blank = min(density_blank, max(most, 0.0) / size)
     for stretch in blank:
         stretch.rows *= density_blank
-    rows = below + size * density_blank
-    return rows + _outgrown(node, expected, rows, size * density_blank)
+    beside = size * density_blank
+    return below + beside + _outgrown(node, expected, below, beside)
 
 
-def _outgrown(node: _Node, expected: float | None, open_rows: float, own_rows: float) -> float:
+def _outgrown(node: _Node, expected: float | None, below: float, beside: float) -> float:
     """Rows added to the end of `node`, where nobody has seen it, numbers are counted, and far more was listed than its
-    siblings led to expect: it may well hold as much again. Of the `open_rows` expected in it, `own_rows` do not lie
-    within a child. What is expected there leaves something for where larger numbers are: nobody knows the last.
+    siblings led to expect: it may well hold as much again. So many rows are expected in it already, `below` within its
+    children and `beside` them. The former leave something for where larger numbers are: nobody knows the last.
     """
     last = node.parts[-1]
     if expected is None or node.rows < _OUTGROWN * expected or not isinstance(last, Stretch):
@@ -297,8 +297,7 @@ def _outgrown(node: _Node, expected: float | None, open_rows: float, own_rows: f
     before = [part[0] for part in node.parts[-2:] if not isinstance(part, Stretch)]
     if not before or before[0].prefix[len(node.prefix)] not in digits:
         return 0.0
-    within = open_rows - own_rows
-    missing = max(node.rows - own_rows - _WITHIN * within, 0.0)
+    missing = max(node.rows - beside - _WITHIN * below, 0.0)
     last.rows += missing
     return missing
 

@@ -93,10 +93,10 @@ class Scheduler:
 
     def _unsettled(self, some: Sequence[Standing], now: datetime) -> list[Standing]:
         """Those of the configurations that have no run of the period of now; the others have, where they can."""
-        wanted = {
-            Due(Put(each.key, each.created), self._period(each, now).start): each for each in some
-        }
-        wanted = {due: each for due, each in wanted.items() if self._settled.get(due.of.key) != due}
+        dues = [
+            (Due(Put(each.key, each.created), self._period(each, now).start), each) for each in some
+        ]
+        wanted = {due: each for due, each in dues if self._settled.get(each.key) != due}
         settled = self._schedule.with_run(tuple(wanted)) if wanted else set()
         due = [each for each in wanted if each not in settled and self._is_due(wanted[each], now)]
         entered = self._schedule.enter(due) if due else set()
