@@ -86,4 +86,6 @@ def _from_place(key: str, text: str) -> str:
 
 
 def _fits(pivot: str, after: str, upto: str | None) -> bool:
-    return pivot > after and (upto is None or pivot < upto)
+    # The character behind the last one of a long key may have more bytes than that.
+    inside = pivot > after and (upto is None or pivot < upto)
+    return inside and len(pivot.encode()) <= KEY_BYTES_MAX
