@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,12 +16,14 @@ import pytest
 
 from stocktake.model.capabilities import Walk
 from stocktake.model.errors import ContradictionError, StoreError
+from stocktake.model.runs import Progress, RunStage
 from tests.inventory.whole_runs import LIMITS, rows, table, take
 from tests.servers.fault import (
     Action,
     FaultServer,
     Request,
     drop_keys,
+    hold,
     ignore_start_after,
     internal_error,
     repeat_page,
@@ -140,3 +143,19 @@ def test_a_store_that_lies_is_found_out_on_every_try(
         shutil.rmtree(folder, ignore_errors=True)
     print(json.dumps({"lie": lie, "tries": TRIES, **tally}))
     assert tally["found out"] + tally["not trusted"] > 0
+
+
+def test_that_the_first_page_is_asked_for_again_is_told_before_it_has_come(
+    store: FaultServer, tmp_path: Path
+) -> None:
+    told = threading.Event()
+
+    def hear(progress: Progress) -> None:
+        if progress.stage is RunStage.SURVEY and progress.counters["retries"]:
+            told.set()
+
+    store.rule(slow_down(), operation="List", times=2)
+    store.rule(hold(told), operation="List", nth=3)
+    result = take(store, tmp_path / "out", on_progress=hear)
+    assert told.is_set()
+    assert result.counters["retries"] == 2

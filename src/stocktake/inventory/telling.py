@@ -11,6 +11,8 @@ from stocktake.inventory.messages import Listed, PageReport
 from stocktake.model.runs import Counted
 
 TELL_EVERY_S = 0.05
+# What was spent is told this often while no page comes: a store that refuses may be asked again for minutes.
+TELL_SPENT_EVERY_S = 0.5
 
 
 class Telling:
@@ -51,3 +53,12 @@ class Telling:
         if now - self._told_at >= TELL_EVERY_S:
             self._told_at = now
             self.tell()
+
+    def tell_waiting(self) -> None:
+        """Tell of all pages, and now and then of what was spent though no page has come of it."""
+        self.tell()
+        now = self._clock()
+        if now - self._told_at >= TELL_SPENT_EVERY_S:
+            self._told_at = now
+            if spent := self._spent.since():
+                self._say(Listed((), spent))

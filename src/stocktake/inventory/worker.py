@@ -156,7 +156,7 @@ class Worker:
         if lanes.turn(0.0):
             listing.tell_if_due()
         elif len(lanes):
-            listing.tell()  # while all wait for the network, there is time to speak
+            listing.tell_waiting()  # while all wait for the network, there is time to speak
             lanes.turn(TASKS_NOTICED_S)
         else:
             listing.tell()
@@ -241,6 +241,7 @@ class _Listing:
         self._rows_together = 1 if asks_of_all else ROWS_TOGETHER
         self._telling = Telling(worker.say, self._spent, transport.now)
         self.tell, self.tell_if_due = self._telling.tell, self._telling.tell_if_due
+        self.tell_waiting = self._telling.tell_waiting
 
     def take(self, task: Task) -> None:
         """Begin with a task that has to do with the source."""
