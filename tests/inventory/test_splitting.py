@@ -29,6 +29,13 @@ SHAPES = {
     "long": lambda n: "p" * 990 + f"{n:09d}",
 }
 
+HIVE = {
+    "hive": lambda n: (
+        f"sales.db/{'clicks' if n % 4 else 'orders'}/year=2026/month={n % 5 + 6:02d}/"
+        f"day={n % 28 + 1:02d}/hour={n % 24:02d}/part-{n % 200:05d}-{SHAPES['hex'](n)[:10]}.parquet"
+    ),
+}
+
 
 @dataclass
 class Outcome:
@@ -131,6 +138,14 @@ def test_hints_that_are_wrong_cost_a_request_each_and_lose_nothing() -> None:
     found = simulate(keys, 8, ["a", "b", "c", "part-000003000", "x", "y", "z"])
     assert found.histogram.rows == len(keys)
     assert found.requests <= 20 + 7 + 10
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, "hive"])
+def test_buckets_of_a_few_pages_cost_few_requests_more(shape: str) -> None:
+    for count in range(2000, 6001, 500):
+        keys = sorted({(SHAPES | HIVE)[shape](n) for n in range(count)})
+        pages = -(-len(keys) // PAGE)
+        assert simulate(keys, 32).requests <= pages + 3, count
 
 
 def test_progress_grows_to_the_end() -> None:

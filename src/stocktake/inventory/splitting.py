@@ -33,10 +33,10 @@ _SPENT_STEEPNESS = 4.0
 _BELIEVED_PAGES = 2000.0  # in a gap, and a tenth more by each page listed
 _SMALL_PAGES = 3  # so long, a pivot with nothing behind it is the last: the bucket may be small
 # As long as no more than this share of the lanes is busy, gaps are split again before it is known what the last split
-# has brought, while few gaps are unknown for the pages that there were.
+# has brought, while few gaps are unknown for the pages that there were. Of few pages, that may be all there are.
 _BUSY_FEW = 0.5
-_UNKNOWN_PER_PAGE = 4
-_UNKNOWN_FROM = 3  # pages: so few keys say too little to build a guess on a guess
+_UNKNOWN_PER_PAGE = 2
+_UNKNOWN_FROM = 6  # pages
 _TRIES_MAX = 8  # gaps looked at before a lane is left without work
 _WAITING_PAGES_MAX = 2  # pages of a gap that wait to be learned from
 _LEARNT_PAGES = 256  # all of them are learned from; of so many more every second one, and so on
@@ -313,8 +313,9 @@ class Splitter:
 
     def _may_guess_on(self) -> bool:
         """Whether lanes are better busy with what may be a guess built on a guess than idle."""
-        unknown = sum(gap.pages == 0 for gap in self._order)
-        return self._few_busy() and unknown < _UNKNOWN_PER_PAGE * (self._pages - _UNKNOWN_FROM)
+        if self._pages < _UNKNOWN_FROM or not self._few_busy():
+            return False
+        return sum(gap.pages == 0 for gap in self._order) < _UNKNOWN_PER_PAGE * self._pages
 
     def _is_known(self, gap: _Gap) -> bool:
         """Whether a first page has said what there is, or lets wait for itself too long."""
