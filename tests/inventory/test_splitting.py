@@ -140,6 +140,16 @@ def test_hints_that_are_wrong_cost_a_request_each_and_lose_nothing() -> None:
     assert found.requests <= 20 + 7 + 10
 
 
+@pytest.mark.parametrize("hint", ["part-\x00", "part-\ud800", "part-\ufffe", "p" * 1025])
+def test_hints_that_no_store_takes_are_left_out(hint: str) -> None:
+    splitter = Splitter([KeyRange()], lanes=8, hints=[hint, "part-5"])
+    taken = [splitter.next_action(), splitter.next_action()]
+    assert {each.keys for each in taken if isinstance(each, Take)} == {
+        KeyRange("", "part-5"),
+        KeyRange("part-5", None),
+    }
+
+
 @pytest.mark.parametrize("shape", [*SHAPES, "hive"])
 def test_buckets_of_a_few_pages_cost_few_requests_more(shape: str) -> None:
     for count in range(2000, 6001, 500):

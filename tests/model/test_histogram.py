@@ -55,6 +55,11 @@ def test_boundaries_part_the_rows_evenly() -> None:
     assert Histogram().boundaries(5) == ()
 
 
+def test_boundaries_part_more_rows_than_a_float_can_count() -> None:
+    """A file that lay about says how many there are."""
+    assert made([(key, 10**400) for key in "abcd"]).boundaries(3) == ("a", "b", "c")
+
+
 @given(ENTRIES)
 def test_what_is_stored_comes_back(entries: list[tuple[str, int]]) -> None:
     histogram = made(entries)

@@ -230,10 +230,15 @@ class Splitter:
     # -- planning ----------------------------------------------------------------------------------
 
     def _pick(self, hints: Sequence[str]) -> list[str]:
-        """As many of the hints as keep all lanes busy, evenly chosen, in order."""
-        usable = sorted({hint for hint in hints if hint and len(hint.encode()) <= KEY_BYTES_MAX})
+        """As many of the hints as keep all lanes busy, evenly chosen, in order. They come from a file that lay about,
+        and are sent to the store: what can be no pivot is none.
+        """
+        usable = sorted({hint for hint in hints if hint and self._can_be_pivot(hint)})
         count = min(len(usable), max(self._lanes - 1, 0))
         return [usable[(2 * place + 1) * len(usable) // (2 * count)] for place in range(count)]
+
+    def _can_be_pivot(self, text: str) -> bool:
+        return all(map(self._space.usable, text)) and len(text.encode()) <= KEY_BYTES_MAX
 
     def _open(self, after: str, upto: str | None) -> _Gap:
         self._numbers += 1

@@ -76,9 +76,9 @@ class Histogram:
         if count < 1 or not entries or sums[-1] == 0:
             return ()
         whole = sums[-1]
+        # Rounded up, which among whole numbers is the same, as no float is too small for what a file may say.
         found = {
-            min(bisect_left(sums, whole * share / (count + 1)), len(entries) - 1)
-            for share in range(1, count + 1)
+            bisect_left(sums, -(-whole * share // (count + 1))) for share in range(1, count + 1)
         }
         return tuple(entries[index][0] for index in sorted(found - {len(entries) - 1}))
 
