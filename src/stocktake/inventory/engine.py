@@ -282,12 +282,12 @@ class Engine:
 
     def _without_empty_groups(self) -> list[KeyRange]:
         """Take groups without a row out of what is to be written, unless there is nothing else."""
-        groups = list(self._to_write)
-        filled = [group for group in groups if any(segment.rows for segment in group)]
+        filled = [group for group in self._to_write if any(segment.rows for segment in group)]
+        empty = [group for group in self._to_write if not any(segment.rows for segment in group)]
         if not filled and not self._files and not any(worker.files for worker in self._workers):
             return []
         self._to_write = deque(filled)
-        return [group_range(group) for group in groups if group not in filled]
+        return [group_range(group) for group in empty]
 
     # -- hearing -----------------------------------------------------------------------------------
 
