@@ -12,13 +12,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from stocktake.inventory.listing import OpenRange
 from stocktake.inventory.splitting import PageFacts, Split, Splitter, Take
-from stocktake.model.keys import KeyRange
+from stocktake.model.keys import KEY_BYTES_MAX, KeyRange
 from stocktake.model.proof import check_tiling
 
 KEYS = st.one_of(
     st.text("ab/0129\x01é\U0001f600", min_size=1, max_size=6),
     st.integers(0, 99999).map(lambda number: f"logs/2026/{number:05d}.gz"),
     st.integers(0, 99).map(lambda number: "p" * 999 + f"{number:02d}"),
+    st.text("aé\U0001f600", min_size=1, max_size=3).map(lambda text: "p" * 1012 + text),
 )
 SHAPES = (
     "{:04d}",
@@ -82,6 +83,10 @@ class Listing(RuleBasedStateMachine):
             case Take(gap, keys):
                 self.lanes.append(Lane(gap, keys.after, OpenRange(keys)))
             case Split() as split:
+                [keys] = [lane.keys for lane in self.lanes if lane.gap == split.gap]
+                assert keys.kept < split.pivot
+                assert keys.upto is None or split.pivot < keys.upto
+                assert len(split.pivot.encode()) <= KEY_BYTES_MAX
                 self.asked.append(split)
             case None:
                 pass
