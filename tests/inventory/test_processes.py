@@ -58,6 +58,16 @@ def test_what_somebody_has_set_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found[POOL], found[SETTINGS]) == ("system", "narenas:1")
 
 
+def test_glibc_keeps_memory_for_the_next_page_unless_somebody_has_set_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "4096")
+    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
+    found = environment()
+    assert found["MALLOC_TRIM_THRESHOLD_"] == "4096"
+    assert int(found["MALLOC_MMAP_THRESHOLD_"]) == 32 * 2**20
+
+
 def test_nonsense_that_somebody_has_set_costs_a_warning_and_no_row(
     fault_server: FaultServer,
     monkeypatch: pytest.MonkeyPatch,

@@ -114,15 +114,13 @@ class GatheringWriter:
     def _encode_held(self) -> None:
         if not self._rows:
             return
+        piece = pa.Table.from_batches(self._held, self._schema)
+        self._held, self._rows, self._bytes = [], 0, 0
         try:
-            self._encoder.encode(self._taken())  # held by nobody else, so that it can be let go of
+            self._encoder.encode(piece)
         except BaseException:
             self.abandon()
             raise
-
-    def _taken(self) -> pa.Table:
-        held, self._held, self._rows, self._bytes = self._held, [], 0, 0
-        return pa.Table.from_batches(held, self._schema)
 
 
 class ForwardSink:

@@ -60,10 +60,9 @@ class ParquetEncoder:
 
     def encode(self, rows: pa.Table) -> None:
         """Write `rows` as one row group."""
-        # In one chunk, so that the bytes do not depend on the batches the rows came in; these are not needed any more.
-        rows = rows.combine_chunks()
         with self._sink.passing():
-            self._writer.write_table(rows, row_group_size=rows.num_rows)
+            # In one chunk, so that the bytes do not depend on the batches the rows came in.
+            self._writer.write_table(rows.combine_chunks(), row_group_size=rows.num_rows)
 
     def finish(self) -> None:
         """Write the indexes and the footer, with the root message renamed."""
