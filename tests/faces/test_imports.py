@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,29 @@ def imported(*arguments: str | Path) -> set[str]:
         check=True,
     )
     return set(done.stdout.rpartition("modules:")[2].split())
+
+
+def loaded_by_program(*arguments: str | Path, module: str = "stocktake", code: int = 0) -> set[str]:
+    """The modules that the program loads, and whatever workers it starts, as the interpreter tells them."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", module, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPROFILEIMPORTTIME": "1"},
+    )
+    assert done.returncode == code, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip() for line in lines}
+
+
+def of_others(loaded: set[str]) -> set[str]:
+    """What of it belongs to libraries that Arrow loads where they are installed, as they are for other tests.
+
+    The interpreter names a module that it was asked for, found or not.
+    """
+    return {name for name in loaded if name.startswith(("numpy.", "pandas."))}
 
 
 @pytest.fixture
@@ -71,8 +95,9 @@ def test_a_question_to_parquet_imports_no_other_command_format_or_library_for_fi
         )),
         *(f"stocktake.formats.{name}" for name in ("answers", "columns", "frames", "gathering")),
     }  # fmt: skip
-    # pyarrow imports numpy where it is installed, which it is for other tests.
-    assert len([name for name in asked if not name.startswith("numpy")]) < QUESTION_MODULES_MAX
+    assert len(loaded_by_program("query", report, "SELECT count(*) FROM inventory_report")) < (
+        QUESTION_MODULES_MAX
+    )
 
 
 def test_a_report_in_a_folder_is_read_without_a_library_for_stores(report: Path) -> None:
@@ -99,3 +124,47 @@ def test_a_run_imports_no_library_for_queries_terminals_or_uploads(
     loaded = imported("run", "s3://b", tmp_path / "reports", *words)
     assert "botocore.session" in loaded
     assert loaded & (QUERIES | {"boto3", "moto", "rich", "s3transfer"}) == set()
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "jsonl", "parquet"])
+def test_a_question_does_without_libraries_that_happen_to_be_installed(
+    report: Path, form: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "answer"
+    words = ["--format", form, "--output", out]
+    loaded = loaded_by_program("query", report, "FROM inventory_report", *words)
+    assert out.stat().st_size
+    assert "pyarrow.lib" in loaded
+    assert of_others(loaded) == set()
+
+
+@pytest.mark.parametrize(
+    "words", [["audit", "--fail-on", "never"], ["usage"], ["verify"], ["show"]]
+)
+def test_no_command_over_reports_loads_them(report: Path, words: list[str]) -> None:
+    loaded = loaded_by_program(words[0], report, *words[1:])
+    assert "pyarrow.lib" in loaded
+    assert of_others(loaded) == set()
+
+
+def test_the_process_of_guarded_questions_does_not_load_them() -> None:
+    # It is asked nothing, which it cannot take.
+    loaded = loaded_by_program(module="stocktake.analysis.guarded_child", code=1)
+    assert {"duckdb", "pyarrow.lib"} <= loaded
+    assert of_others(loaded) == set()
+
+
+def test_a_run_and_its_workers_do_not_load_them(fault_server: FaultServer, tmp_path: Path) -> None:
+    fault_server.bucket("b", [FixtureObject("k", body=b"body")])
+    words = ["--endpoint-url", fault_server.endpoint_url, "--no-sign-request"]
+    loaded = loaded_by_program("run", "s3://b", tmp_path / "reports", *words)
+    assert {"stocktake.inventory.worker", "pyarrow.lib"} <= loaded
+    assert of_others(loaded) == set()
+
+
+def test_whoever_calls_stocktake_from_python_has_libraries_of_their_own(report: Path) -> None:
+    script = f"import stocktake; print(stocktake.open_report({str(report)!r}).pandas().shape[0])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "2\n"

@@ -13,14 +13,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+from stocktake.startup import start_lean
 
-from stocktake.analysis.guard import check_guarded
-from stocktake.analysis.report import open_report
-from stocktake.analysis.session import Answer, QueryLimits, open_session
-from stocktake.analysis.tables import Table
-from stocktake.model.errors import InventoryError, QueryError
-from stocktake.store.files import FolderFiles
+start_lean()  # this module is a program, and nothing else
+
+import pyarrow as pa  # noqa: E402
+
+from stocktake.analysis.guard import check_guarded  # noqa: E402
+from stocktake.analysis.report import open_report  # noqa: E402
+from stocktake.analysis.session import Answer, QueryLimits, open_session  # noqa: E402
+from stocktake.analysis.tables import Table  # noqa: E402
+from stocktake.model.errors import InventoryError, QueryError  # noqa: E402
+from stocktake.store.files import FolderFiles  # noqa: E402
 
 _MORE_BYTES = 2**29  # that Python, Arrow and the threads' stacks take beside the engine's memory
 _FILES_MAX = 512

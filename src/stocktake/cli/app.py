@@ -7,7 +7,6 @@ what it needs, when it runs.
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 import sys
 import threading
@@ -18,9 +17,7 @@ import typer
 from stocktake.cli.commands import CommandTable
 from stocktake.cli.outcome import failures_told, say
 from stocktake.cli.sinks import give_up, print_text
-
-# New objects. Imports make very many that stay, and looking for garbage among them is a tenth of a short command.
-GARBAGE_LOOKED_FOR_AFTER = 250_000
+from stocktake.startup import start_lean
 
 app = typer.Typer(
     name="stocktake",
@@ -59,7 +56,6 @@ def main() -> None:
     Raises:
         SystemExit: always; it says with which code the command ended.
     """
-    gc.set_threshold(GARBAGE_LOOKED_FOR_AFTER)
     try:
         app(prog_name="stocktake")
     except OSError as error:
@@ -71,6 +67,7 @@ def main() -> None:
 
 def program() -> None:
     """The program `stocktake`: the command line, and then this process ends."""
+    start_lean()
     try:
         main()
     except SystemExit as ended:

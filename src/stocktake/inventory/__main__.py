@@ -12,14 +12,13 @@ import gc
 import os
 import sys
 
-# New objects. Imports make very many that stay, and so does nothing else here: batches are counted, not traced.
-GARBAGE_LOOKED_FOR_AFTER = 250_000
+from stocktake.startup import start_lean
 
 
 def main() -> None:
     """Serve one run."""
-    gc.set_threshold(GARBAGE_LOOKED_FOR_AFTER)
-    from stocktake.inventory.worker import serve  # noqa: PLC0415 - the threshold is for what this makes, too
+    start_lean()
+    from stocktake.inventory.worker import serve  # noqa: PLC0415 - what this loads is what should be lean
 
     gc.freeze()
     atexit.register(gc.freeze)  # when all ends, nothing is worth looking for
