@@ -232,7 +232,7 @@ def test_the_process_knows_nothing_of_its_owner(
         environment = Path(f"/proc/{process.pid}/environ").read_bytes()
         folder = Path(f"/proc/{process.pid}/cwd").resolve()
         assert b"secret-of-the-owner" not in environment
-        assert folder.name.startswith("stocktake-guarded-")
+        assert folder.name.startswith("stocktake-passing-guarded-")
     assert process.returncode is not None
     assert not folder.exists()
 

@@ -27,6 +27,7 @@ from stocktake.analysis.staging import is_staged
 from stocktake.analysis.tables import Table
 from stocktake.model import errors
 from stocktake.model.errors import InventoryError, QueryError, UsageError
+from stocktake.store.passing import passing_folder
 
 _SAID_BYTES_MAX = 2**20
 _CHILD = "stocktake.analysis.guarded_child"
@@ -125,15 +126,16 @@ class _Child(AbstractContextManager["_Child"]):
     def __init__(self, request: bytes, time_s_max: float) -> None:
         self._time_s_max = time_s_max
         self._late = False
-        self._folder = tempfile.TemporaryDirectory(prefix="stocktake-guarded-")
+        self._resources = ExitStack()
+        folder = self._resources.enter_context(passing_folder("guarded"))
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(  # noqa: S603 - this very program
             [sys.executable, "-I", "-m", _CHILD],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
-            cwd=self._folder.name,
-            env={"PATH": os.defpath, "TMPDIR": self._folder.name, "LC_ALL": "C.UTF-8"},
+            cwd=folder,
+            env={"PATH": os.defpath, "TMPDIR": str(folder), "LC_ALL": "C.UTF-8"},
             start_new_session=True,  # a terminal's Ctrl-C is for whoever asked, who ends it then
         )
         self._timer = threading.Timer(time_s_max, self._expire)
@@ -204,7 +206,7 @@ class _Child(AbstractContextManager["_Child"]):
         self._process.wait()
         self._output.close()
         self._said.close()
-        self._folder.cleanup()
+        self._resources.close()
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -137,7 +137,7 @@ class OpenReport(AbstractContextManager["OpenReport"]):
         """
         # DuckDB makes the folder when it first spills, and removes it with the database.
         above = self._limits.spill_folder or Path(tempfile.gettempdir())
-        connection = connect(self._limits, above / f"stocktake-query-{uuid4()}")
+        connection = connect(self._limits, above / f"stocktake-relation-{uuid4()}")
         for text in lacking_words(self._table):
             warnings.warn(text, stacklevel=2)
         offer(connection, [self._table])

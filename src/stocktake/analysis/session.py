@@ -7,7 +7,6 @@ reports and nothing else, write nothing, load nothing, change no setting.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from stocktake.analysis.rows import PulledRows
 from stocktake.analysis.statements import asked_columns, one_select
 from stocktake.analysis.tables import Table, lacking_words
 from stocktake.formats.frames import to_pandas, to_polars
+from stocktake.store.passing import passing_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +178,8 @@ def open_session(
         DataFileError, StoreError: the first file of one of them cannot be read.
     """
     with ExitStack() as resources:
-        folder = tempfile.TemporaryDirectory(prefix="stocktake-query-", dir=limits.spill_folder)
-        connection = _empty(limits, Path(resources.enter_context(folder)))
+        folder = resources.enter_context(passing_folder("query", limits.spill_folder))
+        connection = _empty(limits, folder)
         resources.callback(connection.close)
         calls = resources.enter_context(Interruptible(connection.interrupt, stop))
         # On this thread, the engine would make an error of its own of what a signal raises.

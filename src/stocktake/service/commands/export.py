@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from stocktake.analysis.export import (
     BATCH_MANIFEST,
@@ -22,6 +20,7 @@ from stocktake.service import house
 from stocktake.service.commands.report import opened_report
 from stocktake.service.options import choose
 from stocktake.store.destinations import FolderDestination
+from stocktake.store.passing import passing_folder
 
 __all__ = ["Exported", "export"]
 
@@ -84,10 +83,8 @@ def export(
         fields = manifest_fields(table) if form is ExportFormat.MANIFEST else None
         written = not dry_run and not (fields and not matched.rows)
         if written:
-            with tempfile.TemporaryDirectory(
-                prefix="stocktake-export-", dir=limits.spill_folder
-            ) as folder:
-                path = Path(folder) / "export"
+            with passing_folder("export", limits.spill_folder) as folder:
+                path = folder / "export"
                 try:
                     with path.open("wb") as sink:
                         write_matches(table, where, form, sink, limits=limits)

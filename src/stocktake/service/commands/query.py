@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +16,7 @@ from stocktake.analysis.tables import Table
 from stocktake.model.store import Store
 from stocktake.service.commands.report import opened_tables
 from stocktake.service.options import choose
+from stocktake.store.passing import passing_folder
 
 
 def query(
@@ -94,13 +94,13 @@ def staged_tables(tables: Sequence[Table], folder: Path | None) -> Iterator[Sequ
     Raises:
         InventoryError: a report cannot be copied here.
     """
-    with tempfile.TemporaryDirectory(prefix="stocktake-staged-", dir=folder) as above:
+    with passing_folder("staged", folder) as above:
         staged: list[Table] = []
         for place, table in enumerate(tables):
             reports = list(table.reports)
             for number, report in enumerate(reports):
                 if not is_staged(report):
-                    own = Path(above) / f"{place}-{number}"
+                    own = above / f"{place}-{number}"
                     own.mkdir()
                     reports[number] = stage_report(report, own)
             staged.append(replace(table, reports=tuple(reports)))
