@@ -46,7 +46,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How stocktake is started, and what is left out, as QUESTION:CONTESTANT."""
+    """How stocktake is started, and what is left out, as QUESTION:CONTESTANT or QUESTION:CONTESTANT:ROWS."""
 
     stocktake: Sequence[str | Path] = (sys.executable, "-m", "stocktake")
     without: Collection[str] = ()
@@ -96,7 +96,8 @@ class Bench:
     def _run(
         self, question: str, contestant: str, command: Sequence[str | Path], codes: Collection[int]
     ) -> Any:
-        if f"{question}:{contestant}" in self._asked.without:
+        name = f"{question}:{contestant}"
+        if {name, f"{name}:{self.rows}"} & set(self._asked.without):
             return None
         out = self.folder / "out"
         used = measure(command, environment=ENVIRONMENT, stdout=out, codes=codes)
@@ -146,6 +147,12 @@ def _options(target: str, title: str) -> argparse.Namespace:
     add("--rows", type=int, nargs="+", default=(1_000_000, 10_000_000))
     add("--formats", type=Format, nargs="+", default=(Format.PARQUET,))
     add("--folder", type=Path, help="for reports, which stay there; 10 million rows need 1 GB")
-    add("--without", nargs="+", default=(), metavar="QUESTION:CONTESTANT", help="not measured")
+    add(
+        "--without",
+        nargs="+",
+        default=(),
+        metavar="QUESTION:CONTESTANT[:ROWS]",
+        help="not measured",
+    )
     add("--save", action="store_true", help="write the results into README.md")
     return parser.parse_args()

@@ -89,6 +89,36 @@ def test_options_that_may_not_be_or_make_no_sense_are_told(
     late.failed_clearly(2, "the option `hour` of daily makes no sense")
 
 
+def test_a_writer_chooses_no_other_bucket_of_a_store_that_an_admin_named(
+    api: Api, moto_server: Server, tmp_path: Path
+) -> None:
+    moto_server.client().create_bucket(Bucket="team-far")
+    writer, admin, file = keys(api, WRITER), keys(api), tmp_path / "daily.json"
+    put = ("config", "put", "s3://team-far", file)
+
+    def write(destination: str, **changed: object) -> None:
+        wanted = plain("daily", **changed)
+        wanted["Destination"]["S3BucketDestination"]["Bucket"] = f"arn:aws:s3:::{destination}"
+        file.write_text(json.dumps(wanted))
+
+    write("team-far")
+    assert stocktake(*put, "--destination-store", "far", environment=admin).code == 0
+    write("team-far", IsEnabled=False)
+    assert stocktake(*put, environment=writer).code == 0, "whither reports go stays the same"
+    write("team-another")
+    for words in ((), ("--hour", "4")):
+        refused = stocktake(*put, *words, environment=writer)
+        refused.failed_clearly(1, "AccessDenied", "team-far on the store far")
+    kept = stocktake("config", "get", "s3://team-far", "daily", "--json", environment=writer)
+    destination = kept.document["configuration"]["Destination"]["S3BucketDestination"]
+    assert destination["Bucket"] == "arn:aws:s3:::team-far"
+    assert "hour" not in kept.document["options"]
+    assert stocktake(*put, environment=admin).code == 0
+    write("team-far")
+    refused = stocktake(*put, environment=writer)
+    refused.failed_clearly(1, "AccessDenied", "team-another on the store far")
+
+
 def test_a_place_that_an_option_names_comes_before_the_variable(
     bucket: str, tmp_path: Path, moto_server: Server
 ) -> None:

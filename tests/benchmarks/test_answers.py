@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from benchmarks.answers import DUCKDB, OURS, POLARS, Bench
+from benchmarks.answers import DUCKDB, OURS, POLARS, Asked, Bench
 from benchmarks.made_report import make_report
 
 from benchmarks import audit_bench, diff_bench, query_bench, usage_bench
@@ -41,3 +41,16 @@ def test_all_contestants_answer_alike(tmp_path: Path) -> None:
         ("all", OURS), ("all", DUCKDB), ("answer", OURS),
     }  # fmt: skip
     assert all(each.cpu_s > 0 and each.peak_mb > 0 for each in bench.figures)
+
+
+@pytest.mark.parametrize("left_out", ["compliance:polars", f"compliance:polars:{ROWS}"])
+def test_a_contestant_is_left_out_of_every_size_or_of_one(tmp_path: Path, left_out: str) -> None:
+    bench = Bench(tmp_path, ROWS, Format.PARQUET, Asked(without=[left_out]))
+    query_bench.compare(bench)
+    assert [each.contestant for each in bench.figures] == [OURS, DUCKDB]
+
+
+def test_a_contestant_left_out_of_another_size_is_measured(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ROWS, Format.PARQUET, Asked(without=[f"compliance:polars:{ROWS + 1}"]))
+    query_bench.compare(bench)
+    assert [each.contestant for each in bench.figures] == [OURS, DUCKDB, POLARS]

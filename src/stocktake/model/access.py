@@ -67,6 +67,10 @@ class Grant:
         """Whether `bucket` is one of those it is for."""
         return any(_matcher(pattern).fullmatch(bucket) for pattern in self.buckets)
 
+    def has(self, right: Right, bucket: str) -> bool:
+        """Whether a right is had with `bucket`."""
+        return self.covers(bucket) and right in RIGHTS[self.role]
+
     def check(self, right: Right, bucket: str) -> None:
         """Check that a right is had with `bucket`.
 

@@ -59,7 +59,7 @@ def submit_configuration(
     desk.check_bucket(key.store, key.bucket)
     configuration = read_submission(body, key.id)
     grant.check_put(key.bucket, configuration)
-    check_beside(desk.kept, grant, key)
+    check_beside(desk.kept, grant, key, configuration)
     return desk.kept.put(key.store, key.bucket, configuration, desk.owner_of(key.store, key.bucket))
 
 
@@ -82,13 +82,10 @@ def put_configuration(
     grant.check_put(key.bucket, configuration)
     desk.check_bucket(key.store, key.bucket)
     check_storable(configuration)
+    check_beside(desk.kept, grant, key, configuration)
     owner = desk.owner_of(key.store, key.bucket)
-    if options:
-        change = options_change(grant, key, options)
-        stored = desk.kept.put(key.store, key.bucket, configuration, owner, change)
-    else:
-        check_beside(desk.kept, grant, key)
-        stored = desk.kept.put(key.store, key.bucket, configuration, owner)
+    change = options_change(grant, key, options) if options else None
+    stored = desk.kept.put(key.store, key.bucket, configuration, owner, change)
     return with_all_known(desk, [stored])[0]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from stocktake.model.access import Grant, Right
+from stocktake.model.configuration import InventoryConfiguration
 from stocktake.model.errors import NotAllowedError, OptionsError
 from stocktake.model.report_options import (
     TARGET_OPTIONS,
@@ -80,16 +81,31 @@ def _change(grant: Grant, key: ConfigurationKey, make: _Make) -> OptionsChange:
     return changed
 
 
-def check_beside(kept: Configurations, grant: Grant, key: ConfigurationKey) -> None:
-    """Check that the grant covers the fields that options beside the configuration under `key` ask for, which whoever
-    puts another configuration there has reported to them.
+def check_beside(
+    kept: Configurations, grant: Grant, key: ConfigurationKey, configuration: InventoryConfiguration
+) -> None:
+    """Check that the grant goes with the options beside the configuration under `key` for whoever puts `configuration`
+    there: it covers the fields that they ask for, and where they name a store to deliver to, which takes an admin, no
+    other bucket of that store is written to.
 
     Raises:
         NotAllowedError: it does not.
         OptionsError: those that are kept make no sense to this version.
     """
-    if grant.fields is not None:
-        _check_fields(grant, parse_report_options(kept.options(key), key.id))
+    administers = grant.has(Right.ADMINISTER, key.bucket)
+    if administers and grant.fields is None:
+        return
+    options = parse_report_options(kept.options(key), key.id)
+    _check_fields(grant, options)
+    if options.destination_store is None or administers:
+        return
+    before = kept.get(key).configuration.delivery.bucket_name
+    if configuration.delivery.bucket_name != before:
+        raise NotAllowedError(
+            f"the reports of `{key.id}` go to {before} on the store {options.destination_store}, and the"
+            f" key's role is {grant.role}, which chooses no other bucket there",
+            hint="an admin may change it",
+        )
 
 
 def _check_fields(grant: Grant, options: ReportOptions) -> None:
