@@ -53,6 +53,18 @@ def test_a_manifest_names_every_version_and_null_where_there_is_none(
     assert done.err == "warning: 1 row of delete markers, which Batch Operations cannot act on\n"
 
 
+@pytest.mark.parametrize("report_format", Format)
+def test_a_manifest_says_null_for_a_version_whose_id_is_an_empty_text(
+    report_format: Format, tmp_path: Path
+) -> None:
+    rows = [{**row, "version_id": "", "is_latest": True} for row in objects(["a", "b"])]
+    path = our_report(tmp_path / "r", report_format, [rows], all_versions=True).manifest_path
+    to = tmp_path / "manifest.csv"
+    done = stocktake("export", path, "--where", "true", "--to", to, "--format", "manifest")
+    assert done.code == 0, done.err
+    assert to.read_text() == "source,a,null\nsource,b,null\n"
+
+
 def test_a_manifest_of_current_objects_has_no_versions_and_encoded_keys(tmp_path: Path) -> None:
     keys = sorted(["a b", 'q"uote,', "plus+", "ü/é", "line\nfeed", "~"])
     path = our_report(tmp_path / "r", Format.PARQUET, [objects(keys)]).manifest_path

@@ -77,6 +77,15 @@ def grant(
     return {"type": kind, "permission": permission, "canonicalId": canonical_id, "uri": uri}
 
 
+@pytest.mark.parametrize("grants", ['"grants":[]', '"grants":null', '"other":1'])
+def test_an_acl_that_is_not_available_is_unknown_whatever_it_holds(
+    report: Report, grants: str
+) -> None:
+    document = f'{{"status":"UNAVAILABLE",{grants}}}'
+    sql = f"SELECT grants(to_base64('{document}'::BLOB)) IS NULL AS unknown"
+    assert answer(report, sql) == [{"unknown": True}]
+
+
 def test_public_grants_are_found_by_a_condition(report: Report) -> None:
     sql = """SELECT key, g.permission FROM inventory_report,
              unnest(grants(object_access_control_list)) t(g) WHERE g.uri LIKE '%AllUsers'"""

@@ -85,6 +85,11 @@ def test_letters_filter_and_can_be_taken_back(walk: Walk) -> None:
     assert (walk.here.prefix, walk.filter) == ("a/", "")
 
 
+def test_arrows_choose_while_one_types_and_are_no_letters(walk: Walk) -> None:
+    press(walk, "//\t" + DOWN + RIGHT + LEFT + "\r" + RIGHT + "q")
+    assert (walk.filter, walk.here.prefix) == ("", "d\n/")
+
+
 def test_a_folder_is_told_by_every_dimension(walk: Walk) -> None:
     press(walk, DOWN + "\rb" + "q")
     assert walk.by is Dimension.CLASS

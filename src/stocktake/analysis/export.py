@@ -94,7 +94,9 @@ def write_matches(
     fields = manifest_fields(table)
     columns = "*"
     if form is ExportFormat.MANIFEST:
-        version = ", coalesce(version_id, 'null') AS version_id" if len(fields) > 2 else ""  # noqa: PLR2004
+        # Others than AWS write an empty text into ORC and Parquet.
+        version = ", coalesce(nullif(version_id, ''), 'null') AS version_id"
+        version = version if len(fields) > 2 else ""  # noqa: PLR2004
         columns = f"bucket, key{version}"
     with ExitStack() as open_things:
         session = open_things.enter_context(open_session([table], limits=limits))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit.application import Application, get_app
@@ -218,7 +219,9 @@ def _bindings(state: Walk) -> KeyBindings:
     for keys, act in plain.items():
         for key in keys:
             bindings.add(key, filter=~typing)(_acting(act))
-    bindings.add("<any>", filter=typing)(lambda event: state.type(event.data))
+    bindings.add("<any>", filter=typing)(lambda event: _type(state, event))
+    for key, step in (("up", -1), ("down", 1)):
+        bindings.add(key, filter=typing)(_acting(partial(state.move, step)))
     bindings.add("backspace", filter=typing)(_acting(lambda: state.type("")))
     for key in ("enter", "escape"):
         bindings.add(key, filter=typing)(_acting(lambda: setattr(state, "typing", False)))
@@ -226,6 +229,12 @@ def _bindings(state: Walk) -> KeyBindings:
     bindings.add("c-c")(lambda event: event.app.exit())
     bindings.add("c-d")(lambda event: event.app.exit())
     return bindings
+
+
+def _type(state: Walk, event: KeyPressEvent) -> None:
+    """Add a letter to the filter. What other keys send, such as arrows, are codes for terminals."""
+    if event.data and event.data.isprintable():
+        state.type(event.data)
 
 
 def _acting(act: Callable[[], object]) -> Callable[[KeyPressEvent], None]:

@@ -71,3 +71,20 @@ def test_what_is_rare_is_found_among_many_rows(
     assert often.rows == 4998
     assert [example["Key"] for example in often.examples] == keys[:10]
     assert often.examples[0] == {"Key": keys[0], "EncryptionStatus": "NOT-SSE"}
+
+
+@pytest.mark.parametrize("report_format", Format)
+def test_what_is_rare_is_found_behind_the_folders_beside_it(
+    tmp_path: Path, report_format: Format
+) -> None:
+    rare = ["f/a/x", "f/b", "f/é"]
+    keys = sorted([*rare, *(f"f/a/{number:05}" for number in range(1000))], key=str.encode)
+    made = [
+        {**row, "encryption_status": "SSE-C" if row["key"] in rare else "NOT-SSE"}
+        for row in objects(keys)
+    ]
+    ours = our_report(tmp_path, report_format, [made], fields=("EncryptionStatus",))
+    found = finding(
+        audit_report(opened(ours.manifest_path), now=NOW, policy=POLICY), "customer-key"
+    )
+    assert [example["Key"] for example in found.examples] == rare

@@ -103,6 +103,19 @@ def test_a_row_without_a_value_that_every_object_has_is_counted(
 
 @pytest.mark.parametrize("report_format", Format)
 @pytest.mark.parametrize("nothing", [None, ""])
+def test_rows_without_an_etag_leave_no_others_of_their_size_in_doubt(
+    tmp_path: Path, nothing: str | None, report_format: Format
+) -> None:
+    without = {"size": 5000, "e_tag": nothing}
+    odd = (Planted("a", (), without), Planted("b", (), without), Planted("c", (), {"size": 5000}))
+    report = planted_report(tmp_path, report_format, planted=(*CLEAN, *odd))
+    each = finding(audited(report), "duplicate")
+    assert [(doubt.doubt, doubt.rows) for doubt in each.unknown] == [(Doubt.EMPTY, 2)]
+    assert (each.status, each.rows) == (Status.UNKNOWN, 0)
+
+
+@pytest.mark.parametrize("report_format", Format)
+@pytest.mark.parametrize("nothing", [None, ""])
 def test_where_head_told_nothing_none_of_its_fields_is_taken_for_none(
     tmp_path: Path, nothing: str | None, report_format: Format
 ) -> None:

@@ -117,7 +117,8 @@ def _among(sought: Sequence[_Sought]) -> str:
     prefixes = sorted({prefix for _, each in sought for prefix in each.first})
     if not all(prefix.endswith("/") for prefix in prefixes):
         return _below(prefixes)
-    end = prefixes[-1][:-1] + chr(ord("/") + 1)
+    # Of `a/` and `a/b/` the first goes further: it is that of `a/c`, too.
+    end = max(f"{prefix[:-1]}{chr(ord('/') + 1)}" for prefix in prefixes)
     return f"key >= {literal(prefixes[0])} AND key < {literal(end)} AND ({_below(prefixes)})"
 
 

@@ -200,7 +200,9 @@ PACK: tuple[Audit, ...] = (
         "Which objects are alike in ETag and size, so that all but one of each may be copies?",
         Severity.INFO, ("Size", "ETag"),
         "CASE WHEN size = 0 THEN false WHEN {e_tag} IS NOT NULL AND size IS NOT NULL THEN (e_tag, size) IN"
-        " (SELECT e_tag, size FROM inventory_report WHERE size > 0 GROUP BY ALL HAVING count(*) > 1) END",
+        # One group without an ETag among them, and SQL's IN could tell of no other row of that size.
+        " (SELECT e_tag, size FROM inventory_report WHERE size > 0 AND e_tag <> '' GROUP BY ALL HAVING count(*) > 1)"
+        " END",
         "Compare before removing any. Copies that KMS or a customer's key encrypts have ETags of their own and are not"
         " among these.",
         money=_STORED, money_means="what they cost, the one to keep of each included",
