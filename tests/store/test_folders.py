@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
 import tempfile
 import threading
 from collections.abc import Callable
@@ -276,7 +277,14 @@ def _another_disk(spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "replace", refuse)
 
 
-@pytest.mark.parametrize("make", [_another_mode, _another_name, _another_disk])
+def _attributes_untold(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_number: int) -> list[str]:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "listxattr", refuse, raising=False)
+
+
+@pytest.mark.parametrize("make", [_another_mode, _another_name, _another_disk, _attributes_untold])
 def test_an_uploaded_file_is_copied_where_moving_it_would_make_a_difference(
     destination: FolderDestination,
     tmp_path: Path,
@@ -306,3 +314,28 @@ def test_an_uploaded_file_has_the_group_that_its_folder_gives(
     root.chmod(0o2775)
     destination.upload("b", spool)
     assert (root / "b").stat().st_gid == 12345
+
+
+def _access_list(user: int) -> bytes:
+    """An access list that lets `user` read, as Linux keeps it: a version, then tag, rights and id of each entry."""
+    nobody = 0xFFFFFFFF
+    entries = [(1, 7, nobody), (2, 5, user), (4, 5, nobody), (0x10, 5, nobody), (0x20, 5, nobody)]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="there are no such access lists here")
+def test_an_uploaded_file_may_be_read_by_whom_its_folder_names(
+    destination: FolderDestination, tmp_path: Path, root: Path
+) -> None:
+    for folder, user in ((tmp_path / "spools", 12345), (root, 12346)):
+        folder.mkdir()
+        try:
+            os.setxattr(folder, "system.posix_acl_default", _access_list(user))
+        except OSError:
+            pytest.skip("this disk has no access lists")
+    spool = tmp_path / "spools" / "spool"
+    spool.write_bytes(b"rows")
+    destination.put("usual", b"")
+    destination.upload("b", spool)
+    usual, made = (os.getxattr(root / name, "system.posix_acl_access") for name in ("usual", "b"))
+    assert made == usual

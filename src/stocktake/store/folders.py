@@ -268,10 +268,10 @@ def _check_stopping(stopping: threading.Event | None) -> None:
 
 def _moved(source: BinaryIO, path: Path, sink: BinaryIO) -> bool:
     """Move the file at `path`, open as `source`, into the place of the empty one that is open as `sink`, which costs
-    next to nothing; False where they differ in more than what is in them, such as the group that a folder gives to
-    files made in it, or lie on different disks.
+    next to nothing; False where they differ in more than what is in them, such as the group or the access list that a
+    folder gives to files made in it, where that cannot be told, or where they lie on different disks.
     """
-    if _looks(source) != _looks(sink):
+    if not _look_alike(source, sink):
         return False
     os.fsync(source.fileno())
     try:
@@ -281,11 +281,27 @@ def _moved(source: BinaryIO, path: Path, sink: BinaryIO) -> bool:
     return True
 
 
-def _looks(file: BinaryIO) -> tuple[object, ...]:
-    """What a file is to others, beside its name and what is in it."""
+def _look_alike(one: BinaryIO, other: BinaryIO) -> bool:
+    """Whether two files lie on one disk and are known to be the same to others, beside their names and what is in
+    them.
+    """
+    try:
+        return _looks(one) == _looks(other) and _attributes(one) == _attributes(other)
+    except OSError:  # not every disk tells attributes, such as those of FUSE
+        return False
+
+
+def _looks(file: BinaryIO) -> tuple[int, ...]:
     facts = os.fstat(file.fileno())
-    attributes = sorted(os.listxattr(file.fileno())) if hasattr(os, "listxattr") else []
-    return facts.st_dev, facts.st_mode, facts.st_uid, facts.st_gid, facts.st_nlink, attributes
+    return facts.st_dev, facts.st_mode, facts.st_uid, facts.st_gid, facts.st_nlink
+
+
+def _attributes(file: BinaryIO) -> dict[str, bytes]:
+    """Access lists, security labels and the like: a folder gives them, so they have the same names everywhere."""
+    if not hasattr(os, "listxattr"):
+        return {}
+    number = file.fileno()
+    return {name: os.getxattr(number, name) for name in os.listxattr(number)}
 
 
 def _copy(source: BinaryIO, sink: BinaryIO, path: Path, stopping: threading.Event | None) -> None:
