@@ -185,6 +185,83 @@ def test_however_often_it_crashes_and_whatever_the_disk_loses(
     assert nothing_else_left(ledger, run, name, spool)
 
 
+def _removed(path: Path) -> None:
+    path.unlink()
+
+
+def _cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _changed(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"0", b"1"))
+
+
+def _made_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("harm", [_removed, _cut_short, _changed, _made_a_folder])
+def test_what_somebody_did_to_a_data_file_meanwhile_is_listed_again(
+    ledger: Ledger, run: InventoryRun, spool: Path, harm: Callable[[Path], None]
+) -> None:
+    name = killed(ledger, run, spool, taker(Steps("stocktake.json")))
+    lost = ledger.kept(name).files[1].file
+    place = run.address.path / lost.file.key  # type: ignore[union-attr]
+    harm(place)
+    listed: list[str] = []
+    result = resumed(ledger, name, taker(listed=listed))
+    assert listed == [key for key in KEYS if key in lost.range]
+    assert rows_reported(run, result) == list(KEYS)
+    assert result.counters["rows"] == len(KEYS)
+    assert nothing_else_left(ledger, run, name, spool)
+    assert not place.is_file()
+
+
+@pytest.mark.parametrize("body", [None, b"short"])
+def test_so_it_is_in_a_bucket(
+    ledger: Ledger,
+    fault_server: FaultServer,
+    spool: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    body: bytes | None,
+) -> None:
+    for variable, value in fault_server.environment().items():
+        monkeypatch.setenv(variable, value)
+    s3, store = fault_server.client(), Store(fault_server.endpoint_url)
+    fault_server.bucket("reports")
+    run = run_to(S3Address("reports", "below"), source=store, destination=store)
+    name = killed(ledger, run, spool, taker(Steps("stocktake.json")))
+    lost = ledger.kept(name).files[1].file
+    s3.delete_object(Bucket="reports", Key=lost.file.key)
+    if body is not None:
+        s3.put_object(Bucket="reports", Key=lost.file.key, Body=body)
+    listed: list[str] = []
+    result = resumed(ledger, name, taker(listed=listed))
+    assert listed == [key for key in KEYS if key in lost.range]
+    assert rows_reported(run, result) == list(KEYS)
+    assert nothing_else_left(ledger, run, name, spool)
+
+
+def test_data_files_that_may_be_written_and_not_read_are_believed(
+    ledger: Ledger, fault_server: FaultServer, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in fault_server.environment().items():
+        monkeypatch.setenv(variable, value)
+    store = Store(fault_server.endpoint_url)
+    fault_server.bucket("reports")
+    run = run_to(S3Address("reports", "below"), source=store, destination=store)
+    name = killed(ledger, run, spool, taker(Steps("delivery told")))
+    had = [each.file.range for each in ledger.kept(name).files]
+    denied = fault_server.rule(access_denied(), operation="HeadObject")
+    listed: list[str] = []
+    result = resumed(ledger, name, taker(listed=listed))
+    denied.remove()
+    assert not any(key in piece for key in listed for piece in had)
+    assert rows_reported(run, result) == list(KEYS)
+
+
 def test_a_run_that_was_killed_after_its_report_was_published_is_found_to_be_over(
     ledger: Ledger, run: InventoryRun, spool: Path
 ) -> None:

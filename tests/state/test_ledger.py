@@ -206,6 +206,16 @@ def test_segments_that_did_not_survive_are_forgotten_and_listed_again(ledger: Le
     assert len(ledger.kept(claim.run).segments) == 2
 
 
+def test_files_that_did_not_survive_are_mere_names_again(ledger: Ledger) -> None:
+    claim = begin(ledger)
+    for name, after, upto in (("a", "", "b"), ("b", "b", None)):
+        ledger.name(claim, name)
+        ledger.deliver(claim, delivery(name, after, upto), [])
+    ledger.drop(claim, [], ["a"])
+    assert ledger.kept(claim.run).files == (delivery("b", "b", None),)
+    assert ledger.names(claim.run) == ("a", "b")
+
+
 def test_a_report_folder_is_one_runs_until_nothing_is_left_of_that(ledger: Ledger) -> None:
     first, second = begin(ledger, GONE), begin(ledger)
     assert ledger.choose_folder(first, "here", "root", START)

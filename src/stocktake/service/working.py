@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,10 +13,12 @@ from pathlib import Path
 from stocktake.inventory.sealing import is_intact
 from stocktake.model.documents import decode_run
 from stocktake.model.errors import (
+    AccessDeniedError,
     ContradictionError,
     EncryptionNotAppliedError,
     IncompleteRunError,
     InventoryError,
+    NoSuchKeyError,
     StoppedError,
     UsageError,
     WorkerLostError,
@@ -25,7 +28,7 @@ from stocktake.model.manifest import MANIFEST_BYTES_MAX, parse_manifest
 from stocktake.model.paths import SIDECAR_BYTES_MAX, ReportPaths
 from stocktake.model.pieces import Kept
 from stocktake.model.remembering import FATES
-from stocktake.model.runs import Counters, InventoryResult, InventoryRun, Progress
+from stocktake.model.runs import Counters, DataFile, InventoryResult, InventoryRun, Progress
 from stocktake.model.sidecar import parse_sidecar
 from stocktake.service.clearing import (
     Place,
@@ -40,6 +43,7 @@ from stocktake.service.clearing import (
 from stocktake.service.journal import LedgerJournal, Work
 from stocktake.state.ledger import Ledger
 from stocktake.state.owners import BEAT_EVERY, this_process
+from stocktake.store.files import ReportFiles
 
 # After these, nothing that the run has can be trusted or is wanted; after any other error it can go on.
 CONDEMNING = (ContradictionError, EncryptionNotAppliedError, IncompleteRunError)
@@ -99,7 +103,7 @@ def carry_out(
         work = _without_what_was_lost(ledger, work)
         work, result = _settled(ledger, work) if work.resumed else (work, None)
         if result is None:
-            result = take(work, journal)
+            result = take(_without_what_is_gone(ledger, work), journal)
         journal.published(result)
     try:
         _clear_beside(ledger, work)
@@ -208,6 +212,43 @@ def _without_what_was_lost(ledger: Ledger, work: Work) -> Work:
     ledger.drop(work.claim, lost)
     intact = tuple(segment for segment in work.kept.segments if segment not in lost)
     return replace(work, kept=replace(work.kept, segments=intact))
+
+
+def _without_what_is_gone(ledger: Ledger, work: Work) -> Work:
+    """The work without the data files that somebody removed or changed since they were delivered; what was in them is
+    listed again.
+    """
+    if not work.kept.files:
+        return work
+    with opened_place_of(ledger.run(work.claim.run)) as place:
+        gone = {
+            each.file.file.key for each in work.kept.files if not _is_whole(place.files, each.file)
+        }
+    if not gone:
+        return work
+    ledger.drop(work.claim, (), gone)
+    whole = tuple(each for each in work.kept.files if each.file.file.key not in gone)
+    return replace(work, kept=replace(work.kept, files=whole))
+
+
+def _is_whole(files: ReportFiles, delivered: DataFile) -> bool:
+    """Whether a data file is still what was delivered: in a folder every byte of it, in a bucket its size. What may be
+    written there and not be read is believed.
+    """
+    file = delivered.file
+    if (path := files.path(file.key)) is not None:
+        try:
+            with path.open("rb") as content:
+                found = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False))
+        except OSError:
+            return False
+        return found.hexdigest() == file.md5
+    try:
+        return files.size(file.key) == file.size
+    except NoSuchKeyError:
+        return False
+    except AccessDeniedError:
+        return True
 
 
 def _settled(ledger: Ledger, work: Work) -> tuple[Work, InventoryResult | None]:

@@ -72,6 +72,13 @@ def forget_deliveries(connection: Connection, run: str) -> None:
     connection.execute(update(files).where(files.c.run == run).values(rows=None, delivery=None))
 
 
+def drop_deliveries(connection: Connection, run: str, keys: Iterable[str]) -> None:
+    """Take the files that were delivered to these keys for mere names."""
+    for key in keys:
+        named = (files.c.run == run, files.c.key == key)
+        connection.execute(update(files).where(*named).values(rows=None, delivery=None))
+
+
 def delete_keys(connection: Connection, run: str, keys: Iterable[str]) -> None:
     """Take these keys out, with their uploads."""
     for key in keys:

@@ -308,10 +308,11 @@ class Ledger(Transactions, AbstractContextManager["Ledger"]):
         with self._claimed(claim) as connection:
             insert_version(connection, claim.run, key, version, self._now())
 
-    def drop(self, claim: Claim, lost: Sequence[Segment]) -> None:
-        """Note that these segments' files did not survive."""
+    def drop(self, claim: Claim, lost: Sequence[Segment], keys: Iterable[str] = ()) -> None:
+        """Note that these segments' files did not survive, nor what was delivered to these keys."""
         with self._claimed(claim) as connection:
             holdings.delete_segments(connection, claim.run, lost)
+            holdings.drop_deliveries(connection, claim.run, keys)
 
     def kept(self, run: str) -> Kept:
         """The finished pieces of a run."""
