@@ -145,6 +145,19 @@ def test_columns_that_nobody_knows_yet_are_compared_where_both_have_them_alike(
     assert newer & columns == (set() if form is Format.CSV else newer)
 
 
+@pytest.mark.parametrize("form", list(Format))
+@pytest.mark.parametrize("name", ["heat_score", "HeatScore"])
+def test_columns_that_nobody_knows_yet_can_be_named_where_both_have_them_alike(
+    tmp_path: Path, form: Format, name: str
+) -> None:
+    a, b = newer_report(tmp_path / "a", Format.PARQUET), newer_report(tmp_path / "b", form)
+    found = stocktake("diff", str(a), str(b), "--json", "--columns", f"{name},size")
+    if form is Format.CSV:
+        found.failed_clearly(2, f"`{name}` cannot be compared")
+    else:
+        assert set(found.document["compared"]) == {"size", "heat_score"}
+
+
 def test_a_manifest_names_what_a_replica_lacks_and_no_delete_marker(days: Path) -> None:
     done = diff(
         "source-report", "replica-report", "--as-manifest", "--side", "a", "--output", "missing.csv"

@@ -198,6 +198,18 @@ def test_several_reports_show_growth_and_a_forecast_with_its_method(folder: Path
     assert "growth" not in stocktake("usage", folder, "--json").document["usage"][0]
 
 
+def test_what_becomes_less_is_said_to_fall(tmp_path: Path) -> None:
+    for number in range(3):
+        rows = [objects([f"a/{each}" for each in range(9 - 3 * number)])]
+        moment = OUR_MOMENT + timedelta(days=number)
+        our_report(tmp_path, Format.PARQUET, rows, moment=moment, first_name=number)
+    folder, page = tmp_path / "inventory/source/stocktake", tmp_path / "usage.html"
+    done = stocktake("usage", folder, "--dt", "2026", "--html", page)
+    told = ("objects fall by 3 a day", "money falls by 0.00 USD a month a day")
+    assert set(told) <= set(done.out.splitlines())
+    assert all(each in page.read_text() for each in told)
+
+
 def test_prices_are_a_table_of_ones_own(folder: Path, tmp_path: Path) -> None:
     prices = tmp_path / "prices.toml"
     prices.write_text('name = "ours"\ncurrency = "EUR"\nstorage_per_gb_month = 1073741824.0\n')

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from stocktake.model.errors import UnknownFieldError, UsageError
-from stocktake.model.fields import BY_COLUMN, BY_NAME, FIELDS, Field
+from stocktake.model.fields import FIELDS, Field
 
 IDENTITY = ("bucket", "key", "version_id")
 MARKER = "is_delete_marker"
@@ -158,16 +158,17 @@ def _default(mode: Mode, shared: Sequence[str], by_version: bool) -> tuple[str, 
 
 
 def _chosen(names: Sequence[str], shared: Sequence[str]) -> tuple[str, ...]:
-    known = {name.lower(): field for name, field in BY_NAME.items()} | BY_COLUMN
-    found = {known[name.lower()].column for name in names if name.lower() in known}
-    missing = [
-        name
-        for name in names
-        if name.lower() not in known or known[name.lower()].column not in shared
-    ]
+    """The columns of `shared` that `names` name, in AWS's spelling or in that of columns, newer ones too."""
+    known = {_plain(column): column for column in shared}
+    missing = [name for name in names if _plain(name) not in known]
     if missing:
         raise UnknownFieldError(
-            f"`{missing[0]}` cannot be compared: it is no column of both reports",
+            f"`{missing[0]}` cannot be compared: it is no column of both reports, of one type in them",
             hint=f"both have {', '.join(shared)}",
         )
+    found = {known[_plain(name)] for name in names}
     return tuple(column for column in shared if column in found)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()

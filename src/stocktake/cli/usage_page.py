@@ -12,12 +12,12 @@ from stocktake.cli.pages.charts import Value
 from stocktake.cli.pages.document import render_document
 from stocktake.cli.usage_text import (
     NOT_TOLD,
-    amount_text,
     day,
     expected_text,
     grown_text,
     line_name,
     money_text,
+    pace_text,
     share_of,
     size_text,
     value_name,
@@ -188,7 +188,7 @@ def _growth_charts(growth: Growth, currency: str) -> list[Chart]:
 
 def _forecasts(growth: Growth, currency: str) -> list[str]:
     return [
-        f"{each.what} grow by {amount_text(each, each.per_day, currency)} a day: "
+        f"{pace_text(each, currency)}: "
         + "; ".join(expected_text(each, ahead, currency) for ahead in each.expected)
         for each in growth.forecasts
     ]

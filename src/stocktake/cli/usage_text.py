@@ -159,9 +159,17 @@ def growth_lines(growth: Growth, currency: str) -> list[str]:
         return [*lines, f"no forecast: {growth.why_not}"]
     lines.append("")
     for each in growth.forecasts:
-        lines.append(f"{each.what} grow by {amount_text(each, each.per_day, currency)} a day")
+        lines.append(pace_text(each, currency))
         lines += [f"  {expected_text(each, ahead, currency)}" for ahead in each.expected]
     return [*lines, f"method: {growth.method}"]
+
+
+def pace_text(forecast: Forecast, currency: str) -> str:
+    """How it grows, or falls, day by day."""
+    verb = "grow" if forecast.per_day >= 0 else "fall"
+    one = "s" if forecast.what == "money" else ""
+    pace = amount_text(forecast, abs(forecast.per_day), currency)
+    return f"{forecast.what} {verb}{one} by {pace} a day"
 
 
 def expected_text(forecast: Forecast, expected: Expected, currency: str) -> str:
