@@ -33,7 +33,7 @@ OUTSIDE = ("__init__.py", "__main__.py")
 
 # Names that only these places may use, whatever they are imported as.
 ONLY_IN = {
-    # The last hands it on to the processes that it starts, and reads nothing of it.
+    # The last hands it on to the processes that it starts, and reads no value of it.
     "os.environ": ("service/settings.py", "demo.py", "inventory/processes.py"),
     "os.getenv": ("service/settings.py",),
     "os.environb": (),

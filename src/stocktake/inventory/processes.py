@@ -53,13 +53,14 @@ class WorkerProcesses:
             for (tasks_in, _), (_, reports_out) in zip(tasks, reports, strict=True)
             for number in (tasks_in, reports_out)
         ]
+        settings = _settings()
         # A process group of its own: Ctrl-C is for the parent, who decides what it means.
         self._first = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "stocktake.inventory", *map(str, theirs)],
+            [sys.executable, "-m", "stocktake.inventory", ",".join(settings), *map(str, theirs)],
             pass_fds=theirs,
             stdin=subprocess.DEVNULL,
             process_group=0,
-            env=_environment(),
+            env=settings | os.environ,  # noqa: TID251 - handed on, and not read
         )
         for number in theirs:
             os.close(number)
@@ -192,7 +193,19 @@ class WorkerProcess:
         return f", by signal {-status}" if status < 0 else f", with status {status}"
 
 
-def _environment() -> dict[str, str]:
-    """The environment of the workers. Arrow without that allocator would warn; what somebody has set stands."""
-    settings = _MEMORY_SETTINGS if _MEMORY_POOL in pa.supported_memory_backends() else {}
-    return settings | _GLIBC_SETTINGS | os.environ  # noqa: TID251 - handed on, and not read
+def forget_settings(names: str) -> None:
+    """Have what a worker starts, such as a program of the user's that knows the credentials, not find in its
+    environment what only the worker was to find in its own.
+    """
+    pa.allocate_buffer(1)  # only then does Arrow heed it
+    for name in filter(None, names.split(",")):
+        os.environ.pop(name, None)  # noqa: TID251 - put there for this process
+
+
+def _settings() -> dict[str, str]:
+    """What the workers have in their environment beside this process's own. Arrow without that allocator would warn;
+    what somebody has set stands.
+    """
+    memory = _MEMORY_SETTINGS if _MEMORY_POOL in pa.supported_memory_backends() else {}
+    taken = os.environ.keys()  # noqa: TID251 - their names, and no value
+    return {name: text for name, text in (memory | _GLIBC_SETTINGS).items() if name not in taken}
