@@ -158,6 +158,22 @@ def test_columns_that_nobody_knows_yet_can_be_named_where_both_have_them_alike(
         assert set(found.document["compared"]) == {"size", "heat_score"}
 
 
+def test_a_prefix_below_which_there_is_nothing_is_told(days: Path) -> None:
+    done = diff("monday-report", "tuesday-report", "--prefix", "typo/")
+    assert done.code == 0, done
+    assert "warning: neither report has an object below 'typo/': there was nothing" in done.out
+    there = diff("monday-report", "monday-report", "--prefix", "a/")
+    assert (there.code, "neither report" in there.out) == (0, False)
+
+
+@pytest.mark.parametrize("words", [("--only", "changed"), ("--side", "a")])
+def test_what_only_a_manifest_heeds_is_refused_without_one(
+    days: Path, words: tuple[str, str]
+) -> None:
+    done = diff("monday-report", "tuesday-report", *words)
+    done.failed_clearly(2, f"{words[0]} says what a manifest names", "--as-manifest")
+
+
 def test_a_manifest_names_what_a_replica_lacks_and_no_delete_marker(days: Path) -> None:
     done = diff(
         "source-report", "replica-report", "--as-manifest", "--side", "a", "--output", "missing.csv"

@@ -139,6 +139,10 @@ class Differences:
             for name, rows in (("A", self.totals.repeated_a), ("B", self.totals.repeated_b))
             if rows
         ]
+        if self.comparison.prefix and not self.totals.rows:
+            told.append(
+                f"neither report has an object below {self.comparison.prefix!r}: there was nothing to compare"
+            )
         prefixes = [_filter_prefix(report) for report in (self.a, self.b)]
         if prefixes[0] != prefixes[1]:
             told.append(

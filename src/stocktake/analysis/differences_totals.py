@@ -55,6 +55,11 @@ class Totals:
     prefixes: dict[str, dict[Change, Count]] = field(default_factory=dict)
     beside: int = 0
 
+    @property
+    def rows(self) -> int:
+        """All objects of both reports, each once."""
+        return self.same + differing_objects(self.counts)
+
     def add(self, window: WindowDifference) -> None:
         """Count what a window of keys holds; windows come in the order of keys."""
         self.same += window.same

@@ -60,6 +60,11 @@ def diff(
     form = choose(_ROW_FORMS, wanted.format, "format")
     if not 0 <= wanted.depth <= DEPTH_MAX:
         raise UsageError(f"--depth {wanted.depth} is out of range; expected 0 to {DEPTH_MAX}")
+    if not wanted.as_manifest and (wanted.only or wanted.side.lower() == "a"):
+        raise UsageError(
+            f"{'--only' if wanted.only else '--side'} says what a manifest names, and none was asked for",
+            hint="add --as-manifest --output FILE",
+        )
     selection = _selection(wanted)
     own = stores or {}
     with (
