@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 import weakref
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -174,6 +175,24 @@ def test_what_some_reports_lack_is_warned_of_wherever_it_is_asked_for(folder: Pa
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(report.polars("SELECT key FROM inventory_report")) == 6
+
+
+def test_a_warning_names_the_line_that_asked(folder: Path) -> None:
+    report = stocktake.open_report(folder, dt="2026")
+    (folder / "2026-11-24T10-17Z" / "usage.parquet").write_bytes(b"damaged")
+    asking: list[Callable[[], object]] = [
+        report.arrow,
+        report.pandas,
+        report.polars,
+        report.relation,
+        lambda: list(report.batches(["e_tag"])),
+        lambda: stocktake.query("SELECT e_tag FROM a", a=report).close(),
+        lambda: stocktake.usage(folder),
+    ]
+    for ask in asking:
+        with pytest.warns(UserWarning, match="lack|not used") as told:
+            ask()
+        assert {each.filename for each in told} == {__file__}
 
 
 def test_dates_without_a_report_are_none(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -19,6 +18,7 @@ from stocktake.analysis.relation import VIEW, identifier
 from stocktake.analysis.report import Report
 from stocktake.analysis.session import Answer, QueryLimits, connect, open_session
 from stocktake.analysis.tables import Table, check_table_name, lacking_words
+from stocktake.analysis.warned import warn_caller
 from stocktake.model.errors import UsageError
 from stocktake.model.fields import Field, report_schema
 from stocktake.model.manifest import Manifest
@@ -139,7 +139,7 @@ class OpenReport(AbstractContextManager["OpenReport"]):
         above = self._limits.spill_folder or Path(tempfile.gettempdir())
         connection = connect(self._limits, above / f"stocktake-relation-{uuid4()}")
         for text in lacking_words(self._table):
-            warnings.warn(text, stacklevel=2)
+            warn_caller(text)
         offer(connection, [self._table])
         return connection.view(VIEW)
 
@@ -164,5 +164,5 @@ def query(sql: str, reports: Mapping[str, OpenReport]) -> Answer:
     limits = next(iter(reports.values()))._limits  # noqa: SLF001 - of this module
     answer = open_session(tables, limits=limits).run(sql, once=True)
     for text in answer.warnings:
-        warnings.warn(text, stacklevel=3)
+        warn_caller(text)
     return answer

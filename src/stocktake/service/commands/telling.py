@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
 from stocktake.analysis.audits.findings import AuditReport
 from stocktake.analysis.usage.usage import Usage
+from stocktake.analysis.warned import warn_caller
 from stocktake.service.commands import audit as auditing
 from stocktake.service.commands.usage import checked_depth, opened_usage, parse_dimension
 from stocktake.service.options import StoreKeywords, make_store
@@ -36,7 +36,7 @@ def usage(
     dimension = parse_dimension(by)
     levels = checked_depth(depth, dimension)
     place, words = str(address), make_store(**store)
-    with opened_usage(place, store=words, dt=dt, prices=prices, warn=_warn) as source:
+    with opened_usage(place, store=words, dt=dt, prices=prices, warn=warn_caller) as source:
         return source.usage(dimension, levels)
 
 
@@ -64,7 +64,3 @@ def audit(
         fail_on=fail_on,
         prices=prices,
     )
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, stacklevel=4)
