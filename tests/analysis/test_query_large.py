@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +48,8 @@ class Counted:
     def __init__(self, root: Path) -> None:
         self.files = FolderFiles(root)
         self.bytes = 0
+        self.sizes: Counter[str] = Counter()  # asked for, by key
+        self.ranges: Counter[tuple[str, int]] = Counter()  # by key and first byte
 
     def read(self, _bucket: str, key: str, bytes_max: int) -> bytes:
         return self.files.read(key, bytes_max)
@@ -56,9 +59,11 @@ class Counted:
             file.seek(start)
             body = file.read(stop - start)
         self.bytes += len(body)
+        self.ranges[key, start] += 1
         return body
 
     def size(self, _bucket: str, key: str) -> int:
+        self.sizes[key] += 1
         return self.files.size(key)
 
     def list_keys(self, _bucket: str, prefix: str, delimiter: str = "") -> list[str]:
@@ -103,6 +108,16 @@ def test_of_a_remote_report_only_the_columns_that_are_needed_are_fetched(large: 
     found = answer(report, "SELECT sum(size) AS s FROM inventory_report")
     assert found[0]["s"] == ROWS * (ROWS - 1) // 2
     assert 0 < client.bytes < SHARES[report.manifest.format] * total
+
+
+def test_a_store_is_asked_for_nothing_twice(large: Path) -> None:
+    report, client, _ = remote(large)
+    assert answer(report, "SELECT sum(size) AS s FROM inventory_report")
+    first, *others = (client.sizes[file.key] for file in report.manifest.files)
+    # The first tells when the report is opened where its files lie, and of CSV how their rows end.
+    assert first == 2 + (report.manifest.format is Format.CSV)
+    assert set(others) == {1}
+    assert set(client.ranges.values()) == {1}
 
 
 def test_counting_rows_of_a_remote_report_reads_footers_alone(large: Path) -> None:

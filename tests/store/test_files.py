@@ -23,7 +23,7 @@ from stocktake.model.errors import (
 )
 from stocktake.store.client import Client
 from stocktake.store.files import BucketFiles, FolderFiles
-from stocktake.store.ranges import RangedFile, ReadLimits
+from stocktake.store.ranges import Blocks, RangedFile, ReadLimits
 from stocktake.store.served import Served, ServedFiles
 from stocktake.store.served_system import ServedFileSystem
 from tests.servers.server import Server
@@ -37,6 +37,7 @@ class Remote:
 
     def __init__(self, body: bytes = BODY) -> None:
         self.body = body
+        self.blocks = Blocks()
         self.fetched: list[tuple[int, int]] = []
 
     def fetch(self, start: int, stop: int) -> bytes:
@@ -44,7 +45,7 @@ class Remote:
         return self.body[start:stop]
 
     def open(self, limits: ReadLimits = SMALL) -> RangedFile:
-        return RangedFile(self.fetch, len(self.body), "s3://bucket/file", limits)
+        return RangedFile(self.fetch, len(self.body), "s3://bucket/file", limits, self.blocks)
 
 
 @given(
@@ -90,14 +91,36 @@ def test_a_read_that_follows_on_fetches_ahead_and_further_every_time_up_to_the_b
 def test_no_more_is_kept_than_the_bound() -> None:
     remote = Remote()
     with remote.open() as file:
-        file.read()
-        assert sum(map(len, file._blocks.values())) <= SMALL.cache_bytes_max
+        for start in range(0, len(BODY), 128):
+            file.read_at(start, 64)
+        assert 0 < remote.blocks.bytes_kept <= SMALL.cache_bytes_max
         file.read_at(0, 1)
     assert remote.fetched[-1] == (0, 64)
 
 
+def test_of_a_large_read_its_ends_are_kept() -> None:
+    remote = Remote()
+    with remote.open() as file:
+        file.read_at(0, 64 * 12)
+        assert remote.blocks.bytes_kept == 2 * 64
+        file.read_at(10, 20)
+        file.read_at(64 * 12 - 1, 65)
+    assert remote.fetched == [(0, 768), (768, 832)]
+
+
+def test_a_file_that_is_opened_again_knows_what_the_first_one_fetched() -> None:
+    remote = Remote()
+    for _ in range(3):
+        with remote.open() as file:
+            assert file.read_at(len(BODY) - 100, 100) == BODY[-100:]
+    assert len(remote.fetched) == 1
+    other = RangedFile(remote.fetch, len(BODY), "s3://bucket/other", SMALL, remote.blocks)
+    other.read_at(len(BODY) - 100, 100)
+    assert len(remote.fetched) == 2
+
+
 def test_a_store_that_gives_too_few_bytes_is_an_error_that_names_the_file() -> None:
-    file = RangedFile(lambda _start, _stop: b"short", 100, "s3://bucket/file", SMALL)
+    file = RangedFile(lambda _start, _stop: b"short", 100, "s3://bucket/file", SMALL, Blocks())
     with pytest.raises(DataFileError, match=r"s3://bucket/file gave 5 bytes .* expected 64"):
         file.read(10)
 
@@ -172,7 +195,7 @@ def test_what_went_wrong_inside_is_remembered() -> None:
     def fail(_start: int, _stop: int) -> bytes:
         raise ServerError("no answer")
 
-    files = served(lambda: RangedFile(fail, 100, "f", SMALL))
+    files = served(lambda: RangedFile(fail, 100, "f", SMALL, Blocks()))
     file = files.open("a*.parquet")
     assert files.failure is None
     with pytest.raises(ServerError):

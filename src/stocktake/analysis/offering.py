@@ -46,7 +46,7 @@ class _Place:
         return self.path or ServedFiles.url(self.name)
 
     def served(self) -> Served:
-        return Served(self.file.size, partial(self.report.open, self.file))
+        return Served(self.file.size, self.report.opener(self.file))
 
 
 def offer(

@@ -4,10 +4,11 @@ or anybody's in AWS's layout.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
@@ -164,7 +165,18 @@ class Report:
         Raises:
             DataFileError: as `locate`.
         """
-        return self.files.open(self.locate(file))
+        return self.files.open(self.locate(file), file.size)
+
+    def opener(self, file: ManifestFile) -> Callable[[], BinaryIO]:
+        """What opens a data file, as often as one likes, on any thread, and looks for it once. Raises as `open`."""
+        located, lock = cache(partial(self.locate, file)), Lock()
+
+        def opened() -> BinaryIO:
+            with lock:
+                key = located()
+            return self.files.open(key, file.size)
+
+        return opened
 
     def path(self, file: ManifestFile) -> Path | None:
         """Where a data file lies on this machine; None where it lies in a bucket.
@@ -192,7 +204,7 @@ class Report:
             DataFileError: it is missing, short or damaged.
         """
         key = self.locate(file)
-        with self.files.open(key) as source:
+        with self.files.open(key, file.size) as source:
             name = self.files.uri(key)
             yield from read_batches(
                 self.manifest.format, source, self.fields, columns, name=name, encoded=encoded
@@ -207,7 +219,7 @@ class Report:
         """
         for file in self.manifest.files:
             key = self.locate(file)
-            with self.files.open(key) as source:
+            with self.files.open(key, file.size) as source:
                 found = ends_rows_with_crlf(source, name=self.files.uri(key))
             if found or (found is not None and not every):
                 return found

@@ -28,6 +28,8 @@ from stocktake.analysis.tables import Table, lacking_words
 from stocktake.formats.frames import to_pandas, to_polars
 from stocktake.store.passing import passing_folder
 
+_THREADS_A_CORE, _WAITING_MAX = 4, 16
+
 
 @dataclass(frozen=True, slots=True)
 class QueryLimits:
@@ -36,7 +38,9 @@ class QueryLimits:
     """
 
     memory_bytes_max: int = 2 * 2**30
-    threads: int | None = None  # None: as many as this machine has cores
+    threads: int | None = (
+        None  # None: as many as this machine has cores; up to 16 where files come from a store
+    )
     batch_rows_max: int = 10_000  # of one batch of the answer
     spill_folder: Path | None = None  # where the temporary folder is made; None: the system's
     spill_bytes_max: int | None = None  # None: most of what the disk has left
@@ -183,17 +187,29 @@ def open_session(
         resources.callback(connection.close)
         calls = resources.enter_context(Interruptible(connection.interrupt, stop))
         # On this thread, the engine would make an error of its own of what a signal raises.
-        damage = calls.run(lambda: _prepared(connection, tables, direct=direct))
+        damage = calls.run(lambda: _prepared(connection, tables, limits, direct=direct))
         return Session(connection, resources.pop_all(), damage, limits, calls)
 
 
 def _prepared(
-    connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], *, direct: bool
+    connection: duckdb.DuckDBPyConnection,
+    tables: Sequence[Table],
+    limits: QueryLimits,
+    *,
+    direct: bool,
 ) -> Damage:
     _set_up(connection)
     damage = offer(connection, tables, direct=direct)
+    if damage.places and limits.threads is None:
+        _work_while_others_wait(connection)
     lock(connection, damage.paths)
     return damage
+
+
+def _work_while_others_wait(connection: duckdb.DuckDBPyConnection) -> None:
+    """Have threads beyond the cores, up to a bound: those that read from a store do little but wait for it."""
+    [(cores,)] = connection.execute("SELECT current_setting('threads')").fetchall()
+    connection.execute(f"SET threads = {max(cores, min(_THREADS_A_CORE * cores, _WAITING_MAX))}")
 
 
 def connect(limits: QueryLimits, spill_folder: Path) -> duckdb.DuckDBPyConnection:

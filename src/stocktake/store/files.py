@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from stocktake.model.errors import AccessDeniedError, NoSuchKeyError, ReportError
-from stocktake.store.ranges import DEFAULT_READ_LIMITS, RangedFile, ReadLimits
+from stocktake.store.ranges import DEFAULT_READ_LIMITS, Blocks, RangedFile, ReadLimits
 
 
 class ReportFiles(Protocol):
@@ -38,11 +38,11 @@ class ReportFiles(Protocol):
             NoSuchKeyError: there is none.
         """
 
-    def open(self, key: str) -> BinaryIO:
-        """The file, seekable; closing it is the caller's.
+    def open(self, key: str, size: int | None = None) -> BinaryIO:
+        """The file, seekable; closing it is the caller's. `size` are its bytes, where they are known.
 
         Raises:
-            NoSuchKeyError: there is none.
+            NoSuchKeyError: there is none; of one whose size is known, when it is read.
         """
 
     def path(self, key: str) -> Path | None:
@@ -84,6 +84,7 @@ class BucketFiles:
     client: ObjectReads
     name: str
     limits: ReadLimits = DEFAULT_READ_LIMITS
+    blocks: Blocks = field(default_factory=Blocks, repr=False, compare=False)
 
     @property
     def bucket(self) -> str | None:
@@ -98,13 +99,14 @@ class BucketFiles:
         """The object's bytes."""
         return self.client.size(self.name, key)
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, size: int | None = None) -> BinaryIO:
         """The object, read by ranges."""
 
         def fetch(start: int, stop: int) -> bytes:
             return self.client.read_range(self.name, key, start, stop)
 
-        return cast("BinaryIO", RangedFile(fetch, self.size(key), self.uri(key), self.limits))
+        known = self.size(key) if size is None else size
+        return cast("BinaryIO", RangedFile(fetch, known, self.uri(key), self.limits, self.blocks))
 
     def path(self, key: str) -> Path | None:  # noqa: ARG002 - its form
         """None: an object is no file."""
@@ -156,7 +158,7 @@ class FolderFiles:
         with self.open(key) as file:
             return file.seek(0, io.SEEK_END)
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, size: int | None = None) -> BinaryIO:  # noqa: ARG002 - the disk knows it
         """The file."""
         try:
             return self.path(key).open("rb")
