@@ -47,6 +47,15 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         sink.__enter__()
 
 
+def test_a_bucket_is_no_folder_and_the_hint_says_what_writes_there() -> None:
+    with (
+        pytest.raises(DestinationError, match="cannot be written") as told,
+        opened_sink(Path("s3://audit/changes.csv"), binary=True),
+    ):
+        pass
+    assert "`stocktake export` writes to buckets" in told.value.hint
+
+
 def test_a_device_is_written_as_it_is() -> None:
     with opened_sink(Path("/dev/null"), binary=True) as sink:
         sink.write(b"x")

@@ -46,7 +46,11 @@ def opened_sink(path: Path | None, *, binary: bool) -> Iterator[BinaryIO]:
         if replaced:
             written.replace(path)
     except OSError as error:
-        raise DestinationError(f"{path} cannot be written: {error.strerror or error}") from error
+        in_bucket = path.parts[:1] == ("s3:",)  # paths have one slash where addresses have two
+        raise DestinationError(
+            f"{path} cannot be written: {error.strerror or error}",
+            hint="only `stocktake export` writes to buckets; name a path here" if in_bucket else "",
+        ) from error
     finally:
         if replaced:
             with suppress(OSError):  # where it could not even be begun, there is nothing to remove
