@@ -13,6 +13,7 @@ import stringzilla
 
 INT = pa.int32()
 _RAMPS_MAX = 32
+_OFFSET_BYTES = 4
 
 
 def ramp(length: int, step: int = 1, first: int = 0) -> pa.Int32Array:
@@ -47,15 +48,21 @@ def split(data: bytes, separator: str) -> pa.BinaryArray:
     """What stands in front of the separators, between them and behind the last one.
 
     StringZilla finds them in less than half of the time that Arrow's own kernel takes, and keeps what it found as Arrow
-    would, so that it need not be copied. `data` is shorter than 2 GiB, up to where its offsets are Arrow's, and the
-    separator ASCII.
+    would, so that it need not be copied. The separator is ASCII.
+
+    Raises:
+        pa.ArrowInvalid: it kept them otherwise, as it does where `data` is 2 GiB or longer.
     """
     parts = stringzilla.Str(data).split(separator)
     if len(data) == (len(parts) - 1) * len(separator):
         return pa.repeat(b"", len(parts))  # of nothing at all, it keeps nothing
     bounds = pa.foreign_buffer(parts.offsets_address, parts.offsets_nbytes, parts)
+    if bounds.size != (len(parts) + 1) * _OFFSET_BYTES:
+        raise pa.ArrowInvalid(f"the bounds of {len(parts)} parts take {bounds.size} bytes")
     texts = pa.foreign_buffer(parts.tape_address, parts.tape_nbytes, parts)
-    return pa.Array.from_buffers(pa.binary(), len(parts), [None, bounds, texts])
+    made = pa.Array.from_buffers(pa.binary(), len(parts), [None, bounds, texts])
+    made.validate(full=True)  # it is memory of another library, whose next version may be another
+    return made
 
 
 def integers(numbers: Iterable[int]) -> pa.Int32Array:

@@ -86,7 +86,7 @@ def cut_records(records: bytes, *, versions: bool) -> Cut:
     the first record's name, so that each begins behind the end of another one. Where pages meet makes no difference.
 
     Raises:
-        UnusualError: they may not be well-formed, or are too different.
+        UnusualError: they may not be well-formed, are too different, or too long.
     """
     pieces = _pieces(records)
     for plan in _plans(pieces, versions=versions):
@@ -99,7 +99,10 @@ def cut_records(records: bytes, *, versions: bool) -> Cut:
 
 
 def _pieces(records: bytes) -> _Pieces:
-    values = split(records, END.decode())
+    try:
+        values = split(records, END.decode())
+    except pa.ArrowInvalid as error:
+        raise UnusualError from error
     # Nothing stands in front of the first `</`.
     ends = pc.add(offsets(values)[1:-1], ramp(len(values) - 1, len(END)))
     return _Pieces(pa.py_buffer(records), values[1:-1], ends, values[-1].as_py())
