@@ -22,6 +22,12 @@ TEXT = pa.string()
 FLAG = pa.bool_()
 NUMBER = pa.int64()
 MOMENT = pa.timestamp("ms", tz="UTC")
+WHOLE_NUMBER = f"a whole number of at most {2**63 - 1}"  # what a NUMBER is, to people
+
+# The values of ChecksumAlgorithm, as S3 spells them.
+CHECKSUM_ALGORITHMS = (
+    "CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128",
+)  # fmt: skip
 
 
 class Source(StrEnum):

@@ -73,6 +73,18 @@ class Prices(BaseModel):
         return self.storage_class_per_gb_month.get(storage_class, self.storage_per_gb_month)
 
     @property
+    def storage_classes(self) -> tuple[str, ...]:
+        """The storage classes that it names."""
+        by_class = (
+            self.storage_class_per_gb_month,
+            self.retrieval_per_gb,
+            self.minimum_bytes,
+            self.minimum_days,
+            self.monitoring_per_1000_month,
+        )
+        return tuple(dict.fromkeys(name for table in by_class for name in table))
+
+    @property
     def _per_1000(self) -> dict[Call, float]:
         return {
             Call.LIST: self.list_per_1000,

@@ -24,13 +24,14 @@ def load_prices(text: str | None) -> Prices:
     return parse_prices(_read(Path(text), "price table", hint), text)
 
 
-def load_policy(path: str | Path) -> Policy:
-    """The policy in a file.
+def load_policy(path: str | Path, prices: Prices) -> Policy:
+    """The policy in a file, which may name the storage classes of AWS and those of `prices`.
 
     Raises:
         UsageError: it cannot be read, or is no policy.
     """
-    return parse_policy(_read(Path(path), "policy", "docs/audits.md has an example"), str(path))
+    text = _read(Path(path), "policy", "docs/audits.md has an example")
+    return parse_policy(text, str(path), prices)
 
 
 def _read(path: Path, what: str, hint: str) -> str:

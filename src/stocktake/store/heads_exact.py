@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from stocktake.model.fields import MOMENT, NUMBER, TEXT
+from stocktake.model.fields import CHECKSUM_ALGORITHMS, MOMENT, NUMBER, TEXT
 from stocktake.store.headers import Headers, header_text, metadata_text, read_headers
 from stocktake.store.moments import any_moment, http_moment, iso_text
 from stocktake.store.requests import Answer
@@ -41,12 +41,7 @@ _RETAIN_UNTIL = _LOCK + b"retain-until-date"
 REPLICATION = b"x-amz-replication-status"
 _REPLICATIONS = {"COMPLETE": "COMPLETED"}
 _TIERS = {"ARCHIVE_ACCESS": "ARCHIVE", "DEEP_ARCHIVE_ACCESS": "DEEP_ARCHIVE"}
-CHECKSUMS = {
-    f"x-amz-checksum-{name.lower()}".encode(): name
-    for name in (
-        "CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128",
-    )
-}  # fmt: skip
+CHECKSUMS = {f"x-amz-checksum-{name.lower()}".encode(): name for name in CHECKSUM_ALGORITHMS}
 _CHECKSUM_NAMES = frozenset(CHECKSUMS)
 _HOLD_DURATIONS = {
     _LOCK + b"event-hold-duration-days": "days",

@@ -96,7 +96,7 @@ def test_what_a_class_costs_besides_storage_is_said_and_its_monitoring_reckoned(
         "[storage_class_per_gb_month]\nSTANDARD = 5.0\n[monitoring_per_1000_month]\nTIERED = 300.0\n",
         "prices.toml",
     )
-    policy = parse_policy('[thresholds]\narchive_class = "TIERED"\n', "p")
+    policy = parse_policy('[thresholds]\narchive_class = "TIERED"\n', "p", ours)
     each = finding(audited(report, policy=policy, prices=ours), "archive-candidate")
     assert each.money == pytest.approx(5.0 - 0.3)  # of one object of a GB
     assert each.money_means == "what moving them to TIERED saves in storage"

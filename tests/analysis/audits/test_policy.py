@@ -23,6 +23,7 @@ from stocktake.analysis.audits.policy import (
 from stocktake.analysis.report import Report
 from stocktake.model.configuration import Format
 from stocktake.model.errors import UsageError
+from stocktake.model.prices import FREE, parse_prices
 from tests.analysis.audits.planted import NOW, made_report, planted_report
 from tests.analysis.audits.test_pack import audited, finding
 from tests.analysis.questions import answer
@@ -203,6 +204,22 @@ def test_every_threshold_moves_some_audit() -> None:
         ("audits = ['not-locked']", "`not-locked` has nothing to ask: no expectation says what"),
         ("audits = []", "line 1: audits: "),
         ("[thresholds]\n\nexpiring_days = -1", "line 3: thresholds.expiring_days: "),
+        (
+            "[thresholds]\n\narchive_class = 'GLACER'",
+            "line 3: thresholds.archive_class: no price table has the storage class `GLACER`; there are STANDARD, ",
+        ),
+        (
+            "[thresholds]\narchive_from = ['STANDARD', 'standard_ia']",
+            "line 2: thresholds.archive_from[2]: no price table has the storage class `standard_ia`",
+        ),
+        (
+            "[thresholds]\nminimum_size_classes = ['']",
+            "line 2: thresholds.minimum_size_classes[1]: no price table has the storage class ``",
+        ),
+        (
+            "[thresholds]\nweak_checksums = ['MD5', 'ADLER32']",
+            "line 2: thresholds.weak_checksums[2]: there is no checksum algorithm `ADLER32`; there are CRC64NVME, ",
+        ),
         ("[thresholds]\nexpiring_day = 1", "line 2: thresholds.expiring_day: "),
         (
             "[[expectations]]\nencryption = ['SSE-KMS']",
@@ -236,6 +253,17 @@ def test_a_bad_policy_is_one_clear_error_that_names_line_and_key(text: str, said
     assert error.value.message.startswith("the policy policy.toml ")
     assert said in error.value.message
     assert "\n" not in error.value.message
+
+
+def test_a_policy_may_name_the_storage_classes_of_the_prices_it_is_used_with() -> None:
+    text = "[thresholds]\narchive_class = 'COLD'\narchive_from = ['WARM', 'STANDARD']"
+    for table in ("storage_class_per_gb_month", "minimum_days"):
+        prices = parse_prices(f"[{table}]\nCOLD = 1\nWARM = 2", "prices.toml")
+        assert parse_policy(text, "policy.toml", prices).thresholds.archive_class == "COLD"
+    with pytest.raises(UsageError, match="`WARM`"):
+        parse_policy(text, "policy.toml", FREE)
+    known = parse_policy("[thresholds]\narchive_class = 'GLACIER'", "policy.toml", FREE)
+    assert known.thresholds.archive_class == "GLACIER"
 
 
 @given(st.text(max_size=200))

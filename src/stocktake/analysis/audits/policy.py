@@ -33,12 +33,15 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
 from stocktake.analysis.audits.audit import Severity
 from stocktake.analysis.audits.pack import BY_NAME
 from stocktake.model.errors import UsageError
+from stocktake.model.fields import CHECKSUM_ALGORITHMS
+from stocktake.model.prices import AWS, Prices
 
 
 class FailOn(StrEnum):
@@ -78,9 +81,31 @@ def _known(name: str) -> str:
     return name
 
 
+def _priced(name: str, info: ValidationInfo) -> str:
+    """A storage class that AWS has, or the price table of a store that has others."""
+    known = (info.context or {}).get("classes", AWS.storage_classes)
+    if name not in known:
+        raise ValueError(
+            f"no price table has the storage class `{name}`; there are {', '.join(known)},"
+            " and what a table of `--prices` names"
+        )
+    return name
+
+
+def _reckoned(name: str) -> str:
+    if name not in CHECKSUM_ALGORITHMS:
+        raise ValueError(
+            f"there is no checksum algorithm `{name}`; there are {', '.join(CHECKSUM_ALGORITHMS)}"
+        )
+    return name
+
+
 AuditName = Annotated[str, AfterValidator(_known)]
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1)]
+StorageClass = Annotated[str, AfterValidator(_priced)]
+StorageClasses = Annotated[tuple[StorageClass, ...], Field(min_length=1)]
+Algorithms = Annotated[tuple[Annotated[str, AfterValidator(_reckoned)], ...], Field(min_length=1)]
 Days = Annotated[int, Field(ge=0, le=36_500)]
 
 
@@ -95,11 +120,11 @@ class Thresholds(_Part):
     retention_ending_days: Days = 30
     archive_after_days: Days = 180
     archive_size_min: Annotated[int, Field(ge=0)] = 128 * 1024
-    archive_from: Texts = ("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA")
-    archive_class: Text = "GLACIER_IR"
+    archive_from: StorageClasses = ("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA")
+    archive_class: StorageClass = "GLACIER_IR"
     minimum_size: Annotated[int, Field(ge=0)] = 128 * 1024
-    minimum_size_classes: Texts = ("STANDARD_IA", "ONEZONE_IA", "GLACIER_IR")
-    weak_checksums: Texts = ("MD5", "SHA1", "CRC32", "CRC32C")
+    minimum_size_classes: StorageClasses = ("STANDARD_IA", "ONEZONE_IA", "GLACIER_IR")
+    weak_checksums: Algorithms = ("MD5", "SHA1", "CRC32", "CRC32C")
     key_bytes_max: Annotated[int, Field(ge=0)] = 900
     expiring_days: Days = 7
 
@@ -208,12 +233,13 @@ def told_idle(name: str) -> str:
     )
 
 
-def parse_policy(text: str, where: str) -> Policy:
-    """The policy in `text`, which came from `where`.
+def parse_policy(text: str, where: str, prices: Prices = AWS) -> Policy:
+    """The policy in `text`, which came from `where`; it may name the storage classes of AWS and those of `prices`.
 
     Raises:
         UsageError: no TOML, or something in it that no policy has. It names the line and the key.
     """
+    classes = dict.fromkeys((*AWS.storage_classes, *prices.storage_classes))
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -223,7 +249,7 @@ def parse_policy(text: str, where: str) -> Policy:
             f"the policy {where} is nested too deep; expected tables of keys"
         ) from error
     try:
-        return Policy.model_validate(document)
+        return Policy.model_validate(document, context={"classes": tuple(classes)})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = first["loc"]

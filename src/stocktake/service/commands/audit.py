@@ -42,8 +42,9 @@ def audit(
         UsageError: no such audit or severity, no policy, no price table, or limits that make no sense.
         InventoryError: the report cannot be opened or read.
     """
-    asked = _asked(load_policy(policy) if policy is not None else DEFAULT_POLICY, only, fail_on)
     table, bounds = load_prices(prices), query_limits(AUDIT_LIMITS, **limits)
+    expected = load_policy(policy, table) if policy is not None else DEFAULT_POLICY
+    asked = _asked(expected, only, fail_on)
     with opened_report(address, store) as report:
         return audit_report(report, now=house.now(), policy=asked, prices=table, limits=bounds)
 
