@@ -11,9 +11,10 @@ import duckdb
 import pyarrow as pa
 
 from stocktake.analysis.complaints import on_one_line
+from stocktake.analysis.relation import ODD_NUMBER, SQL_TYPES
 from stocktake.analysis.tables import DT, Table
 from stocktake.model.errors import DataFileError, InventoryError, QueryError
-from stocktake.model.fields import BY_COLUMN, BY_NAME, Field, Kind
+from stocktake.model.fields import BY_COLUMN, BY_NAME, FLAG, NUMBER, WHOLE_NUMBER, Field, Kind
 from stocktake.store.served import ServedFiles
 
 HINT_VERIFY = "`stocktake verify` checks every file of the report"
@@ -58,7 +59,7 @@ class Damage:
 
     def _damaged(self, text: str) -> DataFileError:
         """The error of a data file, by its address where the engine names it: its CSV reader does so at the end."""
-        said = on_one_line(self._named(_ADVICE.sub("", text)))
+        said = on_one_line(self._named(_told_value(text) or _ADVICE.sub("", text)))
         files = [self._named(address) for address in (*self.places, *self.paths) if address in text]
         which = f"the data file {files[0]}" if files and files[0] not in said else "a data file"
         return DataFileError(
@@ -78,6 +79,7 @@ class Damage:
 _SIGNS_OF_DAMAGE = (
     ServedFiles.url(""),
     "CSV Error",
+    f"expected {WHOLE_NUMBER}: ",
     "using URL decoding",
     "Out of buffer",
     "TProtocolException",
@@ -85,8 +87,38 @@ _SIGNS_OF_DAMAGE = (
     "INTERNAL Error",
     "Invalid Error:",
 )
+# What its readers say of one value, and what a view says of a number.
+_CSV_VALUE = re.compile(
+    r"CSV Error on Line: (?P<line>\d+)\n.*Error when converting column \"(?P<column>[^\"]+)\"\."
+    r" Could not convert string \"(?P<found>.*)\" to '(?P<type>[^']+)'",
+    re.DOTALL,
+)
+_VALUE = re.compile(
+    rf"{ODD_NUMBER} `(?P<column>[^`]+)` holds (?P<found>.*), expected {WHOLE_NUMBER}: ", re.DOTALL
+)
+_EXPECTED = {
+    SQL_TYPES[NUMBER]: WHOLE_NUMBER,
+    SQL_TYPES[FLAG]: "`true` or `false`",
+    "TIMESTAMP WITH TIME ZONE": "a moment such as `2026-11-22T10:17:00.000Z`",
+}
+_FOUND_CHARACTERS_MAX = 80
 # Options of the engine, which nobody can set here.
 _ADVICE = re.compile(r"\s*Possible (?:fixes|[sS]olutions?):.*", re.DOTALL)
+
+
+def _told_value(text: str) -> str:
+    """What an engine's complaint says of one value, in our own words; empty where it is about something else."""
+    if found := _CSV_VALUE.search(text):
+        expected = _EXPECTED.get(found["type"], found["type"])
+        place = f"in line {found['line']}, the column"
+    elif found := _VALUE.search(text):
+        expected, place = WHOLE_NUMBER, ODD_NUMBER
+    else:
+        return ""
+    shown = found["found"][:_FOUND_CHARACTERS_MAX]
+    return f"{place} `{found['column']}` holds `{shown}`, expected {expected}"
+
+
 _QUOTED = re.compile(r'"([^"]+)"')
 _BY_WORD: dict[str, Field] = {name.lower(): field for name, field in BY_NAME.items()} | BY_COLUMN
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from stocktake.analysis.differences_window import WindowDifference
 
+_SUM_END = 2**63
 PREFIXES_MAX = 1000  # that are told apart; of more, those with the most differing objects
 
 
@@ -91,7 +92,7 @@ class Totals:
             [([], "count_all"), ("a", "sum"), ("b", "sum")]
         )
         for row in grouped.to_pylist():
-            counted = (row["count_all"], row["a_sum"], row["b_sum"])
+            counted = (row["count_all"], int(row["a_sum"]), int(row["b_sum"]))
             self.counts[kind].add(*counted)
             kinds = self.prefixes.setdefault(row["prefix"], {kind: Count() for kind in Change})
             kinds[kind].add(*counted)
@@ -123,4 +124,7 @@ def prefixes_of(keys: pa.ChunkedArray, depth: int) -> pa.ChunkedArray:
 def _sizes(rows: pa.Table | None, count: int) -> pa.ChunkedArray | pa.Array:
     if rows is None or "size" not in rows.column_names:
         return pa.repeat(pa.scalar(0, pa.int64()), count)
-    return pc.fill_null(rows.column("size"), 0)
+    sizes = pc.fill_null(rows.column("size"), 0)
+    # Sums of integers wrap round silently.
+    wide = (pc.max(sizes).as_py() or 0) * count >= _SUM_END
+    return sizes.cast(pa.decimal128(38, 0)) if wide else sizes

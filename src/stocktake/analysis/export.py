@@ -64,7 +64,7 @@ def count_matches(table: Table, where: str, *, limits: QueryLimits) -> Matched:
         QueryError: it is no condition. DataFileError, StoreError: the report cannot be read.
     """
     columns = {field.column for field in table.fields}
-    size = "sum(size)::BIGINT" if "size" in columns else "NULL::BIGINT"
+    size = "sum(size)" if "size" in columns else "NULL::BIGINT"
     markers = (
         "count_if(is_delete_marker)::BIGINT" if "is_delete_marker" in columns else "NULL::BIGINT"
     )
@@ -73,7 +73,7 @@ def count_matches(table: Table, where: str, *, limits: QueryLimits) -> Matched:
         [rows, total, marked] = next(answer.batches()).columns
     return Matched(
         rows[0].as_py(),
-        (total[0].as_py() or 0) if "size" in columns else None,
+        int(total[0].as_py() or 0) if "size" in columns else None,
         marked[0].as_py() if "is_delete_marker" in columns else None,
     )
 

@@ -14,12 +14,12 @@ from functools import partial
 import duckdb
 import pyarrow as pa
 
+from stocktake.analysis.alike import AlikeFiles, engine_reads
 from stocktake.analysis.damage import Damage
 from stocktake.analysis.relation import Pulled, Source, identifier, literal
 from stocktake.analysis.report import Report
 from stocktake.analysis.tables import ENRICHED, Table
 from stocktake.analysis.views import select_table
-from stocktake.model.configuration import Format
 from stocktake.model.errors import InventoryError
 from stocktake.model.fields import report_schema
 from stocktake.model.manifest import ManifestFile
@@ -40,13 +40,14 @@ class _Place:
     file: ManifestFile
     path: str
     name: str
+    files: AlikeFiles
 
     @property
     def address(self) -> str:
         return self.path or ServedFiles.url(self.name)
 
     def served(self) -> Served:
-        return Served(self.file.size, self.report.opener(self.file))
+        return Served(self.file.size, self.files.opener(self.file))
 
 
 def offer(
@@ -62,7 +63,10 @@ def offer(
     """
     reports = [(table, report) for table in tables for report in table.reports]
     places = [
-        list(_places(number, report, direct=direct)) if _is_read_by_engine(table, report) else []
+        list(_places(number, report, direct=direct))
+        # It does not read what stands beside data files of how old answers are.
+        if not table.aged and engine_reads(report)
+        else []
         for number, (table, report) in enumerate(reports)
     ]
     far = [place for each in places for place in each if not place.path]
@@ -93,10 +97,10 @@ def lock(connection: duckdb.DuckDBPyConnection, paths: Collection[str]) -> None:
 
 
 def _places(number: int, report: Report, *, direct: bool) -> Iterator[_Place]:
-    suffix = DATA_SUFFIXES[report.manifest.format]
+    suffix, files = DATA_SUFFIXES[report.manifest.format], AlikeFiles(report)
     for place, file in enumerate(report.manifest.files):
         path = _path(report, file) if direct else ""
-        yield _Place(report, file, path, f"{number:04d}-{place:06d}{suffix}")
+        yield _Place(report, file, path, f"{number:04d}-{place:06d}{suffix}", files)
 
 
 def _path(report: Report, file: ManifestFile) -> str:
@@ -106,17 +110,6 @@ def _path(report: Report, file: ManifestFile) -> str:
     except InventoryError:  # told when the file is wanted
         return ""
     return "" if path is None or _NO_PATH.search(str(path)) else str(path)
-
-
-def _is_read_by_engine(table: Table, report: Report) -> bool:
-    """Whether DuckDB reads the data files. It reads no ORC, nor what stands beside them of how old answers are, nor CSV
-    whose rows end with CRLF where values may hold other line ends.
-    """
-    if table.aged or report.manifest.format is Format.ORC:
-        return False
-    # To look at every file takes a request each where they lie in a bucket, and long where there are many reports.
-    every = report.files.bucket is None and len(table.reports) == 1
-    return report.manifest.format is not Format.CSV or not report.ends_rows_with_crlf(every=every)
 
 
 def _serve(connection: duckdb.DuckDBPyConnection, served: ServedFiles) -> None:

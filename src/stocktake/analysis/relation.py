@@ -13,7 +13,7 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from stocktake.model.configuration import Format
-from stocktake.model.fields import FLAG, MOMENT, NUMBER, TEXT, Field
+from stocktake.model.fields import FLAG, MOMENT, NUMBER, TEXT, WHOLE_NUMBER, Field
 
 VIEW = "inventory_report"
 
@@ -22,6 +22,11 @@ _CSV_BUFFER_BYTES = 8 * 2**20
 
 # What a file's rows are called, so that a column which it lacks is not taken for the one that is made of it.
 _ROWS = "data_file"
+
+# How the error begins that a view makes of a number which no column of a report can hold.
+ODD_NUMBER = "the column"
+# The engine's types of number that always fit into a BIGINT, or of a column without any value.
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 
 SQL_TYPES = {
     TEXT: "VARCHAR",
@@ -62,7 +67,7 @@ def select_rows(report_format: Format, fields: Sequence[Field], source: Source) 
             f"CAST(NULL AS {_type(field)}) AS {identifier(field.column)}" for field in fields
         )
         return f"SELECT {nulls} WHERE false"
-    columns = _from_text(fields) if report_format is Format.CSV else _typed(fields)
+    columns = _from_text(fields) if report_format is Format.CSV else _typed_by_any(fields)
     return f"SELECT {columns} FROM {_READERS[report_format](fields, source)} AS {_ROWS}"  # noqa: S608 - quoted
 
 
@@ -76,6 +81,33 @@ def _typed(fields: Sequence[Field]) -> str:
     return ", ".join(
         f"CAST({_ROWS}.{identifier(field.column)} AS {_type(field)}) AS {identifier(field.column)}"
         for field in fields
+    )
+
+
+def _typed_by_any(fields: Sequence[Field]) -> str:
+    """As `_typed`, of files whose writer may have chosen other types of number than AWS."""
+    return ", ".join(
+        f"{_whole(field)} AS {identifier(field.column)}"
+        if field.type == NUMBER
+        else _typed([field])
+        for field in fields
+    )
+
+
+def _whole(field: Field) -> str:
+    """A number that is whole and no larger than a BIGINT, or an error that names the file: the engine's cast would
+    round it, or not say where it is. Which type a column has is known before the first row, so that integers cost
+    nothing.
+    """
+    column = f"{_ROWS}.{identifier(field.column)}"
+    whole = f"TRY_CAST({column} AS BIGINT)"
+    said = (
+        f"{literal(f'{ODD_NUMBER} `{field.column}` holds ')} || CAST({column} AS VARCHAR)"
+        f" || ', expected {WHOLE_NUMBER}: ' || {_ROWS}.filename"
+    )
+    return (
+        f"CASE WHEN typeof({column}) IN ({', '.join(map(literal, _INTEGERS))}) THEN CAST({column} AS BIGINT)"
+        f" WHEN {column} IS NULL OR TRY_CAST({column} AS DOUBLE) = {whole} THEN {whole} ELSE error({said}) END"
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 
-from stocktake.formats import ends_rows_with_crlf, read_batches
+from stocktake.formats import read_batches
 from stocktake.model.errors import (
     AccessDeniedError,
     DataFileError,
@@ -209,21 +209,6 @@ class Report:
             yield from read_batches(
                 self.manifest.format, source, self.fields, columns, name=name, encoded=encoded
             )
-
-    def ends_rows_with_crlf(self, *, every: bool) -> bool:
-        """Whether rows of this report, which is CSV, end with CRLF, by the first row of `every` data file, or by that
-        of the first file that has any.
-
-        Raises:
-            DataFileError: a file that is looked at is missing, short or damaged.
-        """
-        for file in self.manifest.files:
-            key = self.locate(file)
-            with self.files.open(key, file.size) as source:
-                found = ends_rows_with_crlf(source, name=self.files.uri(key))
-            if found or (found is not None and not every):
-                return found
-        return False
 
     def _manifests_place(self, file: ManifestFile) -> str:
         """Where the manifest's key of a data file leads, in words."""

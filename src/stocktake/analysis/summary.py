@@ -112,14 +112,14 @@ def _count(report: Report, names: set[str], limits: QueryLimits) -> list[_Count]
     """
     storage_class = "storage_class" if "StorageClass" in names else "NULL"
     encryption = "encryption_status" if "EncryptionStatus" in names else "NULL"
-    size = "CAST(coalesce(sum(size), 0) AS BIGINT)" if "Size" in names else "0"
-    sql = f"SELECT {storage_class}, {encryption}, count(*), {size} FROM {VIEW} GROUP BY ALL"  # noqa: S608
+    size = "coalesce(sum(size), 0)" if "Size" in names else "0"
+    sql = (
+        f"SELECT {storage_class} AS storage_class, {encryption} AS encryption, count(*) AS rows, {size} AS bytes"  # noqa: S608
+        f" FROM {VIEW} GROUP BY ALL"
+    )
     with run_query(report, sql, limits=limits) as answer:
-        return [
-            _Count(*row)
-            for batch in answer.batches()
-            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
-        ]
+        rows = [row for batch in answer.batches() for row in batch.to_pylist()]
+    return [_Count(**{**row, "bytes": int(row["bytes"])}) for row in rows]
 
 
 def _shares(

@@ -27,6 +27,7 @@ __all__ = [
     "describe",
     "encoded_schema",
     "ends_rows_with_crlf",
+    "number_types",
     "open_writer",
     "read_batches",
     "write_out",
@@ -156,6 +157,21 @@ def ends_rows_with_crlf(source: BinaryIO, *, name: str = "the data file") -> boo
 
     with _readable(Format.CSV, source, name) as watched:
         return csv.ends_rows_with_crlf(watched)
+
+
+def number_types(
+    source: BinaryIO, fields: Sequence[Field], *, name: str = "the data file"
+) -> tuple[str, ...]:
+    """Which types the Parquet file in `source` has for those of `fields` that are numbers, such as `size: double`, but
+    for integers that always fit: what differs between two files cannot be read by one cast. Only the footer is read.
+
+    Raises:
+        DataFileError: truncated or damaged; says `name` and what.
+    """
+    from stocktake.formats import parquet  # noqa: PLC0415 - as the others
+
+    with _readable(Format.PARQUET, source, name) as watched:
+        return parquet.number_types(watched, fields)
 
 
 def _chosen(known: dict[str, Field], column: str) -> Field:

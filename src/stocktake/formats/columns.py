@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
 
 import pyarrow as pa
 
 from stocktake.model.errors import DataFileError
-from stocktake.model.fields import FLAG, MOMENT, NUMBER, TEXT, Field, report_schema
+from stocktake.model.fields import FLAG, MOMENT, NUMBER, TEXT, WHOLE_NUMBER, Field, report_schema
 
 # Rows of a batch when reading. More cost up to half as much CPU again, for pages of memory that are touched first.
 READ_ROWS_MAX = 16_384
@@ -64,7 +65,7 @@ def conform(batch: pa.RecordBatch, fields: Sequence[Field]) -> pa.RecordBatch:
         pyarrow.ArrowInvalid: damage that the format does not notice, such as text that is no UTF-8.
     """
     batch.validate(full=True)
-    columns = [_converted(batch.column(field.column), field.type) for field in fields]
+    columns = [_converted(batch.column(field.column), field) for field in fields]
     for field, column in zip(fields, columns, strict=True):
         if not field.nullable and column.null_count:
             raise DataFileError(f"a row has no {field.column}")
@@ -104,8 +105,29 @@ def _typed(fields: Sequence[Field], columns: Sequence[Any]) -> pa.Schema:
     )
 
 
-def _converted(column: Any, kind: pa.DataType) -> Any:
-    return column.cast(kind) if pa.types.is_null(column.type) else _CONVERTED[kind](column)
+def _converted(column: Any, field: Field) -> Any:
+    if pa.types.is_null(column.type):
+        return column.cast(field.type)
+    try:
+        return _CONVERTED[field.type](column)
+    except pa.ArrowInvalid as error:
+        if field.type != NUMBER:
+            raise
+        odd = next(value for value in column.drop_null().to_pylist() if not _fits(value))
+        raise DataFileError(
+            f"the column `{field.column}` holds `{odd}`, expected {WHOLE_NUMBER}"
+        ) from error
+
+
+def _fits(value: float | Decimal) -> bool:
+    number, end = Decimal(value), Decimal(2**63)
+    return number.is_finite() and number == number.to_integral_value() and -end <= number < end
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    """Integers, and what other writers have in their place: a value that is not whole is refused when it is cast."""
+    numbers = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+    return any(of_kind(kind) for of_kind in numbers)
 
 
 def _moment(column: Any) -> Any:
@@ -126,7 +148,7 @@ _TEXT_TYPES = STRING_TYPES | {pa.binary()}
 _ACCEPTED: dict[pa.DataType, Callable[[pa.DataType], bool]] = {
     TEXT: _TEXT_TYPES.__contains__,
     FLAG: pa.types.is_boolean,
-    NUMBER: pa.types.is_integer,
+    NUMBER: _is_number,
     MOMENT: pa.types.is_timestamp,
 }
 _CONVERTED: dict[pa.DataType, Callable[[Any], Any]] = {

@@ -7,6 +7,7 @@ to UTC).
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 from stocktake.formats.columns import READ_ROWS_MAX, REPEATING, check_columns, conform
 from stocktake.formats.gathering import ForwardSink, PieceLimits
 from stocktake.model.errors import DataFileError
-from stocktake.model.fields import Field
+from stocktake.model.fields import NUMBER, Field
 
 # A piece is a row group. From 50,000 to 200,000 rows neither the CPU a row nor the size of the file
 # changes much (measured on 1 M rows of 8 columns), so readers decide: DuckDB's unit of parallel work
@@ -120,6 +121,37 @@ def describe(source: BinaryIO) -> tuple[int, str]:
     columns = (file.schema.column(index) for index in range(len(file.schema.names)))
     text = "".join(_column_text(column) for column in columns)
     return file.metadata.num_rows, f"message {_root_name(file)} {{{text}}}"
+
+
+def number_types(source: BinaryIO, fields: Sequence[Field]) -> tuple[str, ...]:
+    """The types of the columns that are numbers, such as `size: double`, but for integers that fit into 64 bits."""
+    found = pq.read_schema(pa.BufferReader(_footer(source)))
+    columns = (found.field(field.column) for field in fields if _is_odd_number(found, field))
+    return tuple(f"{column.name}: {column.type}" for column in columns)
+
+
+def _footer(source: BinaryIO) -> bytes:
+    """The file without what is ahead of its footer: pyarrow by itself reads 64 KiB, however short the footer is.
+
+    Raises:
+        DataFileError: it is no Parquet, or shorter than its footer.
+    """
+    size = source.seek(0, io.SEEK_END)
+    source.seek(max(0, size - _TAIL_BYTES))
+    tail = source.read(_TAIL_BYTES)
+    footer_bytes = int.from_bytes(tail[: -len(_MAGIC)], "little") + _TAIL_BYTES
+    if not tail.endswith(_MAGIC) or footer_bytes > size:
+        raise DataFileError("it has no footer")
+    source.seek(size - footer_bytes)
+    return _MAGIC + source.read(footer_bytes)
+
+
+def _is_odd_number(found: pa.Schema, field: Field) -> bool:
+    if field.type != NUMBER or field.column not in found.names:
+        return False
+    kind = found.field(field.column).type
+    plain = pa.types.is_integer(kind) or pa.types.is_null(kind)
+    return not plain or kind == pa.uint64()
 
 
 def _root_name(file: pq.ParquetFile) -> str:

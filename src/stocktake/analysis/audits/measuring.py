@@ -78,10 +78,10 @@ def measure(session: Session, questions: Sequence[Question]) -> Measured:
     rows = total = 0
     for answer in rows_of(session, _counting(questions, sized=sized)):
         if answer["folders"] == 0:
-            rows, total = rows + answer["n"], total + answer["bytes"]
+            rows, total = rows + answer["n"], total + int(answer["bytes"])
             _count(questions, measures, answer)
         else:
-            share = Share(answer["prefix"], answer["n"], answer["bytes"] if sized else None)
+            share = Share(answer["prefix"], answer["n"], int(answer["bytes"]) if sized else None)
             prefixes[answer["judgement"], answer["folders"]].append(share)
     for number, each in enumerate(measures):
         # By their first folder, unless that is one and the same for all.
@@ -104,7 +104,7 @@ def _count(
             each.excused += answer["n"]
         elif verdict == _FOUND:
             each.rows += answer["n"]
-            each.bytes += answer["bytes"]
+            each.bytes += int(answer["bytes"])
             if question.money:
                 each.money += answer[f"money_{number}"]
 
@@ -114,7 +114,7 @@ def _counting(questions: Sequence[Question], *, sized: bool) -> str:
     the worst prefixes of one or two folders, `judgement` being the number of the question, and
     `folders` 3 the first prefixes that hold enough examples.
     """
-    size = "CAST(coalesce(sum(bytes), 0) AS BIGINT) AS bytes"
+    size = "coalesce(sum(bytes), 0)::HUGEINT AS bytes"  # of more than 64 bits, it may be
     money = "".join(
         f", coalesce(sum({question.money}), 0) AS money_{number}"
         for number, question in enumerate(questions)

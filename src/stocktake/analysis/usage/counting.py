@@ -11,12 +11,14 @@ from stocktake.analysis.query import QueryLimits, run_query
 from stocktake.analysis.report import Report
 from stocktake.analysis.usage.cube import Cube, known_fields, manifest_md5, tellable
 from stocktake.analysis.usage.questions import Bounds, usage_sql
+from stocktake.model.errors import DataFileError
 from stocktake.model.usage import SCHEMA, Dimension, UsageFacts
 
 # So that the process, with Python and Arrow beside DuckDB, stays below 2 GB.
 USAGE_LIMITS = QueryLimits(memory_bytes_max=3 * 2**29)
 DEFAULT_BOUNDS = Bounds()
 _PREFIX = Dimension.PREFIX
+_BYTES_MAX = 2**63 - 1
 
 
 def count_usage(
@@ -42,7 +44,15 @@ def count_usage(
     asked = tellable(known) if dimensions is None else (_PREFIX, *dimensions)
     sql = usage_sql(known, tuple(dict.fromkeys(asked)), report.manifest.created, bounds)
     with run_query(report, sql, limits=limits, stop=stop) as answer:
-        table = answer.arrow().cast(SCHEMA)
+        found = answer.arrow()
+    try:
+        table = found.cast(SCHEMA)
+    except pa.ArrowInvalid as error:
+        raise DataFileError(
+            f"the sizes in {report.address} add up to more than usage can count: found more than {_BYTES_MAX}"
+            " bytes below one folder",
+            hint="no store holds as much; `stocktake query` finds the objects that are too large to be",
+        ) from error
     return Cube(_facts(report, known, table, bounds), table)
 
 

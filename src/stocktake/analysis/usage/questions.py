@@ -32,7 +32,7 @@ from stocktake.model.usage import (
 _EXTENSION = r"[^/]\.([A-Za-z0-9]{1,10})$"
 _MEASURES = (
     "CAST(sum(objects) AS BIGINT) AS objects, CAST(sum(unsized) AS BIGINT) AS unsized,"
-    " CAST(coalesce(sum(bytes), 0) AS BIGINT) AS bytes, min(oldest) AS oldest, max(newest) AS newest"
+    " coalesce(sum(bytes), 0)::HUGEINT AS bytes, min(oldest) AS oldest, max(newest) AS newest"
 )
 _KEYS = "storage_class, version_state"
 
