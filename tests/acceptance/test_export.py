@@ -177,6 +177,9 @@ def test_objects_are_handed_on_to_a_bucket_of_another_store(
     [
         (["--where", "", "--to", "x"], "the condition is empty"),
         (["--where", "sise > 0", "--to", "x"], "sise"),
+        (["--where", "size >", "--to", "x"], "the condition is not whole"),
+        (["--where", "size > 0\nAND", "--to", "x", "--dry-run"], "the condition is not whole"),
+        (["--where", "size) > 0", "--to", "x"], "closes a bracket that it did not open"),
         (["--where", "object_owner = ''", "--to", "x"], "lacks the column `object_owner`"),
         (
             ["--where", "true); DROP VIEW inventory_report; SELECT (1", "--to", "x"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO
@@ -19,9 +19,10 @@ from stocktake.analysis.session import QueryLimits, open_session
 from stocktake.analysis.tables import Table
 from stocktake.formats.answers import write_batch_manifest
 from stocktake.formats.csv import encode_keys
-from stocktake.model.errors import DataFileError, UsageError
+from stocktake.model.errors import DataFileError, QueryError, UsageError
 
 BATCH_MANIFEST = "S3BatchOperations_CSV_20180820"
+_LINE_END = "\n"
 
 
 class ExportFormat(StrEnum):
@@ -69,7 +70,7 @@ def count_matches(table: Table, where: str, *, limits: QueryLimits) -> Matched:
         "count_if(is_delete_marker)::BIGINT" if "is_delete_marker" in columns else "NULL::BIGINT"
     )
     sql = _select(f"count(*), {size}, {markers}", where)
-    with open_session([table], limits=limits).run(sql, once=True) as answer:
+    with _whole(where), open_session([table], limits=limits).run(sql, once=True) as answer:
         [rows, total, marked] = next(answer.batches()).columns
     return Matched(
         rows[0].as_py(),
@@ -100,7 +101,8 @@ def write_matches(
         columns = f"bucket, key{version}"
     with ExitStack() as open_things:
         session = open_things.enter_context(open_session([table], limits=limits))
-        answer = open_things.enter_context(session.run(_select(columns, where)))
+        with _whole(where):
+            answer = open_things.enter_context(session.run(_select(columns, where)))
         if form is ExportFormat.MANIFEST:
             return write_batch_manifest(_encoded(answer), sink)
         return write_answer(answer, _OUTPUTS[form], sink)
@@ -113,6 +115,19 @@ def _select(columns: str, where: str) -> str:
             "the condition is empty; expected SQL such as `size = 0`, or `true` for all"
         )
     return f"SELECT {columns} FROM {VIEW} WHERE ({where}\n)"  # noqa: S608 - the engine is locked
+
+
+@contextmanager
+def _whole(where: str) -> Iterator[None]:
+    """Say of a condition that is not whole that it is not, rather than where the bracket stands that is ours."""
+    try:
+        yield
+    except QueryError as error:
+        if error.message.endswith(f"(line {where.count(_LINE_END) + 2}, at `)`)"):
+            raise QueryError(
+                "the condition is not whole: it ends where SQL expects more, or closes a bracket that it did not open"
+            ) from error
+        raise
 
 
 def _encoded(answer: Rows) -> Iterator[pa.RecordBatch]:
