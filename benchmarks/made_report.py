@@ -14,14 +14,26 @@ import io
 import json
 import sys
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from stocktake.formats import open_writer
-from stocktake.model.configuration import Format, bucket_arn
-from stocktake.model.fields import BY_COLUMN, Field, report_schema
+from stocktake.model.configuration import (
+    Destination,
+    Format,
+    Frequency,
+    IncludedObjectVersions,
+    InventoryConfiguration,
+    S3BucketDestination,
+    Schedule,
+    bucket_arn,
+)
+from stocktake.model.fields import BY_COLUMN, Field, Kind, report_schema
+from stocktake.model.keys import KeyRange
 from stocktake.model.manifest import (
     Manifest,
     ManifestFile,
@@ -31,6 +43,8 @@ from stocktake.model.manifest import (
     render_symlink,
 )
 from stocktake.model.paths import ReportPaths, configuration_root
+from stocktake.model.runs import DataFile
+from stocktake.model.sidecar import Sidecar, render_sidecar, sidecar_file
 
 FILE_ROWS_MAX = 1_000_000
 MOMENT = datetime(2026, 11, 22, 1, tzinfo=UTC)
@@ -89,20 +103,23 @@ def make_report(folder: Path, rows: int, report_format: Format, *, later: bool =
     fields = tuple(BY_COLUMN[column] for column in _VALUES)
     moment = MOMENT + timedelta(days=later)
     paths = ReportPaths(configuration_root("", _BUCKET, "made"), moment)
-    files = []
+    files: list[DataFile] = []
     for number, first in enumerate(range(0, rows, FILE_ROWS_MAX)):
         key = paths.data(uuid.UUID(int=number), report_format)
-        table = _rows(first, min(rows, first + FILE_ROWS_MAX), later=later)
-        body = _data_file(fields, report_format, table)
+        end = min(rows, first + FILE_ROWS_MAX)
+        body, keys = _data_file(fields, report_format, _rows(first, end, later=later))
         _write(folder / key, body)
-        files.append(ManifestFile(key, len(body), hashlib.md5(body).hexdigest()))
+        written = ManifestFile(key, len(body), hashlib.md5(body).hexdigest())
+        files.append(_covering(written, keys, files[-1] if files else None, last=end == rows))
     schema = file_schema(report_format, fields)
+    written_files = tuple(each.file for each in files)
     manifest = Manifest(
-        _BUCKET, bucket_arn(_DESTINATION), moment, report_format, schema, tuple(files)
+        _BUCKET, bucket_arn(_DESTINATION), moment, report_format, schema, written_files
     )
     document = render_manifest(manifest)
-    symlink = render_symlink([f"s3://{_DESTINATION}/{file.key}" for file in files])
+    symlink = render_symlink([f"s3://{_DESTINATION}/{each.file.key}" for each in files])
     _write(folder / paths.symlink, symlink)
+    _write(folder / paths.sidecar, render_sidecar(sidecar_of(manifest, fields, files)))
     _write(folder / paths.checksum, render_checksum(document))
     return _write(folder / paths.manifest, document)
 
@@ -114,13 +131,57 @@ def _rows(first: int, end: int, *, later: bool) -> str:
     return f"SELECT {columns} FROM range({first}, {end}) AS numbers(i) WHERE NOT ({gone})"
 
 
-def _data_file(fields: tuple[Field, ...], report_format: Format, rows: str) -> bytes:
+def _data_file(
+    fields: tuple[Field, ...], report_format: Format, rows: str
+) -> tuple[bytes, pa.ChunkedArray]:
+    """A data file, and its keys."""
     sink, schema = io.BytesIO(), report_schema(fields)
     with duckdb.connect() as connection, open_writer(report_format, sink, schema) as writer:
         connection.execute("SET TimeZone = 'UTC'")
-        for batch in connection.sql(rows).to_arrow_table().cast(schema).to_batches():
+        table = connection.sql(rows).to_arrow_table().cast(schema)
+        for batch in table.to_batches():
             writer.write(batch)
-    return sink.getvalue()
+    return sink.getvalue(), table["key"]
+
+
+def _covering(
+    file: ManifestFile, keys: pa.ChunkedArray, before: DataFile | None, *, last: bool
+) -> DataFile:
+    first_key, last_key = keys[0].as_py(), keys[-1].as_py()
+    after = "" if before is None else before.last_key or ""
+    keys_covered = KeyRange(after, None if last else last_key)
+    return DataFile(file, keys_covered, len(keys), first_key, last_key)
+
+
+def sidecar_of(manifest: Manifest, fields: tuple[Field, ...], files: Sequence[DataFile]) -> Sidecar:
+    """What stocktake says beside a report whose run met nothing that it had to count."""
+    destination = S3BucketDestination(bucket=manifest.destination_bucket, format=manifest.format)
+    extensions = tuple(each.name for each in fields if each.kind is Kind.EXTENSION)
+    return Sidecar(
+        generator="made_report",
+        endpoint="http://127.0.0.1:1",
+        configuration=InventoryConfiguration(
+            id="made",
+            is_enabled=True,
+            destination=Destination(s3_bucket_destination=destination),
+            schedule=Schedule(frequency=Frequency.DAILY),
+            included_object_versions=IncludedObjectVersions.ALL,
+            optional_fields=tuple(each.name for each in fields if each.kind is Kind.OPTIONAL),
+        ),
+        extension_fields=extensions,
+        started=manifest.created,
+        finished=manifest.created + timedelta(hours=1),
+        rows=sum(each.rows for each in files),
+        object_bytes=0,
+        requests={},
+        retries=0,
+        problems={},
+        unknowable={},
+        missing={},
+        never=(),
+        warnings=(),
+        files=tuple(map(sidecar_file, files)),
+    )
 
 
 def _write(path: Path, body: bytes) -> Path:
