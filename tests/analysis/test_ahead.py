@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from stocktake.analysis.ahead import read_ahead
-from stocktake.analysis.differences_window import differing
+from stocktake.analysis.differences_columns import differing
 
 
 def test_what_is_read_ahead_comes_in_order_from_another_thread() -> None:

@@ -140,7 +140,8 @@ class _Feed:
                 held.append(pa.Table.from_batches([batch], self.rows.schema))
                 rows += batch.num_rows
         if len(held) > 1:
-            self.rows = pa.concat_tables(held).combine_chunks()
+            # Not put together, which would copy all of it.
+            self.rows = pa.concat_tables(held)
 
     @property
     def last_key(self) -> str:

@@ -88,7 +88,8 @@ class Totals:
                 "b": _sizes(b, rows.num_rows),
             }
         )
-        grouped = facts.group_by("prefix").aggregate(
+        # So few rows are grouped sooner than threads have been told of them.
+        grouped = facts.group_by("prefix", use_threads=False).aggregate(
             [([], "count_all"), ("a", "sum"), ("b", "sum")]
         )
         for row in grouped.to_pylist():
