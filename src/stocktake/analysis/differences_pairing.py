@@ -18,6 +18,7 @@ from stocktake.analysis.differences_columns import (
 _STRIDE = 1024  # rows whose keys are compared at once
 # Keys in one table alone up to which the tables are walked side by side. Beyond, to look keys up costs less.
 _ALONE_MAX = 200
+_FALSE = pa.scalar(False)  # noqa: FBT003 - the value itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,7 @@ class Kept:
 
     def chosen(self, mask: Any) -> pa.Table:
         """The rows for which `mask`, a value for each that is kept, is true."""
-        if self.kept is None:
-            return self.rows.filter(mask)
-        return self.rows.filter(pc.replace_with_mask(self.kept, self.kept, whole(mask)))
+        return self.rows.filter(_narrowed(self.kept, whole(mask)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +87,9 @@ def _paired_by_key(a: pa.Table, b: pa.Table, *, by_version: bool) -> Pairs:
     return Pairs(Kept(a, there_a), Kept(b, there_b), _others(b, there_b), _others(a, there_a))
 
 
-def _narrowed(there: Any, same: Any) -> Any:
-    """The rows that were there and are `same`."""
-    return same if there is None else pc.replace_with_mask(there, there, same)
+def _narrowed(there: Any, wanted: Any) -> Any:
+    """Those of the rows that are there, None for all, for which `wanted`, a flag for each of these, is true."""
+    return wanted if there is None else pc.replace_with_mask(there, there, wanted)
 
 
 def _others(rows: pa.Table, there: Any) -> pa.Table:
@@ -132,9 +131,6 @@ def _alone(a: Any, b: Any) -> tuple[list[int], list[int]] | None:
     alone[0].extend(range(at_a, len(a)))
     alone[1].extend(range(at_b, len(b)))
     return alone
-
-
-_FALSE = pa.scalar(False)  # noqa: FBT003 - the value itself
 
 
 def _all_but(places: list[int], rows: int) -> Any:

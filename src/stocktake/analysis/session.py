@@ -39,7 +39,7 @@ class QueryLimits:
 
     memory_bytes_max: int = 2 * 2**30
     threads: int | None = (
-        None  # None: as many as this machine has cores; up to 16 where files come from a store
+        None  # None: as many as there are cores; more where files come from a store
     )
     batch_rows_max: int = 10_000  # of one batch of the answer
     spill_folder: Path | None = None  # where the temporary folder is made; None: the system's

@@ -90,9 +90,7 @@ class RangedFile(io.RawIOBase):
         self._fetch = fetch
         self._limits = limits
         self._blocks = blocks
-        self._lock = (
-            threading.Lock()
-        )  # of what was fetched ahead; never held while bytes are fetched
+        self._lock = threading.Lock()  # of what is next; never held while bytes are fetched
         self._ahead = _ReadAhead()
         self._position = 0
 

@@ -77,11 +77,12 @@ def measure(session: Session, questions: Sequence[Question]) -> Measured:
     prefixes: dict[tuple[int, int], list[Share]] = defaultdict(list)
     rows = total = 0
     for answer in rows_of(session, _counting(questions, sized=sized)):
+        answer["bytes"] = int(answer["bytes"])  # which Arrow has no integer for
         if answer["folders"] == 0:
-            rows, total = rows + answer["n"], total + int(answer["bytes"])
+            rows, total = rows + answer["n"], total + answer["bytes"]
             _count(questions, measures, answer)
         else:
-            share = Share(answer["prefix"], answer["n"], int(answer["bytes"]) if sized else None)
+            share = Share(answer["prefix"], answer["n"], answer["bytes"] if sized else None)
             prefixes[answer["judgement"], answer["folders"]].append(share)
     for number, each in enumerate(measures):
         # By their first folder, unless that is one and the same for all.
@@ -104,7 +105,7 @@ def _count(
             each.excused += answer["n"]
         elif verdict == _FOUND:
             each.rows += answer["n"]
-            each.bytes += int(answer["bytes"])
+            each.bytes += answer["bytes"]
             if question.money:
                 each.money += answer[f"money_{number}"]
 
