@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from stocktake.inventory.journal import Journal
 from stocktake.inventory.sealing import seal
 from stocktake.model.addresses import LocalAddress, S3Address
@@ -34,9 +36,11 @@ from stocktake.model.pieces import Segment
 from stocktake.model.proof import check_files
 from stocktake.model.runs import DataFile, InventoryResult, InventoryRun
 from stocktake.model.sidecar import Sidecar, render_sidecar, sidecar_file
+from stocktake.model.store import Store
 from stocktake.service.clearing import Place, opened_place
 from stocktake.service.journal import Work
 from tests.model.test_runs import RUN
+from tests.servers.fault import FaultServer
 
 KEYS = tuple(f"{number:03d}" for number in range(40))
 SEGMENT_KEYS = 5
@@ -72,6 +76,19 @@ def run_to(address: LocalAddress | S3Address, **changes: Any) -> InventoryRun:
     wrapped = RUN.configuration.destination.model_copy(update={"s3_bucket_destination": delivery})
     configuration = RUN.configuration.model_copy(update={"destination": wrapped})
     return replace(RUN, address=address, configuration=configuration, moment=NOW, **changes)
+
+
+def run_to_bucket(
+    server: FaultServer, patch: pytest.MonkeyPatch, prefix: str = "p"
+) -> InventoryRun:
+    """A run that delivers to the bucket `reports`, which it makes, of `server`, whose credentials are in the
+    environment from here on.
+    """
+    for name, value in server.environment().items():
+        patch.setenv(name, value)
+    server.bucket("reports")
+    store = Store(server.endpoint_url)
+    return run_to(S3Address("reports", prefix), source=store, destination=store)
 
 
 def root_of(run: InventoryRun) -> str:

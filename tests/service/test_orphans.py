@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stocktake.model.addresses import LocalAddress, S3Address
+from stocktake.model.addresses import LocalAddress
 from stocktake.model.errors import NoReportError, UndecidedError, UsageError
 from stocktake.model.ledger import Upload
 from stocktake.model.runs import InventoryRun
@@ -16,7 +16,7 @@ from stocktake.service.orphans import find_orphans
 from stocktake.service.runs import open_ledger
 from tests.servers.fault import FaultServer, access_denied
 from tests.service.runs import kill, publish
-from tests.service.taking import root_of, run_to
+from tests.service.taking import root_of, run_to, run_to_bucket
 
 HERE = Store()
 
@@ -89,17 +89,14 @@ def test_a_report_that_was_copied_needs_its_files_where_they_are_now(
 def test_orphans_in_a_bucket_and_uploads_that_nobody_finishes(
     state: Path, fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in fault_server.environment().items():
-        monkeypatch.setenv(name, value)
-    s3, store = fault_server.client(), Store(fault_server.endpoint_url)
-    fault_server.bucket("reports")
-    run = run_to(S3Address("reports", "p"), source=store, destination=store)
+    run = run_to_bucket(fault_server, monkeypatch)
+    s3 = fault_server.client()
     publish(state, run)
     kill(state, run, "upload begun", multipart=s3)
     data = f"{root_of(run)}/data"
     s3.put_object(Bucket="reports", Key=f"{data}/lost", Body=b"")
     begun = s3.create_multipart_upload(Bucket="reports", Key=f"{data}/begun")["UploadId"]
-    found = find_orphans(state, f"s3://reports/{root_of(run)}/", store)
+    found = find_orphans(state, f"s3://reports/{root_of(run)}/", run.source)
     assert found.uris == (f"s3://reports/{data}/lost",)
     assert found.uploads == (Upload(f"{data}/begun", begun),)
     assert found.to_json() == {
@@ -109,7 +106,7 @@ def test_orphans_in_a_bucket_and_uploads_that_nobody_finishes(
         "uploads": [{"key": f"{data}/begun", "id": begun}],
     }
     fault_server.rule(access_denied(), operation="ListMultipartUploads")
-    assert find_orphans(state, f"s3://reports/{root_of(run)}", store).uploads is None
+    assert find_orphans(state, f"s3://reports/{root_of(run)}", run.source).uploads is None
 
 
 def test_while_a_manifest_cannot_be_read_nothing_is_called_an_orphan(

@@ -39,7 +39,7 @@ from tests.acceptance.command_line import command, stocktake
 from tests.servers.fault import FaultServer, hold
 from tests.servers.server import Server
 from tests.service.runs import kill, publish
-from tests.service.taking import NOW, Crash, root_of, run_to
+from tests.service.taking import NOW, Crash, root_of, run_to, run_to_bucket
 from tests.service.worker_runs import until
 
 LAST = Retention(keep_last=1)
@@ -258,12 +258,8 @@ def test_wherever_a_crash_comes_nothing_half_looks_whole_and_the_next_go_ends_it
 def test_kill_9_in_the_middle_and_the_same_command_again(
     tmp_path: Path, fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in fault_server.environment().items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setenv("STOCKTAKE_STATE_FOLDER", str(tmp_path / "state"))
-    fault_server.bucket("reports")
-    store = Store(fault_server.endpoint_url)
-    run = run_to(S3Address("reports", "p"), source=store, destination=store)
+    run = run_to_bucket(fault_server, monkeypatch)
     reports = published(tmp_path / "state", run, days=2)
     newest = reports.of(reports.found()[1])
     fault_server.rule(hold(threading.Event()), method="DELETE", after=1)

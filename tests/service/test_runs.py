@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from stocktake.model.addresses import LocalAddress, S3Address
+from stocktake.model.addresses import LocalAddress
 from stocktake.model.errors import InventoryError, UndecidedError, UsageError
 from stocktake.model.ledger import RunState
 from stocktake.model.paths import ReportPaths
 from stocktake.model.runs import InventoryRun
-from stocktake.model.store import Store
 from stocktake.service import runs as use_cases
 from stocktake.service.abandoning import abandon_run, find_left
 from stocktake.service.runs import list_runs, open_ledger, show_run
@@ -22,7 +21,7 @@ from stocktake.state.owners import this_process
 from tests.servers.fault import FaultServer, access_denied, ignore_subresource, respond
 from tests.servers.fault_xml import result
 from tests.service.runs import kill, publish
-from tests.service.taking import objects_left, root_of, run_to, uploads_left
+from tests.service.taking import objects_left, root_of, run_to, run_to_bucket, uploads_left
 
 
 @pytest.fixture
@@ -130,11 +129,9 @@ def test_files_that_were_being_written_go_too_but_not_those_of_others(
 def test_uploads_in_parts_are_aborted_those_that_were_told_and_those_that_were_not(
     state: Path, fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in fault_server.environment().items():
-        monkeypatch.setenv(name, value)
-    s3, store = fault_server.client(), Store(fault_server.endpoint_url)
-    bucket = fault_server.bucket("reports")
-    run = run_to(S3Address("reports", "p"), source=store, destination=store)
+    run = run_to_bucket(fault_server, monkeypatch)
+    s3 = fault_server.client()
+    bucket = fault_server.bucket_named("reports")
     foreign = s3.create_multipart_upload(Bucket="reports", Key=f"{root_of(run)}/data/other")
     for after in ("writing tried", "upload begun", "part sent"):
         name = kill(state, run, after, multipart=s3)
@@ -147,11 +144,9 @@ def test_uploads_in_parts_are_aborted_those_that_were_told_and_those_that_were_n
 def test_where_a_store_does_not_list_uploads_those_that_were_told_are_aborted(
     state: Path, fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in fault_server.environment().items():
-        monkeypatch.setenv(name, value)
-    s3, store = fault_server.client(), Store(fault_server.endpoint_url)
-    bucket = fault_server.bucket("reports")
-    run = run_to(S3Address("reports", "p"), source=store, destination=store)
+    run = run_to_bucket(fault_server, monkeypatch)
+    s3 = fault_server.client()
+    bucket = fault_server.bucket_named("reports")
     fault_server.rule(ignore_subresource(), operation="ListMultipartUploads")
     name = kill(state, run, "part sent", multipart=s3)
     left = abandon_run(state, name)
@@ -163,11 +158,9 @@ def test_where_a_store_does_not_list_uploads_those_that_were_told_are_aborted(
 def test_where_a_store_lists_the_uploads_of_one_key_only_those_that_were_told_are_aborted(
     state: Path, fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in fault_server.environment().items():
-        monkeypatch.setenv(name, value)
-    s3, store = fault_server.client(), Store(fault_server.endpoint_url)
-    bucket = fault_server.bucket("reports")
-    run = run_to(S3Address("reports", "p"), source=store, destination=store)
+    run = run_to_bucket(fault_server, monkeypatch)
+    s3 = fault_server.client()
+    bucket = fault_server.bucket_named("reports")
     empty = result("ListMultipartUploadsResult", "<Bucket>reports</Bucket>")
     fault_server.rule(
         respond(200, body=empty),
@@ -238,11 +231,7 @@ def test_while_a_manifest_cannot_be_read_nothing_is_removed(state: Path, run: In
 def test_of_a_run_whose_bucket_is_gone_nothing_is_left_there(
     state: Path, fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in fault_server.environment().items():
-        monkeypatch.setenv(name, value)
-    store = Store(fault_server.endpoint_url)
-    fault_server.bucket("reports")
-    run = run_to(S3Address("reports", "p"), source=store, destination=store)
+    run = run_to_bucket(fault_server, monkeypatch)
     name = kill(state, run, "delivered")
     del fault_server.buckets["reports"]
     left = abandon_run(state, name)
@@ -253,11 +242,8 @@ def test_of_a_run_whose_bucket_is_gone_nothing_is_left_there(
 def test_a_removal_that_was_refused_can_be_repeated(
     state: Path, fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in fault_server.environment().items():
-        monkeypatch.setenv(name, value)
-    store = Store(fault_server.endpoint_url)
-    bucket = fault_server.bucket("reports")
-    run = run_to(S3Address("reports", "p"), source=store, destination=store)
+    run = run_to_bucket(fault_server, monkeypatch)
+    bucket = fault_server.bucket_named("reports")
     name = kill(state, run, "symlink.txt")
     fault_server.rule(access_denied(), operation="DeleteObject", nth=3)
     with pytest.raises(InventoryError, match="cannot delete"):

@@ -25,7 +25,6 @@ from stocktake.model.errors import (
 from stocktake.model.ledger import RunState
 from stocktake.model.pieces import Kept
 from stocktake.model.runs import InventoryResult, InventoryRun, Progress, RunStage
-from stocktake.model.store import Store
 from stocktake.service.journal import LedgerJournal, Work
 from stocktake.service.working import beating, begin_run, carry_out, resume_run
 from stocktake.state.ledger import Ledger
@@ -39,6 +38,7 @@ from tests.service.taking import (
     root_of,
     rows_reported,
     run_to,
+    run_to_bucket,
     taker,
     uploads_left,
 )
@@ -131,17 +131,11 @@ def test_a_run_that_is_killed_at_any_step_goes_on_to_the_same_report(
 def test_so_does_a_run_that_delivers_in_parts_to_a_bucket(
     ledger: Ledger, fault_server: FaultServer, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in fault_server.environment().items():
-        monkeypatch.setenv(name, value)
-    s3, store = fault_server.client(), Store(fault_server.endpoint_url)
-    fault_server.bucket("reports")
-
-    def run_below(prefix: str) -> InventoryRun:
-        return run_to(S3Address("reports", prefix), source=store, destination=store)
-
-    steps = steps_of(ledger, run_below("whole"), spool, multipart=s3)
+    s3, whole = fault_server.client(), run_to_bucket(fault_server, monkeypatch, "whole")
+    steps = steps_of(ledger, whole, spool, multipart=s3)
     for crash_at in map(steps.index, BUCKET_STEPS):
-        run = run_below(f"reports-{crash_at}")
+        below = S3Address("reports", f"reports-{crash_at}")
+        run = run_to(below, source=whole.source, destination=whole.destination)
         name = killed(ledger, run, spool, taker(Steps(crash_at), multipart=s3))
         result = resumed(ledger, name, taker(multipart=s3))
         assert rows_reported(run, result) == list(KEYS)
@@ -227,11 +221,8 @@ def test_so_it_is_in_a_bucket(
     monkeypatch: pytest.MonkeyPatch,
     body: bytes | None,
 ) -> None:
-    for variable, value in fault_server.environment().items():
-        monkeypatch.setenv(variable, value)
-    s3, store = fault_server.client(), Store(fault_server.endpoint_url)
-    fault_server.bucket("reports")
-    run = run_to(S3Address("reports", "below"), source=store, destination=store)
+    run = run_to_bucket(fault_server, monkeypatch, "below")
+    s3 = fault_server.client()
     name = killed(ledger, run, spool, taker(Steps("stocktake.json")))
     lost = ledger.kept(name).files[1].file
     s3.delete_object(Bucket="reports", Key=lost.file.key)
@@ -247,11 +238,7 @@ def test_so_it_is_in_a_bucket(
 def test_data_files_that_may_be_written_and_not_read_are_believed(
     ledger: Ledger, fault_server: FaultServer, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable, value in fault_server.environment().items():
-        monkeypatch.setenv(variable, value)
-    store = Store(fault_server.endpoint_url)
-    fault_server.bucket("reports")
-    run = run_to(S3Address("reports", "below"), source=store, destination=store)
+    run = run_to_bucket(fault_server, monkeypatch, "below")
     name = killed(ledger, run, spool, taker(Steps("delivery told")))
     had = [each.file.range for each in ledger.kept(name).files]
     denied = fault_server.rule(access_denied(), operation="HeadObject")
@@ -372,11 +359,8 @@ def test_whoever_lost_a_run_to_another_process_touches_nothing_of_it(
 def test_what_a_failed_run_left_and_could_not_be_removed_is_told(
     ledger: Ledger, fault_server: FaultServer, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in fault_server.environment().items():
-        monkeypatch.setenv(name, value)
-    store = Store(fault_server.endpoint_url)
-    bucket = fault_server.bucket("reports")
-    run = run_to(S3Address("reports", "p"), source=store, destination=store)
+    run = run_to_bucket(fault_server, monkeypatch)
+    bucket = fault_server.bucket_named("reports")
     work = begin_run(ledger, run, spool)
     fault_server.rule(access_denied(), operation="DeleteObject")
     with pytest.raises(ContradictionError) as caught:
@@ -389,11 +373,8 @@ def test_what_a_failed_run_left_and_could_not_be_removed_is_told(
 def test_a_report_is_published_even_if_what_lies_beside_it_cannot_be_removed(
     ledger: Ledger, fault_server: FaultServer, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in fault_server.environment().items():
-        monkeypatch.setenv(name, value)
-    s3, store = fault_server.client(), Store(fault_server.endpoint_url)
-    fault_server.bucket("reports")
-    run = run_to(S3Address("reports", "p"), source=store, destination=store)
+    run = run_to_bucket(fault_server, monkeypatch)
+    s3 = fault_server.client()
     name = killed(ledger, run, spool, taker(Steps(29), multipart=s3))
     fault_server.rule(access_denied(), operation=("DeleteObject", "AbortMultipartUpload"))
     assert ledger.names(name)
